@@ -1,0 +1,1 @@
+//! api (see the map in lib.rs).

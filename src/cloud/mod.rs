@@ -1,0 +1,1 @@
+//! cloud (see the map in lib.rs).

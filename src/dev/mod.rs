@@ -1,0 +1,1 @@
+//! A control plane on this machine, for trying and for tests.

@@ -1,0 +1,1 @@
+//! engine (see the map in lib.rs).

@@ -1,0 +1,30 @@
+//! bailiwick: teams as first-class citizens of a company that runs on AWS.
+//!
+//! The map, from the inside out. Each module knows only those above it (`tests/house_rules.rs` keeps that):
+//!
+//! | module | what lives there |
+//! |---|---|
+//! | [`model`] | validated values: parse once, never re-check |
+//! | [`plan`] | pure decisions: (desired, observed, now) → what to do |
+//! | [`api`] | the custom resources, one file per kind |
+//! | [`cloud`] | ports to AWS; `cloud::aws` is the real one, `cloud::simulated` the one in memory |
+//! | [`engine`] | the frame that all controllers share |
+//! | [`controllers`] | one folder per kind: gather → validate → decide → act → report |
+//! | [`server`] | /livez /readyz /metrics |
+//! | [`config`], [`telemetry`], [`app`] | what is configured, logged, and constructed |
+//! | [`cli`] | the commands people type |
+//! | `dev` | a control plane on this machine, for trying and for tests (cargo feature `dev`) |
+
+pub mod api;
+pub mod app;
+pub mod cli;
+pub mod cloud;
+pub mod config;
+pub mod controllers;
+#[cfg(feature = "dev")]
+pub mod dev;
+pub mod engine;
+pub mod model;
+pub mod plan;
+pub mod server;
+pub mod telemetry;

@@ -1,0 +1,3 @@
+//! Arguments → one command; nothing else.
+
+fn main() {}

@@ -1,0 +1,1 @@
+//! server (see the map in lib.rs).
