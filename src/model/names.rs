@@ -1,0 +1,47 @@
+//! Names that people choose in Kubernetes and IAM.
+
+use super::text_value;
+
+/// A team's id: what the `Team` object is called, `^[a-z][a-z0-9-]*[a-z0-9]$`, at most 40 characters.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct TeamId(String);
+
+text_value!(
+    TeamId,
+    "a team id: lower-case letters, digits and hyphens, first a letter, last no hyphen, 2 to 40 characters",
+    |text| {
+        let bytes = text.as_bytes();
+        (2..=40).contains(&bytes.len())
+            && bytes[0].is_ascii_lowercase()
+            && bytes[bytes.len() - 1] != b'-'
+            && bytes.iter().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || *b == b'-')
+    }
+);
+
+/// The name of an IAM role, without its path (IAM User Guide, "IAM and AWS STS quotas": 64 of `[\w+=,.@-]`).
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct RoleName(String);
+
+text_value!(
+    RoleName,
+    "the name of an IAM role: 1 to 64 letters, digits and _+=,.@-",
+    |text| {
+        (1..=64).contains(&text.len())
+            && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"_+=,.@-".contains(&b))
+    }
+);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn team_ids_follow_the_pattern_of_the_api() {
+        for good in ["ab", "payments", "a1", "team-7", &"a".repeat(40)] {
+            assert!(good.parse::<TeamId>().is_ok(), "{good}");
+        }
+        for bad in ["", "a", "1a", "-a", "a-", "Payments", "a_b", "ä1", &"a".repeat(41)] {
+            assert!(bad.parse::<TeamId>().is_err(), "{bad}");
+        }
+    }
+}
