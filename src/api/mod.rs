@@ -1,1 +1,107 @@
-//! api (see the map in lib.rs).
+//! The custom resources, one file per kind. Schema, validation rules and printer columns; no behaviour.
+//!
+//! Group `bailiwick.dev`, version `v1alpha1`. Rules that a field keeps by itself are in its schema, rules between
+//! fields and over time are CEL in the schema, and what needs to know who asks is an admission policy in the chart.
+
+mod account_class;
+mod team;
+mod team_account;
+
+use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+use kube::CustomResourceExt;
+use serde_json::{Value, json};
+
+pub use account_class::{
+    AccountClass, AccountClassSpec, AccountClassStatus, AlternateContactSpec,
+    AlternateContactsSpec, PasswordPolicySpec, QuarantineSpec,
+};
+pub use team::{
+    ContactSpec, MemberSpec, Team, TeamAccountSummary, TeamDeletionPolicy, TeamSpec, TeamStatus,
+};
+pub use team_account::{
+    AccountOverrides, ChangeStatus, CreationStatus, DeletionPolicy, EmailUpdateStatus, Mode,
+    QueueStatus, TeamAccount, TeamAccountSpec, TeamAccountStatus, UnitStatus,
+};
+
+/// The API group of every kind.
+pub const GROUP: &str = "bailiwick.dev";
+/// The label that says whose a namespace, or an object in the cluster, is: the team's id.
+pub const LABEL_TEAM: &str = "bailiwick.dev/team";
+/// Our finalizer: present from before the first write outside until what is outside is settled.
+pub const FINALIZER: &str = "bailiwick.dev/finalizer";
+/// Setting this annotation to a new value forces a full pass.
+pub const ANNOTATION_RECONCILE: &str = "bailiwick.dev/reconcile-requested-at";
+/// The second confirmation without which no account is closed: must hold the account's id.
+pub const ANNOTATION_CONFIRM_CLOSE: &str = "bailiwick.dev/confirm-close";
+/// The code that AWS mailed to an account's new root address; taken off again when it has been used.
+pub const ANNOTATION_EMAIL_CODE: &str = "bailiwick.dev/email-confirmation-code";
+
+/// What every status has, so that one frame can derive and write the summary of all kinds.
+pub trait Status: Clone + Default + PartialEq + serde::Serialize + Send + Sync + 'static {
+    /// The generation that the last finished pass saw.
+    fn observed_generation(&mut self) -> &mut Option<i64>;
+    /// The conditions.
+    fn conditions(&mut self) -> &mut Vec<Condition>;
+    /// The conditions, to read.
+    fn conditions_ref(&self) -> &[Condition];
+}
+
+/// Implements [`Status`] for a status struct with the two standard fields.
+macro_rules! standard_status {
+    ($status:ty) => {
+        impl $crate::api::Status for $status {
+            fn observed_generation(&mut self) -> &mut Option<i64> {
+                &mut self.observed_generation
+            }
+            fn conditions(
+                &mut self,
+            ) -> &mut Vec<k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition> {
+                &mut self.conditions
+            }
+            fn conditions_ref(
+                &self,
+            ) -> &[k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition] {
+                &self.conditions
+            }
+        }
+    };
+}
+pub(crate) use standard_status;
+
+/// The definitions of all kinds, as they are installed.
+///
+/// # Errors
+/// Only if a definition cannot be turned into JSON and back, which a test rules out.
+pub fn definitions() -> Result<Vec<CustomResourceDefinition>, serde_json::Error> {
+    [AccountClass::crd(), Team::crd(), TeamAccount::crd()].into_iter().map(complete).collect()
+}
+
+/// Adds to a derived definition what the derive cannot say.
+fn complete(definition: CustomResourceDefinition) -> Result<CustomResourceDefinition, serde_json::Error> {
+    let mut value = serde_json::to_value(definition)?;
+    let kind = value["spec"]["names"]["kind"].as_str().unwrap_or_default().to_owned();
+    if let Some(schema) = value.pointer_mut("/spec/versions/0/schema/openAPIV3Schema") {
+        // An object that no controller has seen yet is "in progress" for kstatus only if this differs from the
+        // generation; without the default it would count as done.
+        if let Some(status) = schema.pointer_mut("/properties/status") {
+            status["default"] = json!({ "observedGeneration": -1 });
+            if let Some(conditions) = status.pointer_mut("/properties/conditions") {
+                conditions["x-kubernetes-list-type"] = json!("map");
+                conditions["x-kubernetes-list-map-keys"] = json!(["type"]);
+            }
+        }
+        schema["x-kubernetes-validations"] = name_rule(&kind);
+    }
+    serde_json::from_value(value)
+}
+
+/// What an object of `kind` may be called.
+fn name_rule(kind: &str) -> Value {
+    let what = if kind == "Team" { "a team id" } else { "its name" };
+    json!([{
+        "rule": "self.metadata.name.matches('^[a-z][a-z0-9-]*[a-z0-9]$') && self.metadata.name.size() <= 40",
+        "message": format!("metadata.name: {what} consists of lower-case letters, digits and hyphens, begins with a \
+            letter, does not end with a hyphen, and has 2 to 40 characters"),
+    }])
+}
