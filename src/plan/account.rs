@@ -1,0 +1,303 @@
+//! What an account that exists still lacks: the difference between what is declared and what was seen.
+
+use std::collections::BTreeMap;
+
+use crate::model::{
+    AccountAlias, AccountName, AlternateContact, ContactKind, Owner, PasswordPolicy, Region,
+    RoleName, RootEmail, TAG_UID, Tags, UnitPath,
+};
+
+/// An account as it shall be.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DesiredAccount {
+    /// The e-mail address for a new account.
+    pub email: RootEmail,
+    /// The name for a new account.
+    pub name: AccountName,
+    /// The address that an existing account shall have; `None`: whichever it has.
+    pub keep_email: Option<RootEmail>,
+    /// The name that an existing account shall have; `None`: whichever it has.
+    pub keep_name: Option<AccountName>,
+    /// Where it belongs.
+    pub unit: UnitPath,
+    /// Its tags, without those of ownership.
+    pub tags: Tags,
+    /// Whose it is.
+    pub owner: Owner,
+    /// The role through which it is entered.
+    pub access_role: RoleName,
+    /// Its alias; `None`: left alone.
+    pub alias: Option<AccountAlias>,
+    /// The contacts that are declared.
+    pub contacts: BTreeMap<ContactKind, AlternateContact>,
+    /// The password policy; `None`: left alone.
+    pub password_policy: Option<PasswordPolicy>,
+    /// The regions that it uses.
+    pub regions: Vec<Region>,
+}
+
+impl DesiredAccount {
+    /// All tags, with those of ownership.
+    pub fn all_tags(&self) -> Tags {
+        let mut tags = self.tags.clone();
+        tags.extend(self.owner.tags());
+        tags
+    }
+}
+
+/// An account as it was seen. What was not looked at is `None` and nothing is concluded from it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ObservedAccount {
+    /// Its e-mail address.
+    pub email: Option<String>,
+    /// Its name.
+    pub name: Option<String>,
+    /// Where it is.
+    pub unit: Option<UnitPath>,
+    /// Its tags.
+    pub tags: Option<Tags>,
+    /// Its contacts; the inner `None`: there is none.
+    pub contacts: BTreeMap<ContactKind, Option<AlternateContact>>,
+    /// Its alias; the inner `None`: it has none.
+    pub alias: Option<Option<String>>,
+    /// Its password policy; the inner `None`: none is set.
+    pub password_policy: Option<Option<PasswordPolicy>>,
+    /// Regions that were looked at, and whether they are enabled or on their way.
+    pub regions: BTreeMap<&'static str, bool>,
+}
+
+/// One thing to do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Change {
+    /// MoveAccount.
+    Move(UnitPath),
+    /// TagResource, with these.
+    Tag(Tags),
+    /// PutAccountName.
+    Rename(AccountName),
+    /// StartPrimaryEmailUpdate.
+    ChangeEmail(RootEmail),
+    /// PutAlternateContact.
+    PutContact(ContactKind, AlternateContact),
+    /// CreateAccountAlias.
+    SetAlias(AccountAlias),
+    /// UpdateAccountPasswordPolicy.
+    PutPasswordPolicy(PasswordPolicy),
+    /// EnableRegion.
+    EnableRegion(Region),
+}
+
+/// A change with what is there now, for people.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Planned {
+    /// What to do.
+    pub change: Change,
+    /// What is there.
+    pub before: Option<String>,
+}
+
+impl Planned {
+    /// AWS's name for what would be done.
+    pub fn action(&self) -> &'static str {
+        match self.change {
+            Change::Move(_) => "MoveAccount",
+            Change::Tag(_) => "TagResource",
+            Change::Rename(_) => "PutAccountName",
+            Change::ChangeEmail(_) => "StartPrimaryEmailUpdate",
+            Change::PutContact(..) => "PutAlternateContact",
+            Change::SetAlias(_) => "CreateAccountAlias",
+            Change::PutPasswordPolicy(_) => "UpdateAccountPasswordPolicy",
+            Change::EnableRegion(_) => "EnableRegion",
+        }
+    }
+
+    /// What would be there.
+    pub fn after(&self) -> String {
+        match &self.change {
+            Change::Move(unit) => unit.to_string(),
+            Change::Tag(tags) => show_tags(tags),
+            Change::Rename(name) => name.to_string(),
+            Change::ChangeEmail(email) => email.to_string(),
+            Change::PutContact(kind, contact) => format!("{}: {contact}", kind.as_str()),
+            Change::SetAlias(alias) => alias.to_string(),
+            Change::PutPasswordPolicy(policy) => policy.to_string(),
+            Change::EnableRegion(region) => format!("{region} enabled"),
+        }
+    }
+}
+
+fn show_tags(tags: &Tags) -> String {
+    tags.iter().map(|(key, value)| format!("{key}={value}")).collect::<Vec<_>>().join(", ")
+}
+
+/// Whose an account is, by its tags.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Ownership {
+    /// This object's.
+    Ours,
+    /// Nobody's that we know of.
+    Unclaimed,
+    /// Another object's.
+    Others(Owner),
+}
+
+/// Reads whose an account is.
+pub fn ownership(tags: &Tags, uid: &str) -> Ownership {
+    match Owner::of(tags) {
+        None => Ownership::Unclaimed,
+        Some(owner) if tags.get(TAG_UID).is_some_and(|tag| tag == uid) && owner.uid == uid => {
+            Ownership::Ours
+        }
+        Some(owner) => Ownership::Others(owner),
+    }
+}
+
+/// The changes that make `observed` into `desired`, in the order in which they are to be made: first those that say
+/// where it belongs and whose it is, last those inside of it.
+pub fn changes(desired: &DesiredAccount, observed: &ObservedAccount) -> Vec<Planned> {
+    // Destructured so that a new field does not compile until it is handled here.
+    let DesiredAccount {
+        email: _,
+        name: _,
+        keep_email,
+        keep_name,
+        unit,
+        tags: _,
+        owner: _,
+        access_role: _,
+        alias,
+        contacts,
+        password_policy,
+        regions,
+    } = desired;
+    let mut plan = Vec::new();
+    let mut push = |change, before| plan.push(Planned { change, before });
+
+    if let Some(seen) = &observed.unit
+        && seen != unit
+    {
+        push(Change::Move(unit.clone()), Some(seen.to_string()));
+    }
+    if let Some(seen) = &observed.tags {
+        let differs = |(key, value): &(&String, &String)| seen.get(*key) != Some(*value);
+        let all = desired.all_tags();
+        let missing: Tags =
+            all.iter().filter(differs).map(|(key, value)| (key.clone(), value.clone())).collect();
+        if !missing.is_empty() {
+            let before: Tags = seen
+                .iter()
+                .filter(|(key, _)| missing.contains_key(*key))
+                .map(|(key, value)| (key.clone(), value.clone()))
+                .collect();
+            push(Change::Tag(missing), Some(show_tags(&before)).filter(|text| !text.is_empty()));
+        }
+    }
+    if let (Some(seen), Some(name)) = (&observed.name, keep_name)
+        && seen != name.as_str()
+    {
+        push(Change::Rename(name.clone()), Some(seen.clone()));
+    }
+    if let (Some(seen), Some(email)) = (&observed.email, keep_email)
+        && !seen.eq_ignore_ascii_case(email.as_str())
+    {
+        push(Change::ChangeEmail(email.clone()), Some(seen.clone()));
+    }
+    for (kind, contact) in contacts {
+        if let Some(seen) = observed.contacts.get(kind)
+            && seen.as_ref() != Some(contact)
+        {
+            push(Change::PutContact(*kind, contact.clone()), seen.as_ref().map(ToString::to_string));
+        }
+    }
+    if let (Some(seen), Some(alias)) = (&observed.alias, alias)
+        && seen.as_deref() != Some(alias.as_str())
+    {
+        push(Change::SetAlias(alias.clone()), seen.clone());
+    }
+    if let (Some(seen), Some(policy)) = (&observed.password_policy, password_policy)
+        && seen.as_ref() != Some(policy)
+    {
+        push(Change::PutPasswordPolicy(policy.clone()), seen.as_ref().map(ToString::to_string));
+    }
+    for region in regions {
+        if observed.regions.get(region.as_str()) == Some(&false) {
+            push(Change::EnableRegion(*region), Some(format!("{region} disabled")));
+        }
+    }
+    plan
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn desired() -> DesiredAccount {
+        DesiredAccount {
+            email: "aws+a@example.com".parse().unwrap(),
+            name: "a-test".parse().unwrap(),
+            keep_email: None,
+            keep_name: Some("a-test".parse().unwrap()),
+            unit: "/Workloads/Test".parse().unwrap(),
+            tags: Tags::from([("cost".into(), "1".into())]),
+            owner: Owner { reference: "TeamAccount/team-a/test".into(), uid: "u1".into(), cluster: "c".into() },
+            access_role: "Access".parse().unwrap(),
+            alias: Some("acme-a-test".parse().unwrap()),
+            contacts: BTreeMap::new(),
+            password_policy: Some(PasswordPolicy { minimum_length: 14, ..PasswordPolicy::default() }),
+            regions: vec!["eu-south-1".parse().unwrap()],
+        }
+    }
+
+    fn settled(desired: &DesiredAccount) -> ObservedAccount {
+        ObservedAccount {
+            email: Some("AWS+a@example.com".into()),
+            name: Some("a-test".into()),
+            unit: Some(desired.unit.clone()),
+            tags: Some(desired.all_tags()),
+            contacts: BTreeMap::new(),
+            alias: Some(Some("acme-a-test".into())),
+            password_policy: Some(desired.password_policy.clone()),
+            regions: BTreeMap::from([("eu-south-1", true)]),
+        }
+    }
+
+    #[test]
+    fn nothing_seen_means_nothing_to_do() {
+        assert_eq!(changes(&desired(), &ObservedAccount::default()), []);
+    }
+
+    #[test]
+    fn an_account_in_order_needs_nothing_and_foreign_tags_stay() {
+        let mut seen = settled(&desired());
+        seen.tags.as_mut().unwrap().insert("somebody".into(), "else".into());
+        assert_eq!(changes(&desired(), &seen), []);
+    }
+
+    #[test]
+    fn each_difference_is_one_change_in_order() {
+        let mut seen = settled(&desired());
+        seen.unit = Some(UnitPath::root());
+        seen.tags = Some(Tags::new());
+        seen.name = Some("old".into());
+        seen.alias = Some(None);
+        seen.password_policy = Some(None);
+        seen.regions = BTreeMap::from([("eu-south-1", false)]);
+        let mut wanted = desired();
+        wanted.keep_email = Some("new@example.com".parse().unwrap());
+        let actions: Vec<_> = changes(&wanted, &seen).iter().map(Planned::action).collect();
+        assert_eq!(
+            actions,
+            ["MoveAccount", "TagResource", "PutAccountName", "StartPrimaryEmailUpdate",
+             "CreateAccountAlias", "UpdateAccountPasswordPolicy", "EnableRegion"]
+        );
+    }
+
+    #[test]
+    fn a_name_used_again_owns_nothing() {
+        let mut tags = desired().all_tags();
+        assert_eq!(ownership(&tags, "u1"), Ownership::Ours);
+        assert!(matches!(ownership(&tags, "u2"), Ownership::Others(_)));
+        tags.remove(TAG_UID);
+        assert_eq!(ownership(&tags, "u1"), Ownership::Unclaimed);
+    }
+}

@@ -1,0 +1,165 @@
+//! The queue for account creation: AWS works on five at a time for the whole organization, so the teams take turns.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::time::Duration;
+
+use k8s_openapi::jiff::Timestamp;
+
+/// Somebody who waits for a slot.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Waiter {
+    team: String,
+    since: Timestamp,
+}
+
+/// What the queue answers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Answer {
+    /// The slot is yours until you give it back.
+    Go,
+    /// So many come first; roughly so long until your turn.
+    Wait {
+        /// How many come first.
+        position: usize,
+        /// How long that should take.
+        estimate: Duration,
+    },
+}
+
+/// The queue. It holds no truth: that is in the objects' statuses, which are told on every question.
+#[derive(Debug)]
+pub struct Queue {
+    configured: usize,
+    limit: usize,
+    waiting: HashMap<String, Waiter>,
+    holding: HashSet<String>,
+    not_before: Option<Timestamp>,
+    typical: Duration,
+}
+
+impl Queue {
+    /// A queue with so many slots.
+    pub fn new(slots: usize) -> Self {
+        let slots = slots.max(1);
+        Self {
+            configured: slots,
+            limit: slots,
+            waiting: HashMap::new(),
+            holding: HashSet::new(),
+            not_before: None,
+            typical: Duration::from_secs(60),
+        }
+    }
+
+    /// Asks for a slot for `uid`. `durable`: the objects whose recorded creation has no outcome yet, whoever began it.
+    pub fn ask(&mut self, uid: &str, team: &str, durable: &HashSet<String>, now: Timestamp) -> Answer {
+        if self.holding.contains(uid) || durable.contains(uid) {
+            self.waiting.remove(uid);
+            self.holding.insert(uid.to_owned());
+            return Answer::Go;
+        }
+        self.waiting
+            .entry(uid.to_owned())
+            .or_insert_with(|| Waiter { team: team.to_owned(), since: now });
+        let busy = self.holding.union(durable).count();
+        let position = self.order().iter().position(|other| other == uid).unwrap_or(0);
+        let open = self.not_before.is_none_or(|at| now >= at);
+        if open && busy + position < self.limit {
+            self.waiting.remove(uid);
+            self.holding.insert(uid.to_owned());
+            return Answer::Go;
+        }
+        let rounds = (busy + position) / self.limit;
+        Answer::Wait { position, estimate: self.typical * u32::try_from(rounds.max(1)).unwrap_or(u32::MAX) }
+    }
+
+    /// Gives the slot back. `took`: how long the creation took, if it came to an end; the estimate learns from it.
+    pub fn done(&mut self, uid: &str, took: Option<Duration>) {
+        self.holding.remove(uid);
+        self.waiting.remove(uid);
+        if let Some(took) = took {
+            self.typical = (self.typical * 7 + took.min(Duration::from_secs(3600))) / 8;
+            self.limit = (self.limit + 1).min(self.configured);
+        }
+    }
+
+    /// AWS refused to begin one more: others, or other tools, hold slots. Fewer from now on, and none for a moment.
+    pub fn refused(&mut self, uid: &str, now: Timestamp) {
+        self.holding.remove(uid);
+        self.limit = self.holding.len().clamp(1, self.configured);
+        self.not_before = now.checked_add(Duration::from_secs(10)).ok();
+    }
+
+    /// How many wait and how many hold a slot, and how many slots there are.
+    pub fn sizes(&self) -> (usize, usize, usize) {
+        (self.waiting.len(), self.holding.len(), self.limit)
+    }
+
+    /// Who is next, first first.
+    pub fn next(&self) -> Vec<String> {
+        let mut order = self.order();
+        order.truncate(self.limit);
+        order
+    }
+
+    /// The teams take turns; within a team, who came first.
+    fn order(&self) -> Vec<String> {
+        let mut by_team: BTreeMap<&str, Vec<(&Timestamp, &String)>> = BTreeMap::new();
+        for (uid, waiter) in &self.waiting {
+            by_team.entry(&waiter.team).or_default().push((&waiter.since, uid));
+        }
+        let mut turns: Vec<(usize, &Timestamp, &String)> = Vec::new();
+        for queue in by_team.values_mut() {
+            queue.sort();
+            turns.extend(queue.iter().enumerate().map(|(turn, (since, uid))| (turn, *since, *uid)));
+        }
+        turns.sort();
+        turns.into_iter().map(|(_, _, uid)| uid.clone()).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(second: i64) -> Timestamp {
+        Timestamp::from_second(second).unwrap()
+    }
+
+    #[test]
+    fn never_more_than_the_slots_and_teams_take_turns() {
+        let (mut queue, none) = (Queue::new(2), HashSet::new());
+        for n in 0..4 {
+            queue.ask(&format!("a{n}"), "a", &none, at(n));
+        }
+        queue.ask("b0", "b", &none, at(10));
+        assert_eq!(queue.sizes().1, 2, "two hold a slot");
+        queue.done("a0", None);
+        queue.done("a1", None);
+        assert_eq!(queue.next(), ["a2", "b0"], "b's first comes before a's second in line");
+        assert_eq!(queue.ask("a3", "a", &none, at(11)), Answer::Wait { position: 2, estimate: Duration::from_secs(60) });
+        assert_eq!(queue.ask("b0", "b", &none, at(11)), Answer::Go);
+    }
+
+    #[test]
+    fn what_the_statuses_say_counts_after_a_restart() {
+        let mut queue = Queue::new(2);
+        let durable = HashSet::from(["x".to_owned(), "y".to_owned()]);
+        assert!(matches!(queue.ask("a", "a", &durable, at(0)), Answer::Wait { .. }));
+        assert_eq!(queue.ask("x", "a", &durable, at(0)), Answer::Go, "it has one already");
+    }
+
+    #[test]
+    fn a_refusal_lowers_the_limit_and_success_raises_it_again() {
+        let (mut queue, none) = (Queue::new(5), HashSet::new());
+        for n in 0..3 {
+            assert_eq!(queue.ask(&format!("a{n}"), "a", &none, at(0)), Answer::Go);
+        }
+        queue.refused("a2", at(0));
+        assert_eq!(queue.sizes().2, 2);
+        assert!(matches!(queue.ask("a2", "a", &none, at(1)), Answer::Wait { .. }));
+        queue.done("a0", Some(Duration::from_secs(60)));
+        assert_eq!(queue.ask("a2", "a", &none, at(20)), Answer::Go);
+        assert_eq!(queue.sizes().2, 3);
+    }
+}
