@@ -1,1 +1,18 @@
-//! engine (see the map in lib.rs).
+//! The frame that all controllers share.
+//!
+//! A controller implements [`frame::Reconcile`]: one pass over one object. The frame does the rest, in one place
+//! for all kinds: leadership, finalizer, time limit, panics, backoff, the summary conditions, events on transition,
+//! metrics, and the one status write per pass.
+
+pub mod conditions;
+pub mod frame;
+pub mod outcome;
+pub mod record;
+
+pub mod backoff;
+pub mod clock;
+pub mod leader;
+pub mod metrics;
+pub mod shutdown;
+
+pub use outcome::{Failure, FailureKind, Outcome};

@@ -1,0 +1,318 @@
+//! The one frame around every pass of every controller.
+
+use std::panic::AssertUnwindSafe;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use async_trait::async_trait;
+use futures::{FutureExt, Stream, StreamExt};
+use kube::core::DeserializeGuard;
+use kube::runtime::controller::{Action, Config};
+use kube::runtime::events::{Event, EventType, Recorder};
+use kube::runtime::reflector::{self, ObjectRef, Store};
+use kube::runtime::{Controller, WatchStreamExt, predicates, watcher};
+use kube::{Api, Client, Resource, ResourceExt};
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+use tracing::Instrument;
+
+use super::backoff::{Attempts, Backoff};
+use super::clock::Clock;
+use super::leader::Leadership;
+use super::metrics::Metrics;
+use super::outcome::{Failure, FailureKind, Outcome};
+use super::record::{Kind, Note, Record};
+use super::conditions;
+use crate::api::{FINALIZER, Status};
+
+/// How soon something that a person must mend is looked at again: they may have mended it outside.
+const BLOCKED_AGAIN: Duration = Duration::from_secs(600);
+/// How soon after a conflict the object, by then read anew, is looked at again.
+const CONFLICT_AGAIN: Duration = Duration::from_millis(300);
+
+/// What a kind's controller does; the frame does the rest.
+#[async_trait]
+pub trait Reconcile: Send + Sync + 'static {
+    /// The kind.
+    type Kind: Kind;
+
+    /// The kind's name, for logs, events and metrics.
+    const KIND: &'static str;
+
+    /// One pass: gather, validate, decide, act, report into `record.status`. Called with the finalizer in place, and
+    /// also for an object that is being deleted.
+    async fn pass(
+        &self,
+        object: &Self::Kind,
+        record: &mut Record<Self::Kind>,
+    ) -> Result<Outcome, Failure>;
+}
+
+/// What all controllers share.
+#[derive(Clone)]
+pub struct Engine {
+    /// The API server.
+    pub client: Client,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+    /// Whether this replica may write.
+    pub leadership: Leadership,
+    /// What is counted.
+    pub metrics: Metrics,
+    /// Who speaks in events.
+    pub recorder: Recorder,
+    /// How many objects of a kind are worked on at once.
+    pub concurrency: u16,
+    /// How long one pass may take.
+    pub pass_timeout: Duration,
+    /// Cancelled when no new pass shall begin.
+    pub shutdown: CancellationToken,
+}
+
+/// A cached kind: what its watch has seen, and the stream that keeps the cache and drives the controller.
+pub struct Watched<K: Kind> {
+    /// The cache.
+    pub store: Store<DeserializeGuard<K>>,
+    stream: Pin<Box<dyn Stream<Item = Result<DeserializeGuard<K>, watcher::Error>> + Send>>,
+}
+
+/// Watches all objects of a kind. One that cannot be decoded is kept apart and stops no other.
+pub fn watch<K: Kind>(client: &Client) -> Watched<K> {
+    let api: Api<DeserializeGuard<K>> = Api::all(client.clone());
+    let (store, writer) = reflector::store();
+    let stream = watcher(api, watcher::Config::default())
+        .default_backoff()
+        .modify(|object| object.managed_fields_mut().clear())
+        .reflect(writer)
+        .applied_objects()
+        // Our own status writes do not call for another pass.
+        .predicate_filter(
+            predicates::generation
+                .combine(predicates::finalizers)
+                .combine(predicates::annotations),
+            Default::default(),
+        );
+    Watched { store, stream: Box::pin(stream) }
+}
+
+/// Asks for passes over objects of one kind, from anywhere.
+#[derive(Debug)]
+pub struct Trigger<K: Kind>(mpsc::UnboundedSender<ObjectRef<DeserializeGuard<K>>>);
+
+impl<K: Kind> Clone for Trigger<K> {
+    fn clone(&self) -> Self {
+        Self(self.0.clone())
+    }
+}
+
+impl<K: Kind> Trigger<K> {
+    /// A trigger and the end that [`run`] listens to.
+    pub fn new() -> (Self, mpsc::UnboundedReceiver<ObjectRef<DeserializeGuard<K>>>) {
+        let (sender, receiver) = mpsc::unbounded_channel();
+        (Self(sender), receiver)
+    }
+
+    /// Asks for a pass over that object. Nothing happens if the controller has ended.
+    pub fn fire(&self, namespace: Option<&str>, name: &str) {
+        let mut reference = ObjectRef::new(name);
+        if let Some(namespace) = namespace {
+            reference = reference.within(namespace);
+        }
+        let _ = self.0.send(reference);
+    }
+}
+
+struct Frame<R> {
+    reconciler: R,
+    engine: Engine,
+    attempts: Attempts,
+    backoff: Backoff,
+}
+
+/// Runs a kind's controller until the engine shuts down; passes in flight are finished.
+pub async fn run<R: Reconcile>(
+    reconciler: R,
+    watched: Watched<R::Kind>,
+    wake: mpsc::UnboundedReceiver<ObjectRef<DeserializeGuard<R::Kind>>>,
+    engine: Engine,
+) {
+    let (concurrency, shutdown) = (engine.concurrency, engine.shutdown.clone());
+    let frame = Arc::new(Frame {
+        reconciler,
+        engine,
+        attempts: Attempts::default(),
+        backoff: Backoff::default(),
+    });
+    let wake = futures::stream::unfold(wake, |mut wake| async move {
+        let next = wake.recv().await?;
+        Some((next, wake))
+    });
+    Controller::for_stream(watched.stream, watched.store)
+        .with_config(Config::default().concurrency(concurrency))
+        .reconcile_on(wake)
+        .graceful_shutdown_on(shutdown.cancelled_owned())
+        .run(reconcile::<R>, |_, _: &std::convert::Infallible, _| Action::await_change(), frame)
+        .for_each(|_| futures::future::ready(()))
+        .await;
+}
+
+async fn reconcile<R: Reconcile>(
+    object: Arc<DeserializeGuard<R::Kind>>,
+    frame: Arc<Frame<R>>,
+) -> Result<Action, std::convert::Infallible> {
+    let object = match &object.0 {
+        Ok(object) => Arc::new(object.clone()),
+        Err(invalid) => {
+            tracing::error!(kind = R::KIND, name = object.name_any(), error = %invalid.error,
+                "the object cannot be read and is left alone");
+            frame.engine.metrics.reconciled(R::KIND, "undecodable", Duration::ZERO);
+            return Ok(Action::await_change());
+        }
+    };
+    let span = tracing::info_span!("pass", kind = R::KIND, namespace = object.namespace(),
+        name = object.name_any(), uid = object.uid());
+    Ok(frame.pass(object).instrument(span).await)
+}
+
+impl<R: Reconcile> Frame<R> {
+    async fn pass(&self, object: Arc<R::Kind>) -> Action {
+        let started = Instant::now();
+        let deleting = object.meta().deletion_timestamp.is_some();
+        let finalizing = object.finalizers().iter().any(|name| name == FINALIZER);
+        if (deleting && !finalizing) || self.engine.leadership.guard().is_err() {
+            return Action::await_change();
+        }
+        let opened = Record::open(
+            self.engine.client.clone(),
+            self.engine.leadership.clone(),
+            object.clone(),
+            self.engine.clock.now(),
+        );
+        let (end, label) = match opened {
+            Ok(mut record) => {
+                let end = self.work(&object, &mut record, finalizing).await;
+                let label = end.as_ref().map_or_else(|failure| failure.label, Outcome::label);
+                (self.finish(&object, record, end).await, label)
+            }
+            Err(failure) => (Err(failure.clone()), failure.label),
+        };
+        self.engine.metrics.reconciled(R::KIND, label, started.elapsed());
+        self.again(&object, end)
+    }
+
+    /// The pass itself, with its limits: a finalizer first, a time limit, and a panic that stops nothing else.
+    async fn work(
+        &self,
+        object: &R::Kind,
+        record: &mut Record<R::Kind>,
+        finalizing: bool,
+    ) -> Result<Outcome, Failure> {
+        if !finalizing {
+            record.add_finalizer(FINALIZER).await?;
+        }
+        let pass = AssertUnwindSafe(self.reconciler.pass(object, record)).catch_unwind();
+        match tokio::time::timeout(self.engine.pass_timeout, pass).await {
+            Ok(Ok(end)) => end,
+            Ok(Err(_)) => Err(Failure::new(
+                FailureKind::Bug,
+                "InternalError",
+                "a defect of the operator: its log has the details; please report it",
+            )),
+            Err(_) => Err(Failure::new(
+                FailureKind::Transient,
+                "TimedOut",
+                format!("the pass took longer than {} s", self.engine.pass_timeout.as_secs()),
+            )),
+        }
+    }
+
+    /// Derives the summary, writes the status if it differs, publishes events on transition.
+    async fn finish(
+        &self,
+        object: &R::Kind,
+        mut record: Record<R::Kind>,
+        end: Result<Outcome, Failure>,
+    ) -> Result<Outcome, Failure> {
+        if let Err(failure) = &end {
+            tracing::warn!(reason = failure.label, error = %failure.message, "pass failed");
+        }
+        if matches!(&end, Err(failure) if failure.kind == FailureKind::Conflict) {
+            return end;
+        }
+        let uid = object.uid().unwrap_or_default();
+        let failures = if end.is_err() { self.attempts.failed(&uid) } else { 0 };
+        let generation = record.generation;
+        let before = conditions::find(
+            object.status().map(Status::conditions_ref).unwrap_or_default(),
+            conditions::READY,
+        )
+        .map(|ready| (ready.status.clone(), ready.reason.clone()));
+        let at = (generation, record.now);
+        conditions::summarise(record.status.conditions(), &end, failures, at);
+        *record.status.observed_generation() = Some(generation);
+        let written = record.save().await;
+        let mut notes = std::mem::take(&mut record.notes);
+        let ready = conditions::find(record.status.conditions_ref(), conditions::READY).cloned();
+        if let Some(ready) = ready
+            && before != Some((ready.status.clone(), ready.reason.clone()))
+            && written.is_ok()
+        {
+            let warning = !matches!(end, Ok(ref outcome) if !matches!(outcome, Outcome::Blocked { .. }));
+            self.publish(object, warning, &ready.reason, &ready.message).await;
+        }
+        for Note { warning, reason, message } in notes.drain(..) {
+            self.publish(object, warning, reason, &message).await;
+        }
+        written?;
+        if end == Ok(Outcome::Released) {
+            record.remove_finalizer(FINALIZER).await?;
+        }
+        end
+    }
+
+    /// Publishes an event; a failure to do so is logged and changes nothing.
+    async fn publish(&self, object: &R::Kind, warning: bool, reason: &str, message: &str) {
+        let event = Event {
+            type_: if warning { EventType::Warning } else { EventType::Normal },
+            reason: reason.to_owned(),
+            note: Some(message.chars().take(1000).collect()),
+            action: "Reconcile".to_owned(),
+            secondary: None,
+        };
+        tracing::info!(reason, message, "event");
+        let reference = object.object_ref(&());
+        if let Err(error) = self.engine.recorder.publish(&event, &reference).await {
+            tracing::warn!(%error, "the event could not be published");
+        }
+    }
+
+    /// When to look again: one function for all kinds.
+    fn again(&self, object: &R::Kind, end: Result<Outcome, Failure>) -> Action {
+        let uid = object.uid().unwrap_or_default();
+        if end.is_ok() {
+            self.attempts.succeeded(&uid);
+        }
+        match end {
+            Ok(Outcome::Settled { resync: None } | Outcome::Released) => Action::await_change(),
+            Ok(Outcome::Settled { resync: Some(after) }) => Action::requeue(after),
+            Ok(Outcome::Waiting { after, .. }) => Action::requeue(after),
+            Ok(Outcome::Blocked { .. }) => Action::requeue(BLOCKED_AGAIN),
+            Err(failure) => match failure.kind {
+                FailureKind::Conflict => Action::requeue(CONFLICT_AGAIN),
+                FailureKind::Transient => {
+                    let attempt = self.attempts.count(&uid);
+                    Action::requeue(self.backoff.delay(attempt, jitter(&uid, attempt)))
+                }
+                FailureKind::Terminal | FailureKind::Bug => Action::requeue(BLOCKED_AGAIN),
+            },
+        }
+    }
+}
+
+/// A number in 0..1 from the object and the attempt: objects that fail together do not come back together, and a run
+/// can be repeated.
+pub fn jitter(uid: &str, attempt: u32) -> f64 {
+    let hash = crate::plan::revision::fnv1a(format!("{uid}/{attempt}").as_bytes());
+    (hash >> 11) as f64 / (1u64 << 53) as f64
+}
