@@ -1,0 +1,136 @@
+//! Act: the namespace, and the RoleBinding that gives every member and group equal rights.
+
+use k8s_openapi::api::core::v1::Namespace;
+use k8s_openapi::api::rbac::v1::{RoleBinding, RoleRef, Subject};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use kube::api::{DeleteParams, ListParams, Patch, PatchParams, PostParams, Preconditions};
+use kube::{Api, ResourceExt};
+use serde_json::json;
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use super::{Teams, reasons};
+use crate::api::{LABEL_TEAM, Team, TeamAccount};
+use crate::engine::record::Record;
+use crate::engine::{Failure, Outcome};
+
+/// The ClusterRole that the members are bound to; the chart brings it.
+pub const MEMBER_ROLE: &str = "bailiwick-team-member";
+/// The binding's name in the team's namespace.
+pub const MEMBER_BINDING: &str = "bailiwick-team-members";
+/// Our name as a field manager.
+pub const FIELD_MANAGER: &str = "bailiwick";
+
+impl Teams {
+    /// `Some`: the namespace cannot be had.
+    pub(super) async fn ensure_namespace(
+        &self,
+        team: &Team,
+        record: &mut Record<Team>,
+        name: &str,
+    ) -> Result<Option<Outcome>, Failure> {
+        let api: Api<Namespace> = Api::all(self.client.clone());
+        let Some(found) = api.get_opt(name).await? else {
+            record.may_write()?;
+            let labels = BTreeMap::from([(LABEL_TEAM.to_owned(), team.name_any())]);
+            let metadata =
+                ObjectMeta { name: Some(name.to_owned()), labels: Some(labels), ..ObjectMeta::default() };
+            api.create(&PostParams::default(), &Namespace { metadata, ..Namespace::default() }).await?;
+            return Ok(None);
+        };
+        if found.labels().get(LABEL_TEAM) != Some(&team.name_any()) {
+            let message = format!(
+                "namespace {name} exists and is not this team's: choose another one in spec.namespace, or have the \
+                 platform team label it {LABEL_TEAM}={}",
+                team.name_any()
+            );
+            return Ok(Some(Outcome::blocked(reasons::NAMESPACE_TAKEN, message)));
+        }
+        if found.metadata.deletion_timestamp.is_some() {
+            let message = format!("namespace {name} is being deleted; a new one is made when it is gone");
+            return Ok(Some(Outcome::waiting(reasons::NAMESPACE_TERMINATING, message, Duration::from_secs(10))));
+        }
+        Ok(None)
+    }
+
+    /// Gives the members their rights, if they have others.
+    pub(super) async fn ensure_members(
+        &self,
+        team: &Team,
+        record: &mut Record<Team>,
+        namespace: &str,
+    ) -> Result<(), Failure> {
+        let api: Api<RoleBinding> = Api::namespaced(self.client.clone(), namespace);
+        let (subjects, role) = (subjects(team), member_role());
+        let found = api.get_opt(MEMBER_BINDING).await?;
+        if let Some(found) = &found {
+            if found.role_ref != role {
+                // A binding's role cannot be changed; one that points elsewhere is not what we made.
+                record.may_write()?;
+                api.delete(MEMBER_BINDING, &DeleteParams::default()).await?;
+            } else if found.subjects.clone().unwrap_or_default() == subjects {
+                return Ok(());
+            }
+        }
+        record.may_write()?;
+        let binding = json!({
+            "apiVersion": "rbac.authorization.k8s.io/v1",
+            "kind": "RoleBinding",
+            "metadata": { "name": MEMBER_BINDING, "labels": { LABEL_TEAM: team.name_any() } },
+            "roleRef": role,
+            "subjects": subjects,
+        });
+        api.patch(MEMBER_BINDING, &PatchParams::apply(FIELD_MANAGER).force(), &Patch::Apply(&binding)).await?;
+        Ok(())
+    }
+
+    /// The accounts that are in the namespace now.
+    pub(super) async fn accounts_now(&self, namespace: &str) -> Result<Vec<String>, Failure> {
+        let api: Api<TeamAccount> = Api::namespaced(self.client.clone(), namespace);
+        let list = api.list_metadata(&ListParams::default()).await?;
+        Ok(list.items.iter().map(ResourceExt::name_any).collect())
+    }
+
+    /// Takes the members' rights away; the namespace stays, labelled.
+    pub(super) async fn remove_members(&self, team: &Team, namespace: &str) -> Result<(), Failure> {
+        let api: Api<RoleBinding> = Api::namespaced(self.client.clone(), namespace);
+        match api.get_opt(MEMBER_BINDING).await? {
+            Some(found) if found.labels().get(LABEL_TEAM) == Some(&team.name_any()) => {
+                api.delete(MEMBER_BINDING, &DeleteParams::default()).await?;
+                Ok(())
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Deletes the namespace, if it is this team's; the very one that was looked at.
+    pub(super) async fn remove_namespace(&self, team: &Team, name: &str) -> Result<(), Failure> {
+        let api: Api<Namespace> = Api::all(self.client.clone());
+        let Some(found) = api.get_opt(name).await? else { return Ok(()) };
+        if found.labels().get(LABEL_TEAM) == Some(&team.name_any()) && found.metadata.deletion_timestamp.is_none() {
+            let preconditions = Preconditions { uid: found.uid(), resource_version: None };
+            api.delete(name, &DeleteParams::default().preconditions(preconditions)).await?;
+        }
+        Ok(())
+    }
+}
+
+fn member_role() -> RoleRef {
+    RoleRef {
+        api_group: "rbac.authorization.k8s.io".to_owned(),
+        kind: "ClusterRole".to_owned(),
+        name: MEMBER_ROLE.to_owned(),
+    }
+}
+
+fn subjects(team: &Team) -> Vec<Subject> {
+    let subject = |kind: &str, name: &str| Subject {
+        api_group: Some("rbac.authorization.k8s.io".to_owned()),
+        kind: kind.to_owned(),
+        name: name.to_owned(),
+        namespace: None,
+    };
+    let users = team.spec.members.iter().map(|member| subject("User", &member.user));
+    let groups = team.spec.groups.iter().map(|group| subject("Group", group));
+    users.chain(groups).collect()
+}

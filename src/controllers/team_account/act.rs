@@ -1,0 +1,197 @@
+//! Act: make the changes that were decided on, in their order.
+
+use std::time::Duration;
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use kube::ResourceExt;
+
+use super::{TeamAccounts, reasons};
+use crate::api::{ANNOTATION_EMAIL_CODE, EmailUpdateStatus, TeamAccount};
+use crate::cloud::{CloudError, ErrorKind, ParentId};
+use crate::controllers::organization::Row;
+use crate::engine::record::Record;
+use crate::engine::{Failure, Outcome};
+use crate::model::{AccountId, RootEmail, UnitPath};
+use crate::plan::account::{Change, DesiredAccount, Planned};
+use crate::plan::creation::{self, Verdict};
+
+/// How soon we look again for what a person must give.
+const PERSON_AGAIN: Duration = Duration::from_secs(3600);
+/// How soon we look again for what AWS takes its time for.
+const AWS_AGAIN: Duration = Duration::from_secs(120);
+
+impl TeamAccounts {
+    /// Makes the changes. `Some`: something is under way or in the way, and the rest was done.
+    pub(super) async fn act(
+        &self,
+        object: &TeamAccount,
+        record: &mut Record<TeamAccount>,
+        desired: &DesiredAccount,
+        row: &Row,
+        plan: &[Planned],
+    ) -> Result<Option<Outcome>, Failure> {
+        let id = &row.account.id;
+        let mut left = None;
+        for planned in plan {
+            record.may_write()?;
+            let outcome = match &planned.change {
+                Change::ChangeEmail(email) => self.change_email(object, record, id, email).await?,
+                change => match self.apply(desired, row, change).await {
+                    Ok(outcome) => outcome,
+                    Err(error) => Some(in_the_way(error)?),
+                },
+            };
+            left = left.or(outcome);
+        }
+        if !plan.iter().any(|planned| matches!(planned.change, Change::ChangeEmail(_))) {
+            record.status.email_update = None;
+        }
+        Ok(left)
+    }
+
+    async fn apply(
+        &self,
+        desired: &DesiredAccount,
+        row: &Row,
+        change: &Change,
+    ) -> Result<Option<Outcome>, CloudError> {
+        let (id, cloud) = (&row.account.id, self.organization.cloud());
+        match change {
+            Change::Move(unit) => {
+                let to = self.organization.ensure_unit(unit, &desired.owner_free_tags()).await?;
+                self.move_to(id, &row.parent, &to).await?;
+            }
+            Change::Tag(tags) => {
+                cloud.accounts.tag(id, tags).await?;
+                self.organization.update(id, |row| {
+                    row.tags.get_or_insert_default().extend(tags.clone());
+                });
+            }
+            Change::Rename(name) => {
+                cloud.settings.rename(id, name).await?;
+                self.organization.update(id, |row| row.account.name = name.to_string());
+            }
+            Change::ChangeEmail(_) => {}
+            Change::PutContact(kind, contact) => cloud.settings.put_contact(id, *kind, contact).await?,
+            Change::SetAlias(alias) => {
+                let member = cloud.sessions.enter(id, &desired.access_role).await?;
+                match member.set_alias(alias).await {
+                    Err(error) if error.kind == ErrorKind::AlreadyExists => {
+                        let message = format!(
+                            "alias {alias:?} belongs to another AWS account: choose another one in spec.overrides.alias \
+                             or the class's aliasTemplate",
+                            alias = alias.as_str()
+                        );
+                        return Ok(Some(Outcome::blocked(reasons::ALIAS_TAKEN, message)));
+                    }
+                    other => other?,
+                }
+            }
+            Change::PutPasswordPolicy(policy) => {
+                let member = cloud.sessions.enter(id, &desired.access_role).await?;
+                member.put_password_policy(policy).await?;
+            }
+            Change::EnableRegion(region) => {
+                cloud.settings.enable_region(id, *region).await?;
+                let message = format!("AWS is enabling region {region}; this can take hours");
+                return Ok(Some(Outcome::waiting(reasons::PROGRESSING, message, AWS_AGAIN)));
+            }
+        }
+        Ok(None)
+    }
+
+    /// MoveAccount needs to know where the account is; where the view is out of date, AWS is asked.
+    pub(super) async fn move_to(&self, id: &AccountId, from: &ParentId, to: &ParentId) -> Result<(), CloudError> {
+        let accounts = &self.organization.cloud().accounts;
+        match accounts.move_account(id, from, to).await {
+            Err(error) if matches!(error.kind, ErrorKind::NotFound | ErrorKind::AlreadyExists | ErrorKind::Invalid) => {
+                let really = accounts.parent_of(id).await?;
+                if really != *to {
+                    if really == *from {
+                        return Err(error);
+                    }
+                    accounts.move_account(id, &really, to).await?;
+                }
+            }
+            other => other?,
+        }
+        self.organization.update(id, |row| row.parent = to.clone());
+        Ok(())
+    }
+
+    /// Changes the root user's address: AWS mails a code to the new one, and a person gives it back.
+    async fn change_email(
+        &self,
+        object: &TeamAccount,
+        record: &mut Record<TeamAccount>,
+        id: &AccountId,
+        email: &RootEmail,
+    ) -> Result<Option<Outcome>, Failure> {
+        let settings = &self.organization.cloud().settings;
+        let begun = record.status.email_update.as_ref().is_some_and(|update| update.email == email.as_str());
+        let code = object.annotations().get(ANNOTATION_EMAIL_CODE).filter(|_| begun);
+        match code.map(|code| code.trim()) {
+            Some("resend") => {
+                record.remove_annotation(ANNOTATION_EMAIL_CODE).await?;
+                settings.start_email_update(id, email).await?;
+            }
+            Some(code) => match settings.accept_email_update(id, email, code).await {
+                Ok(()) => {
+                    self.organization.update(id, |row| row.account.email = email.to_string());
+                    record.status.email_update = None;
+                    record.note("EmailChanged", format!("the root e-mail address of account {id} is now {email}"));
+                    record.remove_annotation(ANNOTATION_EMAIL_CODE).await?;
+                    return Ok(None);
+                }
+                Err(error) if matches!(error.kind, ErrorKind::Invalid | ErrorKind::Denied | ErrorKind::NotFound) => {
+                    record.warn("EmailCodeRefused", format!("AWS refused the code for {email}: {}", error.message));
+                    record.remove_annotation(ANNOTATION_EMAIL_CODE).await?;
+                }
+                Err(error) => return Err(error.into()),
+            },
+            None if begun => {}
+            None => {
+                // Recorded first: AWS sends a mail for every call.
+                record.status.email_update =
+                    Some(EmailUpdateStatus { email: email.to_string(), requested_at: Time(record.now) });
+                record.save().await?;
+                if let Err(error) = settings.start_email_update(id, email).await {
+                    if !error.kind.may_have_happened() {
+                        record.status.email_update = None;
+                    }
+                    return Err(error.into());
+                }
+            }
+        }
+        let message = format!(
+            "AWS has mailed a code to {email}: put it into the annotation {ANNOTATION_EMAIL_CODE} of this object \
+             (kubectl annotate), or the word resend if no mail has come"
+        );
+        Ok(Some(Outcome::waiting(reasons::EMAIL_CONFIRMATION_PENDING, message, PERSON_AGAIN)))
+    }
+
+    /// The unit of that path, for a move; created when missing.
+    pub(super) async fn unit_for(&self, path: &UnitPath) -> Result<ParentId, CloudError> {
+        self.organization.ensure_unit(path, &crate::model::Tags::new()).await
+    }
+}
+
+impl DesiredAccount {
+    /// The tags of a unit that is made for this account: units serve many owners, so they bear the cluster alone.
+    fn owner_free_tags(&self) -> crate::model::Tags {
+        crate::model::Tags::from([(crate::model::TAG_CLUSTER.to_owned(), self.owner.cluster.clone())])
+    }
+}
+
+/// What a refusal by the organization's rules asks for; other errors stay errors.
+fn in_the_way(error: CloudError) -> Result<Outcome, Failure> {
+    match error.reason.as_deref().map(creation::constraint) {
+        Some(Verdict::Person(what) | Verdict::Spec(what)) => {
+            Ok(Outcome::blocked("AwsRefused", format!("{error}: {what}")))
+        }
+        Some(Verdict::Retry | Verdict::EmailTaken) => {
+            Ok(Outcome::waiting(reasons::PROGRESSING, error.to_string(), AWS_AGAIN))
+        }
+        None => Err(error.into()),
+    }
+}

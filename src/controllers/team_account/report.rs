@@ -1,0 +1,66 @@
+//! Report: what the status says.
+
+use super::reasons;
+use crate::api::{ChangeStatus, Mode, TeamAccount, UnitStatus};
+use crate::controllers::organization::Row;
+use crate::engine::Outcome;
+use crate::engine::conditions::Truth;
+use crate::engine::record::Record;
+use crate::model::{AccountId, UnitPath};
+use crate::plan::account::{DesiredAccount, Planned};
+
+/// What the sweep knows of the account.
+pub fn row(record: &mut Record<TeamAccount>, row: &Row, path: Option<UnitPath>) {
+    let status = &mut record.status;
+    status.account_id = Some(row.account.id.to_string());
+    status.state = Some(row.account.state.to_string());
+    status.email = Some(row.account.email.clone());
+    status.account_name = Some(row.account.name.clone());
+    status.organizational_unit =
+        Some(UnitStatus { id: row.parent.to_string(), path: path.map(|path| path.to_string()) });
+    status.queue = None;
+    record.set("Created", Truth::True, reasons::CREATED, "the account exists and is a member of the organization");
+}
+
+/// What would be changed, if it is not to be changed; and whether that is drift.
+pub fn plan(record: &mut Record<TeamAccount>, id: &AccountId, plan: &[Planned], object: &TeamAccount) {
+    let held = object.spec.mode == Mode::Plan || object.spec.suspend;
+    let list: Vec<ChangeStatus> = plan
+        .iter()
+        .map(|planned| ChangeStatus {
+            action: planned.action().to_owned(),
+            target: id.to_string(),
+            before: planned.before.clone(),
+            after: Some(planned.after()),
+        })
+        .collect();
+    record.status.drift = if held { list.clone() } else { Vec::new() };
+    record.status.plan = if held { list } else { Vec::new() };
+}
+
+/// The outcome of a pass whose changes are held back.
+pub fn held(object: &TeamAccount, record: &mut Record<TeamAccount>, count: usize) -> Outcome {
+    let (reason, how) = if object.spec.suspend {
+        (reasons::SUSPENDED, "set spec.suspend to false")
+    } else {
+        (reasons::CHANGES_PLANNED, "set spec.mode to Apply")
+    };
+    let message = format!("status.plan lists {count} change(s) that would be made; {how} to have them made");
+    record.set("InSync", Truth::False, reason, &message);
+    Outcome::blocked(reason, message)
+}
+
+/// Everything is as declared.
+pub fn settled(record: &mut Record<TeamAccount>, desired: &DesiredAccount, revision: &str, deep: bool) {
+    let unit = format!("the account is in {}", desired.unit);
+    record.set("Placed", Truth::True, "Placed", &unit);
+    record.set("InSync", Truth::True, "InSync", "no difference was found");
+    if deep {
+        record.set("Baselined", Truth::True, "Baselined", "the account has the baseline of its class");
+        record.status.class_revision = Some(revision.to_owned());
+        record.status.regions = desired.regions.iter().map(ToString::to_string).collect();
+        if let Some(alias) = &desired.alias {
+            record.status.alias = Some(alias.to_string());
+        }
+    }
+}
