@@ -1,3 +1,6 @@
 //! Arguments → one command; nothing else.
 
-fn main() {}
+#[tokio::main]
+async fn main() -> std::process::ExitCode {
+    bailiwick::cli::main().await
+}
