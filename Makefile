@@ -1,0 +1,31 @@
+# The commands of this repository; what they need is set up by tools/build, outside the repository.
+
+run = cargo run --locked --quiet --
+
+.PHONY: help test try try-stop bench generate
+
+help:
+	@echo 'make try       start a control plane, an AWS emulator and the operator here, with the examples applied'
+	@echo 'make try-stop  end all of that'
+	@echo 'make test      everything that must hold before a change lands'
+	@echo 'make bench     the performance goals and what this machine makes of them'
+	@echo 'make generate  write the generated files: CRDs, their copy in the chart, the reference'
+
+test:
+	@tools/check
+
+try:
+	@tools/build
+	cargo build --locked
+	@$(run) dev up
+
+try-stop:
+	cargo build --locked --quiet
+	@$(run) dev down
+
+bench:
+	@tools/build
+	cargo bench --locked
+
+generate:
+	cargo run --locked --quiet -- generate

@@ -1,0 +1,232 @@
+//! The AWS emulator: moto's server, whose accounts live in its memory and end with it.
+//!
+//! It answers at once and never throttles, so a test that is green against it proves the shape of requests and the
+//! reading of answers; for the rest there is `cloud::simulated`.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+use k8s_openapi::ByteString;
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use super::plane::free_port;
+use super::process::{Detached, Servers};
+use super::{Assets, Error};
+
+/// Importing it takes seconds, more on a busy machine.
+const DEADLINE: Duration = Duration::from_secs(90);
+const TRIES: usize = 5;
+const CALLS: &str = "calls.jsonl";
+
+/// An AWS of our own, empty at first: not even an organization. It ends when this value is dropped.
+pub struct Moto {
+    // Dropped in this order: first the server, then the folder it uses.
+    servers: Servers,
+    endpoint: String,
+    folder: PathBuf,
+    _temporary: TempDir,
+}
+
+impl Moto {
+    /// Starts one and waits until it serves. Every request is recorded, see [`Self::calls`].
+    pub async fn start(assets: &Assets) -> Result<Self, Error> {
+        let temporary = tempfile::Builder::new()
+            .prefix("bailiwick-")
+            .tempdir()
+            .map_err(|source| {
+                Error::io(
+                    "create a folder in",
+                    Path::new("the temporary folder"),
+                    source,
+                )
+            })?;
+        let folder = temporary.path().to_path_buf();
+        let mut servers = Servers::new(Some(&folder))?;
+        let endpoint = start(assets, &folder, true, &mut servers).await?;
+        Ok(Self {
+            servers,
+            endpoint,
+            folder,
+            _temporary: temporary,
+        })
+    }
+
+    /// Starts one that runs on after us, with its log in `folder`, and says which process it is and its endpoint.
+    pub async fn start_detached(
+        assets: &Assets,
+        folder: &Path,
+    ) -> Result<(Vec<Detached>, String), Error> {
+        let mut servers = Servers::new(None)?;
+        let endpoint = start(assets, folder, false, &mut servers).await?;
+        Ok((servers.detach(), endpoint))
+    }
+
+    /// What `AWS_ENDPOINT_URL` is set to: `http://127.0.0.1:<port>`.
+    pub fn endpoint(&self) -> &str {
+        &self.endpoint
+    }
+
+    /// The ids of its processes.
+    pub fn pids(&self) -> Vec<u32> {
+        self.servers.pids()
+    }
+
+    /// Makes the management account that of an organization, as its owner would have done long ago.
+    pub fn create_organization(&self) -> Result<(), Error> {
+        create_organization(&self.endpoint)
+    }
+
+    /// How often each operation was called since the start, by `<service>:<operation>` as IAM writes them
+    /// (`organizations:CreateAccount`, `sts:AssumeRole`).
+    pub fn calls(&self) -> Result<BTreeMap<String, usize>, Error> {
+        let path = self.folder.join(CALLS);
+        let text = match fs::read_to_string(&path) {
+            Ok(text) => text,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => String::new(),
+            Err(error) => return Err(Error::io("read", &path, error)),
+        };
+        let mut calls = BTreeMap::new();
+        for call in text
+            .lines()
+            .filter_map(|line| serde_json::from_str(line).ok())
+            .filter_map(operation)
+        {
+            *calls.entry(call).or_default() += 1;
+        }
+        Ok(calls)
+    }
+}
+
+async fn start(
+    assets: &Assets,
+    folder: &Path,
+    record: bool,
+    servers: &mut Servers,
+) -> Result<String, Error> {
+    let mut tries = 0;
+    loop {
+        tries += 1;
+        let port = free_port()?;
+        let endpoint = format!("http://127.0.0.1:{port}");
+        let mut command = Command::new(assets.python());
+        command
+            .current_dir(folder)
+            .args([
+                "-m",
+                "moto.server",
+                "-H",
+                "127.0.0.1",
+                "-p",
+                &port.to_string(),
+            ])
+            // Without it every account weighs twenty times as much, and we start no machine from an image.
+            .env("MOTO_EC2_LOAD_DEFAULT_AMIS", "false");
+        if record {
+            command
+                .env("MOTO_ENABLE_RECORDING", "true")
+                .env("MOTO_RECORDER_FILEPATH", folder.join(CALLS));
+        }
+        let server = servers.start("moto", &mut command, &folder.join("logs"))?;
+        let log = folder.join("logs/moto.log");
+        // Its own word for it, and not an answer on the port, which might be somebody else's.
+        let listens = async || match fs::read_to_string(&log) {
+            Ok(text) if text.contains(&format!("Running on {endpoint}")) => Ok(()),
+            _ => Err("it does not listen yet".to_owned()),
+        };
+        match server.ready(DEADLINE, listens).await {
+            Ok(()) => return Ok(endpoint),
+            Err(Error::Ended { .. }) if tries < TRIES && server.said().contains("in use") => {
+                servers.end_last()
+            }
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+/// Makes the management account that of an organization; nothing to do where it is one already.
+pub fn create_organization(endpoint: &str) -> Result<(), Error> {
+    match organizations(
+        endpoint,
+        "CreateOrganization",
+        &json!({"FeatureSet": "ALL"}),
+    ) {
+        Err(Error::Emulator { answer, .. })
+            if answer.contains("AlreadyInOrganizationException") =>
+        {
+            Ok(())
+        }
+        other => other.map(drop),
+    }
+}
+
+/// The accounts of the organization, as the emulator's own API lists them.
+pub fn accounts(endpoint: &str) -> Result<Vec<Value>, Error> {
+    let answer = organizations(endpoint, "ListAccounts", &json!({}))?;
+    Ok(answer["Accounts"].as_array().cloned().unwrap_or_default())
+}
+
+/// Asks AWS Organizations, the plain way: for what a person would do with the AWS console, not for the operator.
+pub fn organizations(endpoint: &str, operation: &str, input: &Value) -> Result<Value, Error> {
+    let failed = |answer: String| Error::Emulator {
+        operation: operation.to_owned(),
+        answer,
+    };
+    let address = endpoint.trim_start_matches("http://");
+    let answer =
+        post(address, operation, &input.to_string()).map_err(|error| failed(error.to_string()))?;
+    let (head, body) = answer.split_once("\r\n\r\n").unwrap_or((&answer, ""));
+    if head.split_whitespace().nth(1) == Some("200") {
+        serde_json::from_str(body).map_err(|error| failed(error.to_string()))
+    } else {
+        Err(failed(answer))
+    }
+}
+
+/// One request of HTTP/1.0: the answer ends with the connection.
+fn post(address: &str, operation: &str, body: &str) -> std::io::Result<String> {
+    let mut stream = TcpStream::connect(address)?;
+    stream.set_read_timeout(Some(Duration::from_secs(30)))?;
+    write!(
+        stream,
+        "POST / HTTP/1.0\r\nHost: {address}\r\nContent-Type: application/x-amz-json-1.1\r\n\
+         X-Amz-Target: AWSOrganizationsV20161128.{operation}\r\nAuthorization: AWS4-HMAC-SHA256 \
+         Credential=dev/20260101/us-east-1/organizations/aws4_request, SignedHeaders=host, Signature=0\r\n\
+         Content-Length: {}\r\n\r\n{body}",
+        body.len()
+    )?;
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer)?;
+    Ok(answer)
+}
+
+/// `<service>:<operation>` of one recorded request: the service from what it was signed for, the operation from a
+/// header (JSON protocols) or the form in its body (query protocols).
+fn operation(request: Value) -> Option<String> {
+    let headers = &request["headers"];
+    let service = headers["Authorization"].as_str()?.split('/').nth(3)?;
+    let name = match headers["X-Amz-Target"].as_str() {
+        Some(target) => target.rsplit('.').next()?.to_owned(),
+        None => {
+            let ByteString(body) = serde_json::from_value(request["body"].clone()).ok()?;
+            let form = String::from_utf8_lossy(&body).into_owned();
+            let action = form
+                .split('&')
+                .find_map(|pair| pair.strip_prefix("Action="));
+            // What is neither is told apart by method and path.
+            action.map_or_else(|| method_and_path(&request), str::to_owned)
+        }
+    };
+    Some(format!("{service}:{name}"))
+}
+
+fn method_and_path(request: &Value) -> String {
+    let url = request["url"].as_str().unwrap_or_default();
+    let path = url.splitn(4, '/').nth(3).unwrap_or_default();
+    format!("{} /{path}", request["method"].as_str().unwrap_or_default())
+}
