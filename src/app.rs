@@ -82,7 +82,7 @@ async fn connect(options: &RunOptions, metrics: &Metrics) -> Result<Cloud, AppEr
     use crate::cloud::aws::{AwsOptions, connect};
     use crate::cloud::budget::{BudgetOptions, Budgets};
     use crate::cloud::governed::govern;
-    let aws = AwsOptions { cluster: options.cluster_name.clone(), ..AwsOptions::default() };
+    let aws = AwsOptions::new(options.cluster_name.clone());
     let cloud = connect(&aws).await.map_err(|error| AppError::Aws(error.to_string()))?;
     Ok(govern(cloud, Arc::new(Budgets::new(BudgetOptions::default())), Arc::new(metrics.clone())))
 }
