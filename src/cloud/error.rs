@@ -32,7 +32,10 @@ impl ErrorKind {
 
     /// Whether the same call can succeed later with nothing changed.
     pub fn is_transient(self) -> bool {
-        matches!(self, Self::Conflict | Self::Throttled | Self::Unavailable | Self::Unknown)
+        matches!(
+            self,
+            Self::Conflict | Self::Throttled | Self::Unavailable | Self::Unknown
+        )
     }
 
     /// Whether the call may have taken effect although it failed.
@@ -65,7 +68,13 @@ impl CloudError {
         code: impl Into<String>,
         message: impl Into<String>,
     ) -> Self {
-        Self { kind, operation, code: code.into(), reason: None, message: message.into() }
+        Self {
+            kind,
+            operation,
+            code: code.into(),
+            reason: None,
+            message: message.into(),
+        }
     }
 
     /// The same with the typed reason.

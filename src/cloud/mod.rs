@@ -7,6 +7,7 @@ pub mod aws;
 pub mod budget;
 pub mod error;
 pub mod governed;
+mod recent;
 #[cfg(feature = "dev")]
 pub mod simulated;
 
@@ -216,6 +217,10 @@ pub trait AccountSettings: Send + Sync {
 /// The way into member accounts: STS AssumeRole. Sessions are cached by the adapter.
 #[async_trait]
 pub trait Sessions: Send + Sync {
+    /// The clients of one account if its session is open already: costs no call. `None` where that is not known.
+    fn entered(&self, _id: &AccountId, _role: &RoleName) -> Option<Arc<dyn MemberAccount>> {
+        None
+    }
     /// The clients of one account, entered through `role`. Succeeds only if AWS let us in and the identity that it
     /// gave is one of that very account.
     async fn enter(&self, id: &AccountId, role: &RoleName) -> Result<Arc<dyn MemberAccount>>;

@@ -1,0 +1,475 @@
+//! What AWS's errors mean to us: the one place that knows.
+
+use std::error::Error;
+
+use aws_credential_types::provider::error::CredentialsError;
+use aws_sdk_account::types::error::ValidationException;
+use aws_sdk_organizations::error::{ProvideErrorMetadata, SdkError};
+use aws_sdk_organizations::types::error::{
+    AccessDeniedForDependencyException, ConstraintViolationException, InvalidInputException,
+};
+use aws_sdk_sts::operation::assume_role::AssumeRoleError;
+use aws_sdk_sts::operation::assume_role_with_web_identity::AssumeRoleWithWebIdentityError;
+
+use super::super::{CloudError, ErrorKind};
+
+/// The class of an error of `operation`.
+pub(super) fn classify<E>(operation: &'static str, error: SdkError<E>) -> CloudError
+where
+    E: Error + ProvideErrorMetadata + 'static,
+{
+    // Every call may have to get credentials first. What goes wrong there is not this call's failure.
+    if let Some(ours) = find::<CloudError>(&error) {
+        return ours.clone();
+    }
+    if let Some(credentials) = find::<CredentialsError>(&error) {
+        return classify_credentials(operation, credentials);
+    }
+    let unavailable =
+        |code| CloudError::new(ErrorKind::Unavailable, operation, code, chain(&error));
+    match &error {
+        SdkError::TimeoutError(_) => unavailable("Timeout"),
+        SdkError::DispatchFailure(failure) if failure.is_timeout() => unavailable("Timeout"),
+        SdkError::DispatchFailure(_) => unavailable("NoAnswer"),
+        SdkError::ResponseError(_) => unavailable("BrokenAnswer"),
+        SdkError::ServiceError(answer) => {
+            let (error, status) = (answer.err(), answer.raw().status().as_u16());
+            classify_answer(operation, error, status)
+        }
+        // Not sent at all.
+        _ => CloudError::new(ErrorKind::Invalid, operation, "BadRequest", chain(&error)),
+    }
+}
+
+fn classify_answer<E>(operation: &'static str, error: &E, status: u16) -> CloudError
+where
+    E: Error + ProvideErrorMetadata + 'static,
+{
+    let Some(code) = error.code() else {
+        // Not AWS's way of saying no: a proxy, or something that plays AWS and lacks the operation. The body would be
+        // a page of HTML, which helps nobody in a condition.
+        let message = format!("HTTP status {status} without an error that AWS would send");
+        return CloudError::new(
+            kind_by_status(status),
+            operation,
+            format!("HTTP {status}"),
+            message,
+        );
+    };
+    let reason = reason(error);
+    let kind = kind(operation, code, reason.as_deref(), status);
+    let mut message = error.message().unwrap_or("AWS gives no reason").to_owned();
+    if let Some(advice) = advice(operation, code) {
+        message = format!("{message} ({advice})");
+    }
+    CloudError::new(kind, operation, code, message).with_reason(reason)
+}
+
+/// Without credentials nothing was sent.
+fn classify_credentials(operation: &'static str, error: &CredentialsError) -> CloudError {
+    // Base credentials by web identity, or by a profile that names a role.
+    if let Some(SdkError::ServiceError(answer)) =
+        find::<SdkError<AssumeRoleWithWebIdentityError>>(error)
+    {
+        let status = answer.raw().status().as_u16();
+        return classify_answer("sts.AssumeRoleWithWebIdentity", answer.err(), status);
+    }
+    if let Some(SdkError::ServiceError(answer)) = find::<SdkError<AssumeRoleError>>(error) {
+        return classify_answer(
+            "sts.AssumeRole",
+            answer.err(),
+            answer.raw().status().as_u16(),
+        );
+    }
+    let (kind, code) = match error {
+        CredentialsError::CredentialsNotLoaded(_) => (ErrorKind::Denied, "NoCredentials"),
+        CredentialsError::InvalidConfiguration(_) => (ErrorKind::Denied, "BadCredentials"),
+        _ => (ErrorKind::Unavailable, "CredentialsUnavailable"),
+    };
+    let message = format!(
+        "no AWS credentials: {} ({CREDENTIALS_ADVICE})",
+        chain(error)
+    );
+    CloudError::new(kind, operation, code, message)
+}
+
+const CREDENTIALS_ADVICE: &str = "set AWS_PROFILE, or AWS_ROLE_ARN and AWS_WEB_IDENTITY_TOKEN_FILE, or \
+     AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or give the pod or the instance a role";
+
+/// The class of an error code. `reason` and `status` decide where the code alone does not.
+fn kind(operation: &str, code: &str, reason: Option<&str>, status: u16) -> ErrorKind {
+    use ErrorKind::{
+        AlreadyExists, Conflict, Denied, Invalid, NotFound, Quota, Throttled, Unavailable, Unknown,
+    };
+    match code {
+        "ConstraintViolationException" => constraint_kind(reason.unwrap_or_default()),
+
+        // Organizations sends it with HTTP 400.
+        "TooManyRequestsException"
+        | "Throttling"
+        | "ThrottlingException"
+        | "ThrottledException"
+        | "RequestLimitExceeded"
+        | "RequestThrottled"
+        | "RequestThrottledException"
+        | "SlowDown"
+        | "BandwidthLimitExceeded" => Throttled,
+
+        // The only conflict that Account Management documents here: the address is another account's.
+        "ConflictException"
+            if matches!(
+                operation,
+                "account.StartPrimaryEmailUpdate" | "account.AcceptPrimaryEmailUpdate"
+            ) =>
+        {
+            AlreadyExists
+        }
+        // Finalizing takes up to an hour after an organization was made, and nothing was done meanwhile.
+        "ConcurrentModificationException"
+        | "ConcurrentModification"
+        | "ConflictException"
+        | "FinalizingOrganizationException"
+        | "PolicyChangesInProgressException"
+        | "EntityTemporarilyUnmodifiable"
+        | "EntityTemporarilyUnmodifiableException" => Conflict,
+
+        // MoveAccount: it is there already. CloseAccount: it is closed already.
+        "DuplicateAccountException"
+        | "AccountAlreadyClosedException"
+        | "DuplicateOrganizationalUnitException"
+        | "EntityAlreadyExists"
+        | "EntityAlreadyExistsException" => AlreadyExists,
+
+        "NoSuchEntity" | "NoSuchEntityException" => NotFound,
+        code if code.ends_with("NotFoundException") => NotFound,
+
+        code if code.starts_with("AccessDenied") || credentials_refused(code) => Denied,
+        "AWSOrganizationsNotInUseException"
+        | "UnauthorizedOperation"
+        | "AuthFailure"
+        | "NotAuthorized"
+        | "OptInRequired"
+        | "RegionDisabledException" => Denied,
+
+        "LimitExceeded" | "LimitExceededException" | "ServiceQuotaExceededException" => Quota,
+
+        "InvalidInputException"
+        | "InvalidInput"
+        | "InvalidParameterValue"
+        | "InvalidAction"
+        | "MissingParameter"
+        | "ValidationException"
+        | "ValidationError"
+        | "MalformedPolicyDocument"
+        | "MalformedPolicyDocumentException"
+        | "PasswordPolicyViolation"
+        | "PasswordPolicyViolationException"
+        | "PackedPolicyTooLarge"
+        | "PackedPolicyTooLargeException"
+        | "SerializationException"
+        | "UnknownOperationException"
+        | "UnsupportedAPIEndpointException" => Invalid,
+
+        "ServiceException"
+        | "InternalServerException"
+        | "InternalFailure"
+        | "InternalError"
+        | "InternalServerError"
+        | "ServiceFailure"
+        | "ServiceFailureException"
+        | "ServiceUnavailable"
+        | "ServiceUnavailableException"
+        | "RequestTimeout"
+        | "RequestTimeoutException"
+        | "IDPCommunicationError" => Unavailable,
+
+        _ if status >= 500 => Unavailable,
+        _ => Unknown,
+    }
+}
+
+fn kind_by_status(status: u16) -> ErrorKind {
+    match status {
+        429 => ErrorKind::Throttled,
+        401 | 403 => ErrorKind::Denied,
+        500.. => ErrorKind::Unavailable,
+        _ => ErrorKind::Unknown,
+    }
+}
+
+/// The class of a ConstraintViolationException, by its `Reason` (Organizations API Reference). A reason that AWS has
+/// added since is a limit, most likely; it is certain that nothing was done.
+pub fn constraint_kind(reason: &str) -> ErrorKind {
+    known_constraint(reason).unwrap_or(ErrorKind::Quota)
+}
+
+fn known_constraint(reason: &str) -> Option<ErrorKind> {
+    let kind = match reason {
+        // Comes to pass by itself, soon.
+        "ACCOUNT_CREATION_NOT_COMPLETE"
+        | "TRANSFER_RESPONSIBILITY_SOURCE_DELETION_IN_PROGRESS"
+        | "TRANSFER_RESPONSIBILITY_TARGET_DELETION_IN_PROGRESS" => ErrorKind::Conflict,
+
+        // Too many at a time: closures under way, and calls.
+        "CLOSE_ACCOUNT_REQUESTS_LIMIT_EXCEEDED" => ErrorKind::Throttled,
+
+        // A limit that somebody has to have raised, or that takes a day, or a month.
+        "ACCOUNT_CREATION_RATE_LIMIT_EXCEEDED"
+        | "ACCOUNT_NUMBER_LIMIT_EXCEEDED"
+        | "ALL_FEATURES_MIGRATION_ORGANIZATION_SIZE_LIMIT_EXCEEDED"
+        | "CLOSE_ACCOUNT_QUOTA_EXCEEDED"
+        | "HANDSHAKE_RATE_LIMIT_EXCEEDED"
+        | "MAX_DELEGATED_ADMINISTRATORS_FOR_SERVICE_LIMIT_EXCEEDED"
+        | "MAX_POLICY_TYPE_ATTACHMENT_LIMIT_EXCEEDED"
+        | "OU_NUMBER_LIMIT_EXCEEDED"
+        | "POLICY_NUMBER_LIMIT_EXCEEDED"
+        | "RESPONSIBILITY_TRANSFER_MAX_INBOUND_QUOTA_VIOLATION"
+        | "RESPONSIBILITY_TRANSFER_MAX_LEVEL_VIOLATION"
+        | "RESPONSIBILITY_TRANSFER_MAX_OUTBOUND_QUOTA_VIOLATION"
+        | "RESPONSIBILITY_TRANSFER_MAX_TRANSFERS_QUOTA_VIOLATION"
+        | "WAIT_PERIOD_ACTIVE" => ErrorKind::Quota,
+
+        // The organization, or the account that pays for it, is not in the state for it: somebody has to put that
+        // in order, and then the same request succeeds.
+        "ACCOUNT_CANNOT_LEAVE_WITHOUT_EULA"
+        | "ACCOUNT_CANNOT_LEAVE_WITHOUT_PHONE_VERIFICATION"
+        | "ACTIVE_RESPONSIBILITY_TRANSFER_PROCESS"
+        | "CANNOT_REMOVE_DELEGATED_ADMINISTRATOR_FROM_ORG"
+        | "DELEGATED_ADMINISTRATOR_EXISTS_FOR_THIS_SERVICE"
+        | "INVALID_PAYMENT_INSTRUMENT"
+        | "MASTER_ACCOUNT_ADDRESS_DOES_NOT_MATCH_MARKETPLACE"
+        | "MASTER_ACCOUNT_MISSING_BUSINESS_LICENSE"
+        | "MASTER_ACCOUNT_MISSING_CONTACT_INFO"
+        | "MASTER_ACCOUNT_NOT_GOVCLOUD_ENABLED"
+        | "MASTER_ACCOUNT_PAYMENT_INSTRUMENT_REQUIRED"
+        | "MEMBER_ACCOUNT_PAYMENT_INSTRUMENT_REQUIRED"
+        | "ORGANIZATION_NOT_IN_ALL_FEATURES_MODE"
+        | "POLICY_TYPE_ENABLED_FOR_THIS_SERVICE"
+        | "SERVICE_ACCESS_NOT_ENABLED"
+        | "TRANSFER_RESPONSIBILITY_UPDATE_NOT_ALLOWED"
+        | "UNMET_BILLING_PREREQUISITE"
+        | "UNSUPPORTED_PRICING" => ErrorKind::Denied,
+
+        // Will not succeed as it is asked.
+        "ACCOUNT_CANNOT_LEAVE_ORGANIZATION"
+        | "ACCOUNT_NOT_ACTIVE_FOR_TRANSFER_RESPONSIBILITY"
+        | "CANNOT_CLOSE_MANAGEMENT_ACCOUNT"
+        | "CANNOT_REGISTER_MASTER_AS_DELEGATED_ADMINISTRATOR"
+        | "CANNOT_REGISTER_SUSPENDED_ACCOUNT_AS_DELEGATED_ADMINISTRATOR"
+        | "CREATE_ORGANIZATION_IN_BILLING_MODE_UNSUPPORTED_REGION"
+        | "EMAIL_VERIFICATION_CODE_EXPIRED"
+        | "MAX_TAG_LIMIT_EXCEEDED"
+        | "MIN_POLICY_TYPE_ATTACHMENT_LIMIT_EXCEEDED"
+        | "OU_DEPTH_LIMIT_EXCEEDED"
+        | "POLICY_CONTENT_LIMIT_EXCEEDED"
+        | "TAG_POLICY_VIOLATION" => ErrorKind::Invalid,
+
+        _ => return None,
+    };
+    Some(kind)
+}
+
+/// Whether AWS does not take our credentials, as opposed to what we do with them.
+fn credentials_refused(code: &str) -> bool {
+    matches!(
+        code,
+        "ExpiredToken"
+            | "ExpiredTokenException"
+            | "RequestExpired"
+            | "InvalidClientTokenId"
+            | "InvalidClientTokenIdException"
+            | "UnrecognizedClientException"
+            | "SignatureDoesNotMatch"
+            | "InvalidSignatureException"
+            | "IncompleteSignature"
+            | "IncompleteSignatureException"
+            | "MissingAuthenticationToken"
+            | "MissingAuthenticationTokenException"
+            | "InvalidIdentityToken"
+            | "InvalidIdentityTokenException"
+            | "IDPRejectedClaim"
+            | "IDPRejectedClaimException"
+    )
+}
+
+/// What to configure, where AWS's message leaves that to the reader.
+fn advice(operation: &str, code: &str) -> Option<&'static str> {
+    if credentials_refused(code) {
+        return Some(CREDENTIALS_ADVICE);
+    }
+    match code {
+        "AWSOrganizationsNotInUseException" => {
+            Some("run with credentials of the organization's management account")
+        }
+        "UnsupportedAPIEndpointException" => Some("check the home region"),
+        "RegionDisabledException" => Some("activate STS in this region, or set another AWS_REGION"),
+        "AccessDenied" | "AccessDeniedException" => {
+            match operation.split_once('.').map(|(service, _)| service) {
+                Some("account") => Some(
+                    "allow it to the operator's role, and enable trusted access for Account Management \
+                     in the organization",
+                ),
+                Some("organizations") => Some(
+                    "allow it to the operator's role, which must be one of the management account",
+                ),
+                Some("sts") => Some(
+                    "the access role must exist in the account and trust the operator's role, and that \
+                     must be allowed to assume it",
+                ),
+                _ => None,
+            }
+        }
+        _ => None,
+    }
+}
+
+/// The typed reason, where the error has one.
+fn reason(error: &(dyn Error + 'static)) -> Option<String> {
+    let constraint = find::<ConstraintViolationException>(error)
+        .and_then(|e| e.reason())
+        .map(|reason| reason.as_str());
+    let input = || {
+        find::<InvalidInputException>(error)?
+            .reason()
+            .map(|reason| reason.as_str())
+    };
+    let dependency = || {
+        find::<AccessDeniedForDependencyException>(error)?
+            .reason()
+            .map(|reason| reason.as_str())
+    };
+    let validation = || {
+        find::<ValidationException>(error)?
+            .reason()
+            .map(|reason| reason.as_str())
+    };
+    constraint
+        .or_else(input)
+        .or_else(dependency)
+        .or_else(validation)
+        .map(str::to_owned)
+}
+
+/// The error and what caused it, outermost first.
+fn causes<'e>(error: &'e (dyn Error + 'static)) -> impl Iterator<Item = &'e (dyn Error + 'static)> {
+    let mut next = Some(error);
+    std::iter::from_fn(move || {
+        let error = next?;
+        next = error.source();
+        Some(error)
+    })
+}
+
+/// The first error of this type among `error` and what caused it.
+fn find<'e, T: Error + 'static>(error: &'e (dyn Error + 'static)) -> Option<&'e T> {
+    causes(error).find_map(|error| error.downcast_ref())
+}
+
+/// The error and what caused it, in one line.
+fn chain(error: &(dyn Error + 'static)) -> String {
+    causes(error)
+        .map(ToString::to_string)
+        .collect::<Vec<_>>()
+        .join(": ")
+}
+
+#[cfg(test)]
+mod tests {
+    use aws_sdk_organizations::types::ConstraintViolationExceptionReason;
+
+    use super::*;
+
+    #[test]
+    fn every_constraint_that_the_sdk_knows_has_a_class() {
+        let values = ConstraintViolationExceptionReason::values();
+        assert!(values.len() >= 48);
+        for reason in values {
+            assert!(
+                known_constraint(reason).is_some(),
+                "{reason} is in no class"
+            );
+        }
+    }
+
+    #[test]
+    fn constraints_ask_for_what_helps() {
+        for (reason, kind) in [
+            ("ACCOUNT_NUMBER_LIMIT_EXCEEDED", ErrorKind::Quota),
+            ("CLOSE_ACCOUNT_QUOTA_EXCEEDED", ErrorKind::Quota),
+            (
+                "CLOSE_ACCOUNT_REQUESTS_LIMIT_EXCEEDED",
+                ErrorKind::Throttled,
+            ),
+            ("ACCOUNT_CREATION_NOT_COMPLETE", ErrorKind::Conflict),
+            ("MASTER_ACCOUNT_MISSING_CONTACT_INFO", ErrorKind::Denied),
+            ("TAG_POLICY_VIOLATION", ErrorKind::Invalid),
+            ("SOMETHING_NEW", ErrorKind::Quota),
+        ] {
+            assert_eq!(constraint_kind(reason), kind, "{reason}");
+        }
+    }
+
+    #[test]
+    fn codes_have_their_class() {
+        for (code, expected) in [
+            ("TooManyRequestsException", ErrorKind::Throttled),
+            ("Throttling", ErrorKind::Throttled),
+            ("ConcurrentModificationException", ErrorKind::Conflict),
+            ("FinalizingOrganizationException", ErrorKind::Conflict),
+            ("ServiceException", ErrorKind::Unavailable),
+            ("AccessDeniedException", ErrorKind::Denied),
+            ("AccessDeniedForDependencyException", ErrorKind::Denied),
+            ("AccessDenied", ErrorKind::Denied),
+            ("ExpiredTokenException", ErrorKind::Denied),
+            ("AWSOrganizationsNotInUseException", ErrorKind::Denied),
+            ("AccountNotFoundException", ErrorKind::NotFound),
+            ("CreateAccountStatusNotFoundException", ErrorKind::NotFound),
+            ("NoSuchEntity", ErrorKind::NotFound),
+            ("DuplicateAccountException", ErrorKind::AlreadyExists),
+            ("AccountAlreadyClosedException", ErrorKind::AlreadyExists),
+            (
+                "DuplicateOrganizationalUnitException",
+                ErrorKind::AlreadyExists,
+            ),
+            ("EntityAlreadyExists", ErrorKind::AlreadyExists),
+            ("LimitExceeded", ErrorKind::Quota),
+            ("InvalidInputException", ErrorKind::Invalid),
+            ("ValidationException", ErrorKind::Invalid),
+            ("NeverSeenException", ErrorKind::Unknown),
+        ] {
+            assert_eq!(
+                kind("organizations.Any", code, None, 400),
+                expected,
+                "{code}"
+            );
+        }
+        assert_eq!(
+            kind("any.Any", "NeverSeenException", None, 503),
+            ErrorKind::Unavailable
+        );
+    }
+
+    #[test]
+    fn an_address_that_is_taken_is_not_a_passing_conflict() {
+        let of = |operation| kind(operation, "ConflictException", None, 409);
+        assert_eq!(
+            of("account.StartPrimaryEmailUpdate"),
+            ErrorKind::AlreadyExists
+        );
+        assert_eq!(of("account.EnableRegion"), ErrorKind::Conflict);
+        assert_eq!(of("organizations.CloseAccount"), ErrorKind::Conflict);
+    }
+
+    #[test]
+    fn missing_credentials_say_what_to_configure() {
+        let error = classify_credentials(
+            "organizations.ListRoots",
+            &CredentialsError::not_loaded_no_source(),
+        );
+        assert_eq!(
+            (error.kind, error.code.as_str()),
+            (ErrorKind::Denied, "NoCredentials")
+        );
+        assert!(error.message.contains("AWS_PROFILE"), "{}", error.message);
+    }
+}

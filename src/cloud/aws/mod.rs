@@ -1,0 +1,182 @@
+//! The ports, as AWS itself serves them. Nothing outside of this folder knows the SDK.
+
+mod accounts;
+mod error;
+mod member;
+mod sessions;
+mod settings;
+mod units;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use aws_config::meta::region::RegionProviderChain;
+use aws_config::retry::RetryConfig;
+use aws_config::timeout::TimeoutConfig;
+use aws_config::{AppName, BehaviorVersion, Region, SdkConfig};
+use aws_sdk_organizations::config::SharedHttpClient;
+use aws_sdk_organizations::config::interceptors::InterceptorContext;
+use aws_sdk_organizations::config::retry::{ClassifyRetry, RetryAction};
+use aws_sdk_organizations::primitives::DateTime;
+use aws_smithy_http_client::proxy::ProxyConfig;
+use aws_smithy_http_client::tls::{self, rustls_provider::CryptoMode};
+use aws_smithy_http_client::{Builder as HttpClientBuilder, ConnectorBuilder};
+use aws_smithy_runtime_api::client::retries::classifiers::RetryClassifierPriority;
+use k8s_openapi::jiff::Timestamp;
+
+use super::{Cloud, CloudError, ErrorKind, Result};
+pub use error::constraint_kind;
+
+/// The SDK's defaults are those of this version, so that an update of the SDK does not change them silently.
+fn behavior() -> BehaviorVersion {
+    BehaviorVersion::v2026_01_12()
+}
+
+/// How to reach an organization. Credentials, region and endpoints come from where every AWS tool has them:
+/// `AWS_PROFILE`, `AWS_REGION`, `AWS_ENDPOINT_URL`, web identity, the role of the pod or of the instance.
+#[derive(Debug, Clone)]
+pub struct AwsOptions {
+    /// The cluster's name: sessions in member accounts are called `bailiwick-<cluster>`, so that CloudTrail there
+    /// says who it was.
+    pub cluster: String,
+    /// Where the global services (Organizations, IAM, Account Management) are at home: `us-east-1`, and
+    /// `cn-northwest-1` or `us-gov-west-1` in those partitions.
+    pub home_region: String,
+    /// What the access roles demand as external id, if they do.
+    pub external_id: Option<String>,
+    /// For how many accounts a session is kept open; the ones used longest ago are closed.
+    pub sessions: usize,
+}
+
+impl AwsOptions {
+    /// The defaults, for this cluster.
+    pub fn new(cluster: impl Into<String>) -> Self {
+        Self {
+            cluster: cluster.into(),
+            home_region: "us-east-1".to_owned(),
+            external_id: None,
+            sessions: 4096,
+        }
+    }
+}
+
+/// The organization that the standard variables and files lead to. Fails if they lead to no working credentials,
+/// with a message that says what to configure.
+pub async fn connect(options: &AwsOptions) -> Result<Cloud> {
+    let home = Region::new(options.home_region.clone());
+    let mut loader = aws_config::defaults(behavior())
+        .region(RegionProviderChain::default_provider().or_else(home))
+        .http_client(http_client())
+        .timeout_config(timeouts());
+    if let Ok(name) = AppName::new("bailiwick") {
+        loader = loader.app_name(name);
+    }
+    connect_with(&loader.load().await, options).await
+}
+
+/// The organization that this configuration of the SDK leads to.
+pub async fn connect_with(base: &SdkConfig, options: &AwsOptions) -> Result<Cloud> {
+    let mut builder = base.clone().into_builder();
+    builder.set_timeout_config(Some(timeouts()));
+    // One repetition at once covers a connection that broke; everything else is the caller's to decide.
+    builder.set_retry_config(Some(RetryConfig::standard().with_max_attempts(2)));
+    if base.region().is_none() {
+        builder.set_region(Some(Region::new(options.home_region.clone())));
+    }
+    if base.http_client().is_none() {
+        builder.set_http_client(Some(http_client()));
+    }
+    let base = builder.build();
+    let home = Region::new(options.home_region.clone());
+
+    let sts_config = aws_sdk_sts::config::Builder::from(&base).retry_classifier(LeaveThrottles);
+    let sts = aws_sdk_sts::Client::from_conf(sts_config.build());
+    let us = sessions::identity(&sts).await?;
+    tracing::info!(account = us.account, arn = us.arn, "entered AWS");
+
+    let organizations = aws_sdk_organizations::config::Builder::from(&base)
+        .region(home.clone())
+        .retry_classifier(LeaveThrottles)
+        .build();
+    let account = aws_sdk_account::config::Builder::from(&base)
+        .region(home.clone())
+        .retry_classifier(LeaveThrottles)
+        .build();
+    let iam = aws_sdk_iam::config::Builder::from(&base)
+        .region(home)
+        .retry_classifier(LeaveThrottles);
+    let organizations = aws_sdk_organizations::Client::from_conf(organizations);
+    Ok(Cloud {
+        accounts: Arc::new(accounts::OrganizationAccounts::new(organizations.clone())),
+        units: Arc::new(units::OrganizationUnits::new(organizations)),
+        settings: Arc::new(settings::AccountManagement::new(
+            aws_sdk_account::Client::from_conf(account),
+        )),
+        sessions: Arc::new(sessions::AssumedSessions::new(sts, iam, &us, options)),
+    })
+}
+
+/// One client for everything: one pool of connections, and the root certificates are read once.
+fn http_client() -> SharedHttpClient {
+    HttpClientBuilder::new().build_with_connector_fn(|settings, components| {
+        let mut connector =
+            ConnectorBuilder::default().tls_provider(tls::Provider::Rustls(CryptoMode::AwsLc));
+        connector.set_connector_settings(settings.cloned());
+        connector.set_sleep_impl(components.and_then(|components| components.sleep_impl()));
+        // HTTPS_PROXY and its kin, as the SDK's own default client does.
+        connector.set_proxy_config(Some(ProxyConfig::from_env()));
+        connector.build()
+    })
+}
+
+fn timeouts() -> TimeoutConfig {
+    TimeoutConfig::builder()
+        .connect_timeout(Duration::from_millis(3100))
+        .operation_attempt_timeout(Duration::from_secs(10))
+        .operation_timeout(Duration::from_secs(60))
+        .build()
+}
+
+/// For calls that must not be made twice when the reply to the first one is lost: what happened must be looked up.
+fn never_again() -> RetryConfig {
+    RetryConfig::disabled()
+}
+
+/// Forbids the SDK to repeat a call that AWS refused because of too many: it would do so behind the budget's back,
+/// which could then never learn.
+#[derive(Debug)]
+struct LeaveThrottles;
+
+impl ClassifyRetry for LeaveThrottles {
+    fn classify_retry(&self, _: &InterceptorContext) -> RetryAction {
+        RetryAction::NoActionIndicated
+    }
+
+    fn classify_retry_v2(&self, _: &InterceptorContext, so_far: &RetryAction) -> RetryAction {
+        if *so_far == RetryAction::throttling_error() {
+            RetryAction::RetryForbidden
+        } else {
+            RetryAction::NoActionIndicated
+        }
+    }
+
+    fn name(&self) -> &'static str {
+        "leave throttles to the budget"
+    }
+
+    fn priority(&self) -> RetryClassifierPriority {
+        // After all of the SDK's own, to see what they decided.
+        RetryClassifierPriority::run_after(RetryClassifierPriority::transient_error_classifier())
+    }
+}
+
+/// AWS's answer lacks `what`, or has one that it never has.
+fn odd_answer(operation: &'static str, what: &str) -> CloudError {
+    let message = format!("AWS answered without a usable {what}");
+    CloudError::new(ErrorKind::Unknown, operation, "OddAnswer", message)
+}
+
+fn timestamp(time: Option<&DateTime>) -> Option<Timestamp> {
+    let time = time?;
+    Timestamp::new(time.secs(), i32::try_from(time.subsec_nanos()).ok()?).ok()
+}

@@ -1,0 +1,237 @@
+//! The way into member accounts: STS AssumeRole, one session per account and role.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, SystemTime};
+
+use async_trait::async_trait;
+use aws_config::identity::IdentityCache;
+use aws_credential_types::Credentials;
+use aws_credential_types::provider::error::CredentialsError;
+use aws_credential_types::provider::{self, ProvideCredentials, SharedCredentialsProvider, future};
+use aws_sdk_sts::config::retry::RetryPartition;
+
+use super::super::recent::Recent;
+use super::super::{CloudError, ErrorKind, MemberAccount, Result, Sessions};
+use super::error::classify;
+use super::member::Member;
+use super::{AwsOptions, odd_answer};
+use crate::model::{AccountId, RoleName};
+
+/// As long as AWS lets a session that was itself entered by a role (role chaining) live.
+const SESSION_SECONDS: i32 = 3600;
+
+/// Who we are to AWS.
+pub(super) struct Identity {
+    pub(super) account: String,
+    pub(super) arn: String,
+}
+
+/// GetCallerIdentity: needs no permission, so what fails is the credentials or the network.
+pub(super) async fn identity(sts: &aws_sdk_sts::Client) -> Result<Identity> {
+    const OPERATION: &str = "sts.GetCallerIdentity";
+    let answer = sts.get_caller_identity().send().await;
+    let answer = answer.map_err(|error| classify(OPERATION, error))?;
+    Ok(Identity {
+        account: answer
+            .account
+            .ok_or_else(|| odd_answer(OPERATION, "account"))?,
+        arn: answer.arn.ok_or_else(|| odd_answer(OPERATION, "ARN"))?,
+    })
+}
+
+/// What a session is open for.
+pub(super) type SessionKey = (AccountId, RoleName);
+
+/// The sessions that are open.
+pub(super) struct OpenSessions(Mutex<Recent<SessionKey, Arc<dyn MemberAccount>>>);
+
+impl OpenSessions {
+    fn get(&self, key: &SessionKey) -> Option<Arc<dyn MemberAccount>> {
+        self.lock().get(key).cloned()
+    }
+
+    fn keep(&self, key: SessionKey, member: Arc<dyn MemberAccount>) {
+        self.lock().insert(key, member);
+    }
+
+    /// The next one who enters gets a new session.
+    pub(super) fn close(&self, key: &SessionKey) {
+        self.lock().remove(key);
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Recent<SessionKey, Arc<dyn MemberAccount>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// [`Sessions`] by STS AssumeRole.
+pub(super) struct AssumedSessions {
+    sts: aws_sdk_sts::Client,
+    iam: aws_sdk_iam::config::Builder,
+    /// `aws`, `aws-cn` or `aws-us-gov`: that of our own ARN.
+    partition: String,
+    session_name: String,
+    external_id: Option<String>,
+    open: Arc<OpenSessions>,
+}
+
+impl AssumedSessions {
+    pub(super) fn new(
+        sts: aws_sdk_sts::Client,
+        iam: aws_sdk_iam::config::Builder,
+        us: &Identity,
+        options: &AwsOptions,
+    ) -> Self {
+        Self {
+            sts,
+            iam,
+            partition: us.arn.split(':').nth(1).unwrap_or("aws").to_owned(),
+            session_name: session_name(&options.cluster),
+            external_id: options.external_id.clone(),
+            open: Arc::new(OpenSessions(Mutex::new(Recent::new(options.sessions)))),
+        }
+    }
+}
+
+#[async_trait]
+impl Sessions for AssumedSessions {
+    fn entered(&self, id: &AccountId, role: &RoleName) -> Option<Arc<dyn MemberAccount>> {
+        self.open.get(&(id.clone(), role.clone()))
+    }
+
+    async fn enter(&self, id: &AccountId, role: &RoleName) -> Result<Arc<dyn MemberAccount>> {
+        if let Some(member) = self.entered(id, role) {
+            return Ok(member);
+        }
+        let credentials = SharedCredentialsProvider::new(AssumedRole {
+            sts: self.sts.clone(),
+            role: format!("arn:{}:iam::{id}:role/{role}", self.partition),
+            session_name: self.session_name.clone(),
+            external_id: self.external_id.clone(),
+        });
+        // Its own, since the SDK's shared ones have room for 64 identities only, and count the retries of all accounts
+        // together: one account that is throttled would slow the others.
+        let identities = IdentityCache::lazy()
+            .load_timeout(Duration::from_secs(60))
+            .buffer_time(Duration::from_secs(60))
+            .build();
+        let retries = RetryPartition::custom(format!("account/{id}")).build();
+
+        let sts = self.sts.config().to_builder();
+        let sts = sts
+            .credentials_provider(credentials.clone())
+            .identity_cache(identities.clone())
+            .retry_partition(retries.clone());
+        let inside = identity(&aws_sdk_sts::Client::from_conf(sts.build())).await?;
+        check_identity(id, &inside)?;
+
+        let iam = self.iam.clone();
+        let iam = iam
+            .credentials_provider(credentials)
+            .identity_cache(identities)
+            .retry_partition(retries);
+        let client = aws_sdk_iam::Client::from_conf(iam.build());
+        let key = (id.clone(), role.clone());
+        let member: Arc<dyn MemberAccount> = Arc::new(Member::new(client, key.clone(), &self.open));
+        self.open.keep(key, Arc::clone(&member));
+        Ok(member)
+    }
+}
+
+/// Nothing is done in an account that is not the one that was meant.
+fn check_identity(id: &AccountId, inside: &Identity) -> Result<()> {
+    if inside.account == id.as_str() {
+        return Ok(());
+    }
+    let message = format!(
+        "the session that was to be in account {id} is in account {} as {}",
+        inside.account, inside.arn
+    );
+    Err(CloudError::new(
+        ErrorKind::Denied,
+        "sts.AssumeRole",
+        "WrongAccount",
+        message,
+    ))
+}
+
+/// `bailiwick-<cluster>`, in the letters and the length that AWS takes.
+fn session_name(cluster: &str) -> String {
+    let takes = |c: char| c.is_ascii_alphanumeric() || "_=,.@-".contains(c);
+    let cluster = cluster.chars().map(|c| if takes(c) { c } else { '-' });
+    "bailiwick-".chars().chain(cluster).take(64).collect()
+}
+
+/// Credentials of a role, from STS. Asked again by the identity cache shortly before they expire.
+#[derive(Debug)]
+struct AssumedRole {
+    sts: aws_sdk_sts::Client,
+    role: String,
+    session_name: String,
+    external_id: Option<String>,
+}
+
+impl AssumedRole {
+    async fn assume(&self) -> provider::Result {
+        const OPERATION: &str = "sts.AssumeRole";
+        // Our own error goes through the SDK unchanged and comes out of the call that needed the credentials.
+        let failed = |error: CloudError| CredentialsError::provider_error(error);
+        let answer = self
+            .sts
+            .assume_role()
+            .role_arn(&self.role)
+            .role_session_name(&self.session_name)
+            .set_external_id(self.external_id.clone())
+            .duration_seconds(SESSION_SECONDS)
+            .send()
+            .await
+            .map_err(|error| failed(classify(OPERATION, error)))?;
+        let given = answer
+            .credentials()
+            .ok_or_else(|| failed(odd_answer(OPERATION, "session")))?;
+        let expires = SystemTime::try_from(*given.expiration());
+        Ok(Credentials::new(
+            given.access_key_id(),
+            given.secret_access_key(),
+            Some(given.session_token().to_owned()),
+            Some(expires.map_err(|_| failed(odd_answer(OPERATION, "expiry")))?),
+            "AssumeRole",
+        ))
+    }
+}
+
+impl ProvideCredentials for AssumedRole {
+    fn provide_credentials<'a>(&'a self) -> future::ProvideCredentials<'a>
+    where
+        Self: 'a,
+    {
+        future::ProvideCredentials::new(self.assume())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn session_names_are_ones_that_aws_takes() {
+        assert_eq!(session_name("prod"), "bailiwick-prod");
+        assert_eq!(session_name("prod/eu west"), "bailiwick-prod-eu-west");
+        assert_eq!(session_name(&"x".repeat(100)).len(), 64);
+    }
+
+    #[test]
+    fn another_account_is_not_entered() {
+        let id: AccountId = "111122223333".parse().unwrap();
+        let inside = |account: &str| Identity {
+            account: account.to_owned(),
+            arn: String::new(),
+        };
+        assert!(check_identity(&id, &inside("111122223333")).is_ok());
+        let error = check_identity(&id, &inside("999988887777")).unwrap_err();
+        assert_eq!(
+            (error.kind, error.code.as_str()),
+            (ErrorKind::Denied, "WrongAccount")
+        );
+    }
+}

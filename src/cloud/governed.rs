@@ -1,0 +1,367 @@
+//! The governed cloud: every call keeps its budget and is counted, whoever makes it and whatever is behind the port.
+
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use tokio::time::Instant;
+
+use super::budget::{Budgets, Domain};
+use super::{
+    Account, AccountSettings, Accounts, Cloud, CreateRequest, ErrorKind, MemberAccount, NewAccount,
+    Page, ParentId, RegionState, RequestId, Result, Sessions, Unit, Units,
+};
+use crate::model::{
+    AccountAlias, AccountId, AccountName, AlternateContact, ContactKind, PasswordPolicy, Region,
+    RoleName, RootEmail, Tags,
+};
+
+/// Is told of every call.
+pub trait CallObserver: Send + Sync {
+    /// A call has ended. `outcome` is `ok` or the label of an [`ErrorKind`]; `budget_wait` is how long it waited for
+    /// its budget before, `took` how long AWS took.
+    fn called(
+        &self,
+        service: &'static str,
+        operation: &'static str,
+        outcome: &'static str,
+        budget_wait: Duration,
+        took: Duration,
+    );
+}
+
+/// The same cloud with budgets and an observer before every call.
+pub fn govern(cloud: Cloud, budgets: Arc<Budgets>, observer: Arc<dyn CallObserver>) -> Cloud {
+    let governor = Governor { budgets, observer };
+    Cloud {
+        accounts: Arc::new(Governed {
+            port: cloud.accounts,
+            governor: governor.clone(),
+        }),
+        units: Arc::new(Governed {
+            port: cloud.units,
+            governor: governor.clone(),
+        }),
+        settings: Arc::new(Governed {
+            port: cloud.settings,
+            governor: governor.clone(),
+        }),
+        sessions: Arc::new(Governed {
+            port: cloud.sessions,
+            governor,
+        }),
+    }
+}
+
+struct Governed<P: ?Sized> {
+    port: Arc<P>,
+    governor: Governor,
+}
+
+#[derive(Clone)]
+struct Governor {
+    budgets: Arc<Budgets>,
+    observer: Arc<dyn CallObserver>,
+}
+
+impl Governor {
+    async fn organizations<T>(
+        &self,
+        operation: &'static str,
+        run: impl Future<Output = Result<T>>,
+    ) -> Result<T> {
+        let domain = Domain::Operation {
+            service: "organizations",
+            operation,
+        };
+        self.call(domain, "organizations", operation, run).await
+    }
+
+    async fn account<T>(
+        &self,
+        operation: &'static str,
+        run: impl Future<Output = Result<T>>,
+    ) -> Result<T> {
+        let domain = Domain::Operation {
+            service: "account",
+            operation,
+        };
+        self.call(domain, "account", operation, run).await
+    }
+
+    /// What every call goes through.
+    async fn call<T>(
+        &self,
+        domain: Domain,
+        service: &'static str,
+        operation: &'static str,
+        run: impl Future<Output = Result<T>>,
+    ) -> Result<T> {
+        let asked = Instant::now();
+        let permit = self.budgets.of(&domain).acquire().await;
+        let started = Instant::now();
+        let result = run.await;
+        let outcome = match &result {
+            Ok(_) => {
+                permit.answered();
+                "ok"
+            }
+            Err(error) => {
+                match error.kind {
+                    ErrorKind::Throttled => permit.throttled(),
+                    // Nothing was learned about the rate.
+                    ErrorKind::Conflict | ErrorKind::Unavailable | ErrorKind::Unknown => {
+                        drop(permit)
+                    }
+                    _ => permit.answered(),
+                }
+                error.kind.label()
+            }
+        };
+        self.observer.called(
+            service,
+            operation,
+            outcome,
+            started - asked,
+            started.elapsed(),
+        );
+        result
+    }
+}
+
+#[async_trait]
+impl Accounts for Governed<dyn Accounts> {
+    async fn create_account(&self, new: &NewAccount) -> Result<CreateRequest> {
+        self.governor
+            .organizations("CreateAccount", self.port.create_account(new))
+            .await
+    }
+
+    async fn create_requests(
+        &self,
+        only_in_progress: bool,
+        page: Option<String>,
+    ) -> Result<Page<CreateRequest>> {
+        let run = self.port.create_requests(only_in_progress, page);
+        self.governor
+            .organizations("ListCreateAccountStatus", run)
+            .await
+    }
+
+    async fn create_request(&self, id: &RequestId) -> Result<CreateRequest> {
+        let run = self.port.create_request(id);
+        self.governor
+            .organizations("DescribeCreateAccountStatus", run)
+            .await
+    }
+
+    async fn account(&self, id: &AccountId) -> Result<Account> {
+        self.governor
+            .organizations("DescribeAccount", self.port.account(id))
+            .await
+    }
+
+    async fn accounts(&self, page: Option<String>) -> Result<Page<Account>> {
+        self.governor
+            .organizations("ListAccounts", self.port.accounts(page))
+            .await
+    }
+
+    async fn accounts_in(&self, parent: &ParentId, page: Option<String>) -> Result<Page<Account>> {
+        let run = self.port.accounts_in(parent, page);
+        self.governor
+            .organizations("ListAccountsForParent", run)
+            .await
+    }
+
+    async fn parent_of(&self, id: &AccountId) -> Result<ParentId> {
+        self.governor
+            .organizations("ListParents", self.port.parent_of(id))
+            .await
+    }
+
+    async fn move_account(&self, id: &AccountId, from: &ParentId, to: &ParentId) -> Result<()> {
+        self.governor
+            .organizations("MoveAccount", self.port.move_account(id, from, to))
+            .await
+    }
+
+    async fn tags(&self, id: &AccountId) -> Result<Tags> {
+        self.governor
+            .organizations("ListTagsForResource", self.port.tags(id))
+            .await
+    }
+
+    async fn tag(&self, id: &AccountId, tags: &Tags) -> Result<()> {
+        self.governor
+            .organizations("TagResource", self.port.tag(id, tags))
+            .await
+    }
+
+    async fn untag(&self, id: &AccountId, keys: &[String]) -> Result<()> {
+        self.governor
+            .organizations("UntagResource", self.port.untag(id, keys))
+            .await
+    }
+
+    async fn close_account(&self, id: &AccountId) -> Result<()> {
+        self.governor
+            .organizations("CloseAccount", self.port.close_account(id))
+            .await
+    }
+}
+
+#[async_trait]
+impl Units for Governed<dyn Units> {
+    async fn root(&self) -> Result<ParentId> {
+        self.governor
+            .organizations("ListRoots", self.port.root())
+            .await
+    }
+
+    async fn units_in(&self, parent: &ParentId, page: Option<String>) -> Result<Page<Unit>> {
+        let run = self.port.units_in(parent, page);
+        self.governor
+            .organizations("ListOrganizationalUnitsForParent", run)
+            .await
+    }
+
+    async fn create_unit(&self, parent: &ParentId, name: &str, tags: &Tags) -> Result<Unit> {
+        let run = self.port.create_unit(parent, name, tags);
+        self.governor
+            .organizations("CreateOrganizationalUnit", run)
+            .await
+    }
+}
+
+#[async_trait]
+impl AccountSettings for Governed<dyn AccountSettings> {
+    async fn contact(&self, id: &AccountId, kind: ContactKind) -> Result<Option<AlternateContact>> {
+        self.governor
+            .account("GetAlternateContact", self.port.contact(id, kind))
+            .await
+    }
+
+    async fn put_contact(
+        &self,
+        id: &AccountId,
+        kind: ContactKind,
+        contact: &AlternateContact,
+    ) -> Result<()> {
+        let run = self.port.put_contact(id, kind, contact);
+        self.governor.account("PutAlternateContact", run).await
+    }
+
+    async fn rename(&self, id: &AccountId, name: &AccountName) -> Result<()> {
+        self.governor
+            .account("PutAccountName", self.port.rename(id, name))
+            .await
+    }
+
+    async fn start_email_update(&self, id: &AccountId, email: &RootEmail) -> Result<()> {
+        let run = self.port.start_email_update(id, email);
+        self.governor.account("StartPrimaryEmailUpdate", run).await
+    }
+
+    async fn accept_email_update(
+        &self,
+        id: &AccountId,
+        email: &RootEmail,
+        code: &str,
+    ) -> Result<()> {
+        let run = self.port.accept_email_update(id, email, code);
+        self.governor.account("AcceptPrimaryEmailUpdate", run).await
+    }
+
+    async fn region(&self, id: &AccountId, region: Region) -> Result<RegionState> {
+        self.governor
+            .account("GetRegionOptStatus", self.port.region(id, region))
+            .await
+    }
+
+    async fn enable_region(&self, id: &AccountId, region: Region) -> Result<()> {
+        self.governor
+            .account("EnableRegion", self.port.enable_region(id, region))
+            .await
+    }
+}
+
+impl Governed<dyn Sessions> {
+    fn member(&self, id: &AccountId, port: Arc<dyn MemberAccount>) -> Arc<dyn MemberAccount> {
+        Arc::new(GovernedMember {
+            id: id.clone(),
+            port,
+            governor: self.governor.clone(),
+        })
+    }
+}
+
+#[async_trait]
+impl Sessions for Governed<dyn Sessions> {
+    fn entered(&self, id: &AccountId, role: &RoleName) -> Option<Arc<dyn MemberAccount>> {
+        self.port
+            .entered(id, role)
+            .map(|member| self.member(id, member))
+    }
+
+    async fn enter(&self, id: &AccountId, role: &RoleName) -> Result<Arc<dyn MemberAccount>> {
+        // A session that is open costs no call, and so neither budget nor count.
+        if let Some(member) = self.entered(id, role) {
+            return Ok(member);
+        }
+        let domain = Domain::Operation {
+            service: "sts",
+            operation: "AssumeRole",
+        };
+        let run = self.port.enter(id, role);
+        let member = self.governor.call(domain, "sts", "AssumeRole", run).await?;
+        Ok(self.member(id, member))
+    }
+}
+
+struct GovernedMember {
+    id: AccountId,
+    port: Arc<dyn MemberAccount>,
+    governor: Governor,
+}
+
+impl GovernedMember {
+    async fn iam<T>(
+        &self,
+        operation: &'static str,
+        run: impl Future<Output = Result<T>>,
+    ) -> Result<T> {
+        self.governor
+            .call(Domain::Iam(self.id.clone()), "iam", operation, run)
+            .await
+    }
+}
+
+#[async_trait]
+impl MemberAccount for GovernedMember {
+    async fn alias(&self) -> Result<Option<String>> {
+        self.iam("ListAccountAliases", self.port.alias()).await
+    }
+
+    async fn set_alias(&self, alias: &AccountAlias) -> Result<()> {
+        self.iam("CreateAccountAlias", self.port.set_alias(alias))
+            .await
+    }
+
+    async fn password_policy(&self) -> Result<Option<PasswordPolicy>> {
+        self.iam("GetAccountPasswordPolicy", self.port.password_policy())
+            .await
+    }
+
+    async fn put_password_policy(&self, policy: &PasswordPolicy) -> Result<()> {
+        self.iam(
+            "UpdateAccountPasswordPolicy",
+            self.port.put_password_policy(policy),
+        )
+        .await
+    }
+}
+
+#[cfg(test)]
+mod tests;
