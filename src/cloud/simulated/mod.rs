@@ -24,6 +24,9 @@ mod settings;
 mod units;
 mod world;
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
