@@ -258,6 +258,7 @@ impl Routes {
         });
         let classes = watcher(Api::<DeserializeGuard<AccountClass>>::all(client.clone()), watcher::Config::default())
             .default_backoff()
+            .touched_objects()
             .predicate_filter(kube::runtime::predicates::generation, Default::default())
             .map_each(|class: DeserializeGuard<AccountClass>| {
                 let name = class.name_any();
@@ -265,6 +266,7 @@ impl Routes {
             });
         let teams = watcher(Api::<DeserializeGuard<Team>>::all(client.clone()), watcher::Config::default())
             .default_backoff()
+            .touched_objects()
             .predicate_filter(kube::runtime::predicates::generation, Default::default())
             .map_each(|team: DeserializeGuard<Team>| {
                 let Ok(team) = team.0 else { return };

@@ -23,6 +23,14 @@ pub struct Caches {
 }
 
 impl Caches {
+    /// Waits until all caches have been filled once: an object that is merely not known yet must not count as missing.
+    pub async fn filled(&self) {
+        // An error says that a watch has ended, which it does only with the whole process.
+        let _ = self.teams.wait_until_ready().await;
+        let _ = self.classes.wait_until_ready().await;
+        let _ = self.accounts.wait_until_ready().await;
+    }
+
     /// The class of that name, if there is one that can be read.
     pub fn class(&self, name: &str) -> Option<AccountClass> {
         let key = kube::runtime::reflector::ObjectRef::new(name);

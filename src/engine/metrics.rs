@@ -11,6 +11,8 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::{Registry, Unit};
 
+use crate::cloud::governed::CallObserver;
+
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct PassLabels {
     kind: &'static str,
@@ -130,6 +132,19 @@ impl Metrics {
             Ok(()) => text,
             Err(_) => "# EOF\n".to_owned(),
         }
+    }
+}
+
+impl CallObserver for Metrics {
+    fn called(
+        &self,
+        service: &'static str,
+        operation: &'static str,
+        outcome: &'static str,
+        budget_wait: Duration,
+        took: Duration,
+    ) {
+        self.aws_call((service, operation), outcome, budget_wait, took);
     }
 }
 

@@ -53,6 +53,7 @@ impl Reconcile for AccountClasses {
         object: &AccountClass,
         record: &mut Record<AccountClass>,
     ) -> Result<Outcome, Failure> {
+        self.caches.filled().await;
         let name = object.name_any();
         let accounts = self.caches.accounts(|account| account.spec.class_name == name);
         let mut by_revision = BTreeMap::new();

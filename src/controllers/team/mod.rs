@@ -54,6 +54,7 @@ impl Reconcile for Teams {
     const KIND: &'static str = "Team";
 
     async fn pass(&self, object: &Team, record: &mut Record<Team>) -> Result<Outcome, Failure> {
+        self.caches.filled().await;
         let namespace = namespace_of(object);
         let accounts = self.caches.accounts(|account| account.namespace().as_deref() == Some(&namespace));
         record.status.namespace = Some(namespace.clone());

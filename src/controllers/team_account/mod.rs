@@ -126,6 +126,7 @@ impl Reconcile for TeamAccounts {
         object: &TeamAccount,
         record: &mut Record<TeamAccount>,
     ) -> Result<Outcome, Failure> {
+        self.caches.filled().await;
         match self.organization.is_known() {
             Ok(true) => {}
             Ok(false) => {
