@@ -48,7 +48,7 @@ pub struct AccountClassSpec {
     pub alias_template: Option<String>,
     /// Tags of every account, besides the ones that say who owns it.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    #[schemars(length(max = 40), extend("maxProperties" = 40, "x-kubernetes-validations" = [
+    #[schemars(extend("maxProperties" = 40, "additionalProperties" = {"type": "string", "maxLength": 256}, "x-kubernetes-validations" = [
         {"rule": "self.all(key, !key.startsWith('aws:') && !key.startsWith('bailiwick.dev/'))",
          "message": "keys that begin with aws: or bailiwick.dev/ are reserved"}
     ]))]

@@ -129,7 +129,7 @@ pub struct AccountOverrides {
     pub alias: Option<String>,
     /// Further tags, or other values.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    #[schemars(length(max = 40), extend("maxProperties" = 40, "x-kubernetes-validations" = [
+    #[schemars(extend("maxProperties" = 40, "additionalProperties" = {"type": "string", "maxLength": 256}, "x-kubernetes-validations" = [
         {"rule": "self.all(key, !key.startsWith('aws:') && !key.startsWith('bailiwick.dev/'))",
          "message": "keys that begin with aws: or bailiwick.dev/ are reserved"}
     ]))]
