@@ -17,11 +17,11 @@ use tokio_util::sync::CancellationToken;
 use crate::api::{AccountClass, Team, TeamAccount};
 use crate::cloud::Cloud;
 use crate::config::RunOptions;
+use crate::controllers::Caches;
 use crate::controllers::account_class::AccountClasses;
 use crate::controllers::organization::Organization;
 use crate::controllers::team::{Teams, namespace_of};
 use crate::controllers::team_account::TeamAccounts;
-use crate::controllers::Caches;
 use crate::engine::clock::{Clock, SystemClock};
 use crate::engine::frame::{self, Engine, Trigger};
 use crate::engine::leader::{Candidate, Leadership};
@@ -61,7 +61,9 @@ pub async fn run(options: RunOptions) -> Result<(), AppError> {
     crate::telemetry::start(options.log_format, &options.log_filter).map_err(AppError::System)?;
     let stop = CancellationToken::new();
     shutdown::listen(stop.clone()).map_err(|error| AppError::System(error.to_string()))?;
-    let config = kube::Config::infer().await.map_err(|error| AppError::Configuration(error.to_string()))?;
+    let config = kube::Config::infer()
+        .await
+        .map_err(|error| AppError::Configuration(error.to_string()))?;
     let client = Client::try_from(config).map_err(Box::new)?;
     let (metrics, readiness) = (Metrics::default(), Readiness::default());
     let listener = TcpListener::bind(options.listen)
@@ -69,9 +71,20 @@ pub async fn run(options: RunOptions) -> Result<(), AppError> {
         .map_err(|error| AppError::Listen(options.listen, error))?;
     readiness.set("started", false);
     let serving = CancellationToken::new();
-    let server = tokio::spawn(server::serve(listener, metrics.clone(), readiness.clone(), serving.clone()));
+    let server = tokio::spawn(server::serve(
+        listener,
+        metrics.clone(),
+        readiness.clone(),
+        serving.clone(),
+    ));
     let cloud = connect(&options, &metrics).await?;
-    let parts = Parts { client, cloud, clock: Arc::new(SystemClock), metrics, readiness };
+    let parts = Parts {
+        client,
+        cloud,
+        clock: Arc::new(SystemClock),
+        metrics,
+        readiness,
+    };
     let ended = lead(&options, parts, &stop).await;
     serving.cancel();
     let _ = server.await;
@@ -83,8 +96,14 @@ async fn connect(options: &RunOptions, metrics: &Metrics) -> Result<Cloud, AppEr
     use crate::cloud::budget::{BudgetOptions, Budgets};
     use crate::cloud::governed::govern;
     let aws = AwsOptions::new(options.cluster_name.clone());
-    let cloud = connect(&aws).await.map_err(|error| AppError::Aws(error.to_string()))?;
-    Ok(govern(cloud, Arc::new(Budgets::new(BudgetOptions::default())), Arc::new(metrics.clone())))
+    let cloud = connect(&aws)
+        .await
+        .map_err(|error| AppError::Aws(error.to_string()))?;
+    Ok(govern(
+        cloud,
+        Arc::new(Budgets::new(BudgetOptions::default())),
+        Arc::new(metrics.clone()),
+    ))
 }
 
 /// What the operator is made of; a simulation brings others.
@@ -105,14 +124,26 @@ pub struct Parts {
 ///
 /// # Errors
 /// If leadership is lost: then the process must end, for nothing may be written any more.
-pub async fn lead(options: &RunOptions, parts: Parts, stop: &CancellationToken) -> Result<(), AppError> {
+pub async fn lead(
+    options: &RunOptions,
+    parts: Parts,
+    stop: &CancellationToken,
+) -> Result<(), AppError> {
     if !options.leader_elect {
         work(options, parts, Leadership::always(), stop).await;
         return Ok(());
     }
-    let me = options.identity.clone().unwrap_or_else(|| format!("bailiwick-{:016x}", rand::random::<u64>()));
-    let mut candidate =
-        Candidate::new(parts.client.clone(), &options.namespace, "bailiwick", &me, parts.clock.clone());
+    let me = options
+        .identity
+        .clone()
+        .unwrap_or_else(|| format!("bailiwick-{:016x}", rand::random::<u64>()));
+    let mut candidate = Candidate::new(
+        parts.client.clone(),
+        &options.namespace,
+        "bailiwick",
+        &me,
+        parts.clock.clone(),
+    );
     // A replica that stands by is ready: it has nothing to do but to wait.
     parts.readiness.set("started", true);
     tracing::info!(identity = me, "waiting for leadership");
@@ -141,9 +172,23 @@ pub async fn lead(options: &RunOptions, parts: Parts, stop: &CancellationToken) 
 }
 
 /// All controllers and their shared work, until `stop`; then what is in flight is finished within the grace period.
-async fn work(options: &RunOptions, parts: Parts, leadership: Leadership, stop: &CancellationToken) {
-    let Parts { client, cloud, clock, metrics, readiness } = parts;
-    let reporter = Reporter { controller: "bailiwick".to_owned(), instance: options.identity.clone() };
+async fn work(
+    options: &RunOptions,
+    parts: Parts,
+    leadership: Leadership,
+    stop: &CancellationToken,
+) {
+    let Parts {
+        client,
+        cloud,
+        clock,
+        metrics,
+        readiness,
+    } = parts;
+    let reporter = Reporter {
+        controller: "bailiwick".to_owned(),
+        instance: options.identity.clone(),
+    };
     let engine = Engine {
         client: client.clone(),
         clock: clock.clone(),
@@ -154,18 +199,30 @@ async fn work(options: &RunOptions, parts: Parts, leadership: Leadership, stop: 
         pass_timeout: options.pass_timeout,
         shutdown: stop.clone(),
     };
-    let (teams, classes, accounts) =
-        (frame::watch::<Team>(&client), frame::watch::<AccountClass>(&client), frame::watch::<TeamAccount>(&client));
+    let (teams, classes, accounts) = (
+        frame::watch::<Team>(&client),
+        frame::watch::<AccountClass>(&client),
+        frame::watch::<TeamAccount>(&client),
+    );
     let caches = Caches {
         teams: teams.store.clone(),
         classes: classes.store.clone(),
         accounts: accounts.store.clone(),
+        filled: [
+            teams.filled.clone(),
+            classes.filled.clone(),
+            accounts.filled.clone(),
+        ],
     };
     let (wake_team, team_wakes) = Trigger::new();
     let (wake_class, class_wakes) = Trigger::new();
     let (wake_account, account_wakes) = Trigger::new();
-    let organization =
-        Arc::new(Organization::new(cloud, clock, wake_account.clone(), options.creation_slots));
+    let organization = Arc::new(Organization::new(
+        cloud,
+        clock,
+        wake_account.clone(),
+        options.creation_slots,
+    ));
 
     let mut tasks = JoinSet::new();
     let of_class = AccountClasses {
@@ -174,7 +231,10 @@ async fn work(options: &RunOptions, parts: Parts, leadership: Leadership, stop: 
         namespace: options.namespace.clone(),
     };
     tasks.spawn(frame::run(of_class, classes, class_wakes, engine.clone()));
-    let of_team = Teams { caches: caches.clone(), client: client.clone() };
+    let of_team = Teams {
+        caches: caches.clone(),
+        client: client.clone(),
+    };
     tasks.spawn(frame::run(of_team, teams, team_wakes, engine.clone()));
     let of_account = TeamAccounts {
         caches: caches.clone(),
@@ -187,12 +247,23 @@ async fn work(options: &RunOptions, parts: Parts, leadership: Leadership, stop: 
 
     // What follows may be cut off at any moment: it writes nothing.
     let mut background = JoinSet::new();
-    let routes = Routes { caches: caches.clone(), wake_team, wake_class, wake_account };
+    let routes = Routes {
+        caches: caches.clone(),
+        wake_team,
+        wake_class,
+        wake_account,
+    };
     background.spawn(routes.keep(client));
-    let (sweeper, every, store, ended) =
-        (organization.clone(), options.sweep_interval, caches.accounts.clone(), stop.clone());
+    let (sweeper, every, store, ended) = (
+        organization.clone(),
+        options.sweep_interval,
+        caches.accounts.clone(),
+        stop.clone(),
+    );
     background.spawn(async move {
-        sweeper.keep_swept(every, move |changed| objects_of(&store, changed), ended).await;
+        sweeper
+            .keep_swept(every, move |changed| objects_of(&store, changed), ended)
+            .await;
     });
     let (watcher, ended) = (organization.clone(), stop.clone());
     background.spawn(async move { watcher.keep_creations_watched(ended).await });
@@ -200,20 +271,31 @@ async fn work(options: &RunOptions, parts: Parts, leadership: Leadership, stop: 
 
     stop.cancelled().await;
     let finish = async { while tasks.join_next().await.is_some() {} };
-    if tokio::time::timeout(options.grace_period, finish).await.is_err() {
-        tracing::warn!("the grace period is over; passes that are still in flight are cut off and resumed later");
+    if tokio::time::timeout(options.grace_period, finish)
+        .await
+        .is_err()
+    {
+        tracing::warn!(
+            "the grace period is over; passes that are still in flight are cut off and resumed later"
+        );
     }
 }
 
 /// The objects that manage these accounts; all that have none yet, too, at the first sweep: they waited for it.
-fn objects_of(store: &Store<DeserializeGuard<TeamAccount>>, changed: &[AccountId]) -> Vec<(String, String)> {
+fn objects_of(
+    store: &Store<DeserializeGuard<TeamAccount>>,
+    changed: &[AccountId],
+) -> Vec<(String, String)> {
     let changed: std::collections::HashSet<&str> = changed.iter().map(AccountId::as_str).collect();
     store
         .state()
         .iter()
         .filter_map(|account| account.0.as_ref().ok())
         .filter(|account| {
-            let id = account.status.as_ref().and_then(|status| status.account_id.as_deref());
+            let id = account
+                .status
+                .as_ref()
+                .and_then(|status| status.account_id.as_deref());
             id.is_none_or(|id| changed.contains(id))
         })
         .filter_map(|account| Some((account.namespace()?, account.name_any())))
@@ -246,33 +328,42 @@ impl Routes {
         use k8s_openapi::api::rbac::v1::RoleBinding;
         let labelled = || watcher::Config::default().labels(crate::api::LABEL_TEAM);
         let changes = |api: Api<DeserializeGuard<TeamAccount>>| {
-            watcher(api, watcher::Config::default()).default_backoff().touched_objects()
+            watcher(api, watcher::Config::default())
+                .default_backoff()
+                .touched_objects()
         };
-        let accounts = changes(Api::all(client.clone())).map_each(|account: DeserializeGuard<TeamAccount>| {
-            let Ok(account) = account.0 else { return };
-            let namespace = account.namespace().unwrap_or_default();
-            if let Some(team) = self.caches.team_of(&namespace) {
-                self.wake_team.fire(None, &team.name_any());
-            }
-            self.wake_class.fire(None, &account.spec.class_name);
+        let accounts =
+            changes(Api::all(client.clone())).map_each(|account: DeserializeGuard<TeamAccount>| {
+                let Ok(account) = account.0 else { return };
+                let namespace = account.namespace().unwrap_or_default();
+                if let Some(team) = self.caches.team_of(&namespace) {
+                    self.wake_team.fire(None, &team.name_any());
+                }
+                self.wake_class.fire(None, &account.spec.class_name);
+            });
+        let classes = watcher(
+            Api::<DeserializeGuard<AccountClass>>::all(client.clone()),
+            watcher::Config::default(),
+        )
+        .default_backoff()
+        .touched_objects()
+        .predicate_filter(kube::runtime::predicates::generation, Default::default())
+        .map_each(|class: DeserializeGuard<AccountClass>| {
+            let name = class.name_any();
+            self.wake_accounts(|account| account.spec.class_name == name);
         });
-        let classes = watcher(Api::<DeserializeGuard<AccountClass>>::all(client.clone()), watcher::Config::default())
-            .default_backoff()
-            .touched_objects()
-            .predicate_filter(kube::runtime::predicates::generation, Default::default())
-            .map_each(|class: DeserializeGuard<AccountClass>| {
-                let name = class.name_any();
-                self.wake_accounts(|account| account.spec.class_name == name);
-            });
-        let teams = watcher(Api::<DeserializeGuard<Team>>::all(client.clone()), watcher::Config::default())
-            .default_backoff()
-            .touched_objects()
-            .predicate_filter(kube::runtime::predicates::generation, Default::default())
-            .map_each(|team: DeserializeGuard<Team>| {
-                let Ok(team) = team.0 else { return };
-                let namespace = namespace_of(&team);
-                self.wake_accounts(|account| account.namespace().as_deref() == Some(&namespace));
-            });
+        let teams = watcher(
+            Api::<DeserializeGuard<Team>>::all(client.clone()),
+            watcher::Config::default(),
+        )
+        .default_backoff()
+        .touched_objects()
+        .predicate_filter(kube::runtime::predicates::generation, Default::default())
+        .map_each(|team: DeserializeGuard<Team>| {
+            let Ok(team) = team.0 else { return };
+            let namespace = namespace_of(&team);
+            self.wake_accounts(|account| account.namespace().as_deref() == Some(&namespace));
+        });
         let wake = |labels: &std::collections::BTreeMap<String, String>| {
             if let Some(team) = labels.get(crate::api::LABEL_TEAM) {
                 self.wake_team.fire(None, team);
@@ -286,12 +377,19 @@ impl Routes {
             .default_backoff()
             .touched_objects()
             .map_each(|binding: RoleBinding| wake(binding.labels()));
-        futures::join!(accounts.boxed(), classes.boxed(), teams.boxed(), namespaces.boxed(), bindings.boxed());
+        futures::join!(
+            accounts.boxed(),
+            classes.boxed(),
+            teams.boxed(),
+            namespaces.boxed(),
+            bindings.boxed()
+        );
     }
 
     fn wake_accounts(&self, which: impl Fn(&TeamAccount) -> bool) {
         for account in self.caches.accounts(which) {
-            self.wake_account.fire(account.namespace().as_deref(), &account.name_any());
+            self.wake_account
+                .fire(account.namespace().as_deref(), &account.name_any());
         }
     }
 }

@@ -18,7 +18,12 @@ pub struct RunOptions {
     #[arg(long, env = "BAILIWICK_LISTEN", default_value = "0.0.0.0:8080")]
     pub listen: SocketAddr,
     /// How a log line looks.
-    #[arg(long, env = "BAILIWICK_LOG_FORMAT", value_enum, default_value = "human")]
+    #[arg(
+        long,
+        env = "BAILIWICK_LOG_FORMAT",
+        value_enum,
+        default_value = "human"
+    )]
     pub log_format: LogFormat,
     /// What is logged: a level, or a list of target=level.
     #[arg(long, env = "BAILIWICK_LOG_FILTER", default_value = "info")]
@@ -52,7 +57,10 @@ pub struct RunOptions {
 /// `30s`, `10m` or `6h`.
 fn duration(text: &str) -> Result<Duration, String> {
     let parsed: Result<k8s_openapi::jiff::SignedDuration, _> = text.parse();
-    match parsed.ok().and_then(|duration| Duration::try_from(duration).ok()) {
+    match parsed
+        .ok()
+        .and_then(|duration| Duration::try_from(duration).ok())
+    {
         Some(duration) if !duration.is_zero() => Ok(duration),
         _ => Err("give a number and a unit: 30s, 10m or 6h".to_owned()),
     }

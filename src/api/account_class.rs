@@ -31,7 +31,10 @@ use crate::model::REGIONS;
 pub struct AccountClassSpec {
     /// The organizational unit that the accounts are placed in, from the root: `/Workloads/Test`. Created when
     /// missing.
-    #[schemars(length(min = 1, max = 512), regex(pattern = r"^(/|(/[^/]{1,128}){1,5})$"))]
+    #[schemars(
+        length(min = 1, max = 512),
+        regex(pattern = r"^(/|(/[^/]{1,128}){1,5})$")
+    )]
     pub organizational_unit_path: String,
     /// The root user's e-mail address. `{{team}}`, `{{account}}` and `{{purpose}}` are replaced. Must come out
     /// different for every account.
@@ -118,7 +121,10 @@ pub struct AlternateContactSpec {
     #[schemars(length(min = 1, max = 50))]
     pub title: String,
     /// Their e-mail address.
-    #[schemars(length(min = 3, max = 254), regex(pattern = r"^[^@\s]+@[^@\s]+\.[^@\s]+$"))]
+    #[schemars(
+        length(min = 3, max = 254),
+        regex(pattern = r"^[^@\s]+@[^@\s]+\.[^@\s]+$")
+    )]
     pub email: String,
     /// Their telephone number.
     #[schemars(length(min = 1, max = 25), regex(pattern = r"^[0-9\s()+-]+$"))]

@@ -74,13 +74,21 @@ pub(crate) use standard_status;
 /// # Errors
 /// Only if a definition cannot be turned into JSON and back, which a test rules out.
 pub fn definitions() -> Result<Vec<CustomResourceDefinition>, serde_json::Error> {
-    [AccountClass::crd(), Team::crd(), TeamAccount::crd()].into_iter().map(complete).collect()
+    [AccountClass::crd(), Team::crd(), TeamAccount::crd()]
+        .into_iter()
+        .map(complete)
+        .collect()
 }
 
 /// Adds to a derived definition what the derive cannot say.
-fn complete(definition: CustomResourceDefinition) -> Result<CustomResourceDefinition, serde_json::Error> {
+fn complete(
+    definition: CustomResourceDefinition,
+) -> Result<CustomResourceDefinition, serde_json::Error> {
     let mut value = serde_json::to_value(definition)?;
-    let kind = value["spec"]["names"]["kind"].as_str().unwrap_or_default().to_owned();
+    let kind = value["spec"]["names"]["kind"]
+        .as_str()
+        .unwrap_or_default()
+        .to_owned();
     if let Some(schema) = value.pointer_mut("/spec/versions/0/schema/openAPIV3Schema") {
         // An object that no controller has seen yet is "in progress" for kstatus only if this differs from the
         // generation; without the default it would count as done.
@@ -98,7 +106,11 @@ fn complete(definition: CustomResourceDefinition) -> Result<CustomResourceDefini
 
 /// What an object of `kind` may be called.
 fn name_rule(kind: &str) -> Value {
-    let what = if kind == "Team" { "a team id" } else { "its name" };
+    let what = if kind == "Team" {
+        "a team id"
+    } else {
+        "its name"
+    };
     json!([{
         "rule": "self.metadata.name.matches('^[a-z][a-z0-9-]*[a-z0-9]$') && self.metadata.name.size() <= 40",
         "message": format!("metadata.name: {what} consists of lower-case letters, digits and hyphens, begins with a \

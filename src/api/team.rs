@@ -53,7 +53,10 @@ pub struct TeamSpec {
     /// The namespace, `team-<name>` if left out. One that exists already is taken over only if it bears the label
     /// `bailiwick.dev/team: <name>`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(min = 1, max = 63), regex(pattern = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"))]
+    #[schemars(
+        length(min = 1, max = 63),
+        regex(pattern = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$")
+    )]
     pub namespace: Option<String>,
     /// What becomes of the namespace when the team is deleted: `Retain` keeps it, labelled, for a team of the same
     /// name; `Delete` deletes it with everything in it.

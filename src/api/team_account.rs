@@ -44,16 +44,25 @@ use super::account_class::{AlternateContactsSpec, PasswordPolicySpec, regions_sc
 ]))]
 pub struct TeamAccountSpec {
     /// The `AccountClass`.
-    #[schemars(length(min = 2, max = 40), regex(pattern = r"^[a-z][a-z0-9-]*[a-z0-9]$"))]
+    #[schemars(
+        length(min = 2, max = 40),
+        regex(pattern = r"^[a-z][a-z0-9-]*[a-z0-9]$")
+    )]
     pub class_name: String,
     /// What the account is for: `test`, `live`, …
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(min = 1, max = 40), regex(pattern = r"^[a-z0-9]([a-z0-9-]*[a-z0-9])?$"))]
+    #[schemars(
+        length(min = 1, max = 40),
+        regex(pattern = r"^[a-z0-9]([a-z0-9-]*[a-z0-9])?$")
+    )]
     pub purpose: Option<String>,
     /// The root user's e-mail address, if not the class's. A change is carried out in place; AWS sends a code to the
     /// new address, which is given back in the annotation `bailiwick.dev/email-confirmation-code`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(min = 6, max = 64), regex(pattern = r"^[^@\s]+@[^@\s]+\.[^@\s]+$"))]
+    #[schemars(
+        length(min = 6, max = 64),
+        regex(pattern = r"^[^@\s]+@[^@\s]+\.[^@\s]+$")
+    )]
     pub email: Option<String>,
     /// The account's name, if not the class's. Changed in place.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -121,11 +130,17 @@ pub enum DeletionPolicy {
 pub struct AccountOverrides {
     /// Another organizational unit.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(min = 1, max = 512), regex(pattern = r"^(/|(/[^/]{1,128}){1,5})$"))]
+    #[schemars(
+        length(min = 1, max = 512),
+        regex(pattern = r"^(/|(/[^/]{1,128}){1,5})$")
+    )]
     pub organizational_unit_path: Option<String>,
     /// Another alias.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(min = 3, max = 63), regex(pattern = r"^[a-z0-9]+(-[a-z0-9]+)*$"))]
+    #[schemars(
+        length(min = 3, max = 63),
+        regex(pattern = r"^[a-z0-9]+(-[a-z0-9]+)*$")
+    )]
     pub alias: Option<String>,
     /// Further tags, or other values.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]

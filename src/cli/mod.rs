@@ -49,7 +49,9 @@ Example:
 /// Runs the command. The exit code: 0 done, 1 failed, 2 not understood.
 pub async fn main() -> std::process::ExitCode {
     let result = match Cli::parse().command {
-        Command::Run(options) => crate::app::run(*options).await.map_err(|error| error.to_string()),
+        Command::Run(options) => crate::app::run(*options)
+            .await
+            .map_err(|error| error.to_string()),
         Command::Crds { output } => print_definitions(output),
     };
     match result {
@@ -65,7 +67,10 @@ fn print_definitions(output: Output) -> Result<(), String> {
     let definitions = crate::api::definitions().map_err(|error| error.to_string())?;
     match output {
         Output::Json => {
-            println!("{}", serde_json::to_string_pretty(&definitions).map_err(|error| error.to_string())?);
+            println!(
+                "{}",
+                serde_json::to_string_pretty(&definitions).map_err(|error| error.to_string())?
+            );
         }
         Output::Yaml => {
             for definition in &definitions {

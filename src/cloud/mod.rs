@@ -206,8 +206,12 @@ pub trait AccountSettings: Send + Sync {
     /// StartPrimaryEmailUpdate: AWS sends a one-time code to the new address.
     async fn start_email_update(&self, id: &AccountId, email: &RootEmail) -> Result<()>;
     /// AcceptPrimaryEmailUpdate with the code that a person read in the new mailbox.
-    async fn accept_email_update(&self, id: &AccountId, email: &RootEmail, code: &str)
-    -> Result<()>;
+    async fn accept_email_update(
+        &self,
+        id: &AccountId,
+        email: &RootEmail,
+        code: &str,
+    ) -> Result<()>;
     /// GetRegionOptStatus.
     async fn region(&self, id: &AccountId, region: Region) -> Result<RegionState>;
     /// EnableRegion; asynchronous.

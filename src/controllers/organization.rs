@@ -86,7 +86,12 @@ pub struct Organization {
 
 impl Organization {
     /// A view that knows nothing yet.
-    pub fn new(cloud: Cloud, clock: Arc<dyn Clock>, trigger: Trigger<TeamAccount>, slots: usize) -> Self {
+    pub fn new(
+        cloud: Cloud,
+        clock: Arc<dyn Clock>,
+        trigger: Trigger<TeamAccount>,
+        slots: usize,
+    ) -> Self {
         Self {
             cloud,
             clock,
@@ -127,7 +132,10 @@ impl Organization {
     /// The member account that has that e-mail address.
     pub fn by_email(&self, email: &RootEmail) -> Option<Row> {
         let view = self.view();
-        view.by_email.get(&email.key()).and_then(|id| view.rows.get(id)).cloned()
+        view.by_email
+            .get(&email.key())
+            .and_then(|id| view.rows.get(id))
+            .cloned()
     }
 
     /// The path of a unit or of the root.
@@ -155,8 +163,17 @@ impl Organization {
     pub fn enter(&self, account: Account, parent: ParentId, tags: Option<Tags>) {
         let mut view = self.view();
         let sweep = view.begun + 1;
-        view.by_email.insert(account.email.to_ascii_lowercase(), account.id.clone());
-        view.rows.insert(account.id.clone(), Row { account, parent, tags, sweep });
+        view.by_email
+            .insert(account.email.to_ascii_lowercase(), account.id.clone());
+        view.rows.insert(
+            account.id.clone(),
+            Row {
+                account,
+                parent,
+                tags,
+                sweep,
+            },
+        );
     }
 
     /// The root of the organization.
@@ -267,7 +284,12 @@ impl Organization {
             loop {
                 let answer = self.cloud.accounts.accounts_in(&id, page).await?;
                 for account in answer.items {
-                    let row = Row { parent: id.clone(), tags: None, sweep: number, account };
+                    let row = Row {
+                        parent: id.clone(),
+                        tags: None,
+                        sweep: number,
+                        account,
+                    };
                     rows.insert(row.account.id.clone(), row);
                 }
                 page = answer.next;
@@ -285,7 +307,8 @@ impl Organization {
             let view = self.view();
             let ours = |id: &&AccountId| view.rows.get(*id).is_some_and(|row| row.tags.is_some());
             let turn = |id: &&AccountId| {
-                crate::plan::revision::fnv1a(id.as_str().as_bytes()) % TAG_ROTATION == number % TAG_ROTATION
+                crate::plan::revision::fnv1a(id.as_str().as_bytes()) % TAG_ROTATION
+                    == number % TAG_ROTATION
             };
             rows.keys().filter(ours).filter(turn).cloned().collect()
         };
@@ -315,7 +338,8 @@ impl Organization {
                 if new.tags.is_none() {
                     new.tags = old.tags.clone();
                 }
-                let same = new.account == old.account && new.parent == old.parent && new.tags == old.tags;
+                let same =
+                    new.account == old.account && new.parent == old.parent && new.tags == old.tags;
                 if !same {
                     changed.push(id.clone());
                 }
@@ -323,13 +347,25 @@ impl Organization {
                 changed.push(id.clone());
             }
         }
-        changed.extend(rows.keys().filter(|id| !view.rows.contains_key(*id)).cloned());
+        changed.extend(
+            rows.keys()
+                .filter(|id| !view.rows.contains_key(*id))
+                .cloned(),
+        );
         view.by_email = rows
             .values()
-            .map(|row| (row.account.email.to_ascii_lowercase(), row.account.id.clone()))
+            .map(|row| {
+                (
+                    row.account.email.to_ascii_lowercase(),
+                    row.account.id.clone(),
+                )
+            })
             .collect();
         view.rows = rows;
-        view.paths = units.iter().map(|(path, id)| (id.clone(), path.clone())).collect();
+        view.paths = units
+            .iter()
+            .map(|(path, id)| (id.clone(), path.clone()))
+            .collect();
         view.units = units;
         view.root = Some(root);
         view.done = number;
@@ -364,9 +400,16 @@ impl Organization {
     }
 
     /// Asks for a slot to create an account in.
-    pub fn ask_slot(&self, object: (&str, &str, &str), team: &str, durable: &HashSet<String>) -> Answer {
+    pub fn ask_slot(
+        &self,
+        object: (&str, &str, &str),
+        team: &str,
+        durable: &HashSet<String>,
+    ) -> Answer {
         let (uid, namespace, name) = object;
-        self.view().places.insert(uid.to_owned(), (namespace.to_owned(), name.to_owned()));
+        self.view()
+            .places
+            .insert(uid.to_owned(), (namespace.to_owned(), name.to_owned()));
         self.queue().ask(uid, team, durable, self.clock.now())
     }
 
@@ -454,7 +497,10 @@ impl Organization {
     ///
     /// # Errors
     /// AWS's.
-    pub async fn requests(&self, mut enough: impl FnMut(&[CreateRequest]) -> bool) -> Result<Vec<CreateRequest>> {
+    pub async fn requests(
+        &self,
+        mut enough: impl FnMut(&[CreateRequest]) -> bool,
+    ) -> Result<Vec<CreateRequest>> {
         let (mut all, mut page) = (Vec::new(), None);
         loop {
             let answer = self.cloud.accounts.create_requests(false, page).await?;
@@ -489,7 +535,11 @@ impl Organization {
     /// When it is worth asking: before the shortest creation that was ever seen none is done.
     fn until_next_round(&self) -> Option<Duration> {
         let view = self.view();
-        let oldest = view.expected.values().map(|expected| expected.since).min()?;
+        let oldest = view
+            .expected
+            .values()
+            .map(|expected| expected.since)
+            .min()?;
         let age = Duration::try_from(self.clock.now().duration_since(oldest)).unwrap_or_default();
         let earliest = view.shortest.unwrap_or_default().mul_f64(0.9);
         Some(earliest.saturating_sub(age).max(CREATION_ROUND))
@@ -498,11 +548,17 @@ impl Organization {
     async fn creation_round(&self) -> Result<()> {
         let wanted: HashSet<RequestId> = self.view().expected.keys().cloned().collect();
         let all = self
-            .requests(|seen| wanted.iter().all(|id| seen.iter().any(|request| request.id == *id)))
+            .requests(|seen| {
+                wanted
+                    .iter()
+                    .all(|id| seen.iter().any(|request| request.id == *id))
+            })
             .await?;
         let mut view = self.view();
         for request in all {
-            let Some(expected) = view.expected.get(&request.id).cloned() else { continue };
+            let Some(expected) = view.expected.get(&request.id).cloned() else {
+                continue;
+            };
             if request.state == RequestState::InProgress {
                 continue;
             }

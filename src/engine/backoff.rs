@@ -15,15 +15,22 @@ pub struct Backoff {
 
 impl Default for Backoff {
     fn default() -> Self {
-        Self { base: Duration::from_secs(1), max: Duration::from_secs(300) }
+        Self {
+            base: Duration::from_secs(1),
+            max: Duration::from_secs(300),
+        }
     }
 }
 
 impl Backoff {
     /// The pause after the `attempt`th failure in a row (from 1 on); `jitter` is in 0..1.
     pub fn delay(&self, attempt: u32, jitter: f64) -> Duration {
-        let doubled = self.base.saturating_mul(2u32.saturating_pow(attempt.saturating_sub(1).min(30)));
-        doubled.min(self.max).mul_f64(0.5 + jitter.clamp(0.0, 1.0) / 2.0)
+        let doubled = self
+            .base
+            .saturating_mul(2u32.saturating_pow(attempt.saturating_sub(1).min(30)));
+        doubled
+            .min(self.max)
+            .mul_f64(0.5 + jitter.clamp(0.0, 1.0) / 2.0)
     }
 }
 

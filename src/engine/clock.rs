@@ -30,13 +30,18 @@ pub struct VirtualClock {
 impl VirtualClock {
     /// A clock that shows `epoch` now.
     pub fn starting_at(epoch: Timestamp) -> Self {
-        Self { epoch, start: tokio::time::Instant::now() }
+        Self {
+            epoch,
+            start: tokio::time::Instant::now(),
+        }
     }
 }
 
 #[cfg(feature = "dev")]
 impl Clock for VirtualClock {
     fn now(&self) -> Timestamp {
-        self.epoch.checked_add(self.start.elapsed()).unwrap_or(self.epoch)
+        self.epoch
+            .checked_add(self.start.elapsed())
+            .unwrap_or(self.epoch)
     }
 }

@@ -57,10 +57,16 @@ pub fn set(
         observed_generation: Some(generation),
         last_transition_time: Time(now),
     };
-    match conditions.iter_mut().find(|condition| condition.type_ == type_) {
+    match conditions
+        .iter_mut()
+        .find(|condition| condition.type_ == type_)
+    {
         Some(old) if old.status == fresh.status => {
             let since = old.last_transition_time.clone();
-            *old = Condition { last_transition_time: since, ..fresh };
+            *old = Condition {
+                last_transition_time: since,
+                ..fresh
+            };
         }
         Some(old) => *old = fresh,
         None => conditions.push(fresh),
@@ -93,12 +99,15 @@ pub fn summarise(
     let at = (generation, now);
     let (ready, also, reason, message): (Truth, Option<&str>, &str, &str) = match end {
         Ok(Outcome::Settled { .. }) => (Truth::True, None, "Ready", "everything is as declared"),
-        Ok(Outcome::Released) => {
-            (Truth::False, Some(RECONCILING), "Released", "nothing outside is managed any more")
-        }
-        Ok(Outcome::Waiting { reason, message, .. }) => {
-            (Truth::False, Some(RECONCILING), reason, message)
-        }
+        Ok(Outcome::Released) => (
+            Truth::False,
+            Some(RECONCILING),
+            "Released",
+            "nothing outside is managed any more",
+        ),
+        Ok(Outcome::Waiting {
+            reason, message, ..
+        }) => (Truth::False, Some(RECONCILING), reason, message),
         Ok(Outcome::Blocked { reason, message }) => (Truth::False, Some(STALLED), reason, message),
         Err(failure) => match failure.kind {
             FailureKind::Conflict => return,
@@ -109,7 +118,12 @@ pub fn summarise(
                 if settled && failures < FAILURES_UNTIL_NOT_READY {
                     return;
                 }
-                (Truth::False, Some(RECONCILING), failure.label, &failure.message)
+                (
+                    Truth::False,
+                    Some(RECONCILING),
+                    failure.label,
+                    &failure.message,
+                )
             }
             FailureKind::Terminal | FailureKind::Bug => {
                 (Truth::False, Some(STALLED), failure.label, &failure.message)
@@ -147,19 +161,46 @@ mod tests {
     }
 
     fn types(conditions: &[Condition]) -> Vec<(&str, &str)> {
-        conditions.iter().map(|c| (c.type_.as_str(), c.status.as_str())).collect()
+        conditions
+            .iter()
+            .map(|c| (c.type_.as_str(), c.status.as_str()))
+            .collect()
     }
 
     #[test]
     fn the_summary_is_what_kstatus_expects() {
         let mut conditions = Vec::new();
-        let waiting = Ok(Outcome::waiting("Creating", "AWS is at it", Duration::from_secs(1)));
+        let waiting = Ok(Outcome::waiting(
+            "Creating",
+            "AWS is at it",
+            Duration::from_secs(1),
+        ));
         summarise(&mut conditions, &waiting, 0, (1, at(10)));
-        assert_eq!(types(&conditions), [("Ready", "False"), ("Reconciling", "True")]);
-        summarise(&mut conditions, &Ok(Outcome::blocked("Bad", "mend it")), 0, (1, at(20)));
-        assert_eq!(types(&conditions), [("Ready", "False"), ("Stalled", "True")]);
-        assert_eq!(conditions[0].last_transition_time.0, at(10), "Ready was False before and still is");
-        summarise(&mut conditions, &Ok(Outcome::Settled { resync: None }), 0, (2, at(30)));
+        assert_eq!(
+            types(&conditions),
+            [("Ready", "False"), ("Reconciling", "True")]
+        );
+        summarise(
+            &mut conditions,
+            &Ok(Outcome::blocked("Bad", "mend it")),
+            0,
+            (1, at(20)),
+        );
+        assert_eq!(
+            types(&conditions),
+            [("Ready", "False"), ("Stalled", "True")]
+        );
+        assert_eq!(
+            conditions[0].last_transition_time.0,
+            at(10),
+            "Ready was False before and still is"
+        );
+        summarise(
+            &mut conditions,
+            &Ok(Outcome::Settled { resync: None }),
+            0,
+            (2, at(30)),
+        );
         assert_eq!(types(&conditions), [("Ready", "True")]);
         assert_eq!(conditions[0].last_transition_time.0, at(30));
         assert_eq!(conditions[0].observed_generation, Some(2));
@@ -168,12 +209,24 @@ mod tests {
     #[test]
     fn one_throttled_look_does_not_make_a_settled_object_unready() {
         let mut conditions = Vec::new();
-        summarise(&mut conditions, &Ok(Outcome::Settled { resync: None }), 0, (1, at(0)));
+        summarise(
+            &mut conditions,
+            &Ok(Outcome::Settled { resync: None }),
+            0,
+            (1, at(0)),
+        );
         let before = conditions.clone();
-        let throttled = Err(Failure::new(FailureKind::Transient, "AwsThrottled", "slow down"));
+        let throttled = Err(Failure::new(
+            FailureKind::Transient,
+            "AwsThrottled",
+            "slow down",
+        ));
         summarise(&mut conditions, &throttled, 1, (1, at(5)));
         assert_eq!(conditions, before);
         summarise(&mut conditions, &throttled, 5, (1, at(6)));
-        assert_eq!(types(&conditions), [("Ready", "False"), ("Reconciling", "True")]);
+        assert_eq!(
+            types(&conditions),
+            [("Ready", "False"), ("Reconciling", "True")]
+        );
     }
 }

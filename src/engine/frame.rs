@@ -6,12 +6,12 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
-use futures::{FutureExt, Stream, StreamExt};
+use futures::{FutureExt, Stream, StreamExt, TryStreamExt};
 use kube::core::DeserializeGuard;
+use kube::core::object::HasStatus;
 use kube::runtime::controller::{Action, Config};
 use kube::runtime::events::{Event, EventType, Recorder};
 use kube::runtime::reflector::{self, ObjectRef, Store};
-use kube::core::object::HasStatus;
 use kube::runtime::{Controller, Predicate, WatchStreamExt, predicates, watcher};
 use kube::{Api, Client, Resource, ResourceExt};
 use tokio::sync::mpsc;
@@ -20,11 +20,11 @@ use tracing::Instrument;
 
 use super::backoff::{Attempts, Backoff};
 use super::clock::Clock;
+use super::conditions;
 use super::leader::Leadership;
 use super::metrics::Metrics;
 use super::outcome::{Failure, FailureKind, Outcome};
 use super::record::{Kind, Note, Record};
-use super::conditions;
 use crate::api::{FINALIZER, Status};
 
 /// How soon something that a person must mend is looked at again: they may have mended it outside.
@@ -75,6 +75,9 @@ pub struct Engine {
 pub struct Watched<K: Kind> {
     /// The cache.
     pub store: Store<DeserializeGuard<K>>,
+    /// Whether the cache has been filled once. The store could tell, but wakes only one of those who wait for it, and
+    /// that one is the controller.
+    pub filled: tokio::sync::watch::Receiver<bool>,
     stream: Pin<Box<dyn Stream<Item = Result<DeserializeGuard<K>, watcher::Error>> + Send>>,
 }
 
@@ -82,10 +85,16 @@ pub struct Watched<K: Kind> {
 pub fn watch<K: Kind>(client: &Client) -> Watched<K> {
     let api: Api<DeserializeGuard<K>> = Api::all(client.clone());
     let (store, writer) = reflector::store();
+    let (fill, filled) = tokio::sync::watch::channel(false);
     let stream = watcher(api, watcher::Config::default())
         .default_backoff()
         .modify(|object| object.managed_fields_mut().clear())
         .reflect(writer)
+        .inspect_ok(move |event| {
+            if matches!(event, watcher::Event::InitDone) {
+                fill.send_replace(true);
+            }
+        })
         .applied_objects()
         // Our own status writes do not call for another pass.
         .predicate_filter(
@@ -94,7 +103,11 @@ pub fn watch<K: Kind>(client: &Client) -> Watched<K> {
                 .combine(predicates::annotations),
             Default::default(),
         );
-    Watched { store, stream: Box::pin(stream) }
+    Watched {
+        store,
+        filled,
+        stream: Box::pin(stream),
+    }
 }
 
 /// Asks for passes over objects of one kind, from anywhere.
@@ -109,7 +122,10 @@ impl<K: Kind> Clone for Trigger<K> {
 
 impl<K: Kind> Trigger<K> {
     /// A trigger and the end that [`run`] listens to.
-    pub fn new() -> (Self, mpsc::UnboundedReceiver<ObjectRef<DeserializeGuard<K>>>) {
+    pub fn new() -> (
+        Self,
+        mpsc::UnboundedReceiver<ObjectRef<DeserializeGuard<K>>>,
+    ) {
         let (sender, receiver) = mpsc::unbounded_channel();
         (Self(sender), receiver)
     }
@@ -153,7 +169,11 @@ pub async fn run<R: Reconcile>(
         .with_config(Config::default().concurrency(concurrency))
         .reconcile_on(wake)
         .graceful_shutdown_on(shutdown.cancelled_owned())
-        .run(reconcile::<R>, |_, _: &std::convert::Infallible, _| Action::await_change(), frame)
+        .run(
+            reconcile::<R>,
+            |_, _: &std::convert::Infallible, _| Action::await_change(),
+            frame,
+        )
         .for_each(|_| futures::future::ready(()))
         .await;
 }
@@ -167,12 +187,20 @@ async fn reconcile<R: Reconcile>(
         Err(invalid) => {
             tracing::error!(kind = R::KIND, name = object.name_any(), error = %invalid.error,
                 "the object cannot be read and is left alone");
-            frame.engine.metrics.reconciled(R::KIND, "undecodable", Duration::ZERO);
+            frame
+                .engine
+                .metrics
+                .reconciled(R::KIND, "undecodable", Duration::ZERO);
             return Ok(Action::await_change());
         }
     };
-    let span = tracing::info_span!("pass", kind = R::KIND, namespace = object.namespace(),
-        name = object.name_any(), uid = object.uid());
+    let span = tracing::info_span!(
+        "pass",
+        kind = R::KIND,
+        namespace = object.namespace(),
+        name = object.name_any(),
+        uid = object.uid()
+    );
     Ok(frame.pass(object).instrument(span).await)
 }
 
@@ -193,12 +221,16 @@ impl<R: Reconcile> Frame<R> {
         let (end, label) = match opened {
             Ok(mut record) => {
                 let end = self.work(&object, &mut record, finalizing).await;
-                let label = end.as_ref().map_or_else(|failure| failure.label, Outcome::label);
+                let label = end
+                    .as_ref()
+                    .map_or_else(|failure| failure.label, Outcome::label);
                 (self.finish(&object, record, end).await, label)
             }
             Err(failure) => (Err(failure.clone()), failure.label),
         };
-        self.engine.metrics.reconciled(R::KIND, label, started.elapsed());
+        self.engine
+            .metrics
+            .reconciled(R::KIND, label, started.elapsed());
         self.again(&object, end)
     }
 
@@ -223,7 +255,10 @@ impl<R: Reconcile> Frame<R> {
             Err(_) => Err(Failure::new(
                 FailureKind::Transient,
                 "TimedOut",
-                format!("the pass took longer than {} s", self.engine.pass_timeout.as_secs()),
+                format!(
+                    "the pass took longer than {} s",
+                    self.engine.pass_timeout.as_secs()
+                ),
             )),
         }
     }
@@ -242,10 +277,17 @@ impl<R: Reconcile> Frame<R> {
             return end;
         }
         let uid = object.uid().unwrap_or_default();
-        let failures = if end.is_err() { self.attempts.failed(&uid) } else { 0 };
+        let failures = if end.is_err() {
+            self.attempts.failed(&uid)
+        } else {
+            0
+        };
         let generation = record.generation;
         let before = conditions::find(
-            object.status().map(Status::conditions_ref).unwrap_or_default(),
+            object
+                .status()
+                .map(Status::conditions_ref)
+                .unwrap_or_default(),
             conditions::READY,
         )
         .map(|ready| (ready.status.clone(), ready.reason.clone()));
@@ -259,10 +301,17 @@ impl<R: Reconcile> Frame<R> {
             && before != Some((ready.status.clone(), ready.reason.clone()))
             && written.is_ok()
         {
-            let warning = !matches!(end, Ok(ref outcome) if !matches!(outcome, Outcome::Blocked { .. }));
-            self.publish(object, warning, &ready.reason, &ready.message).await;
+            let warning =
+                !matches!(end, Ok(ref outcome) if !matches!(outcome, Outcome::Blocked { .. }));
+            self.publish(object, warning, &ready.reason, &ready.message)
+                .await;
         }
-        for Note { warning, reason, message } in notes.drain(..) {
+        for Note {
+            warning,
+            reason,
+            message,
+        } in notes.drain(..)
+        {
             self.publish(object, warning, reason, &message).await;
         }
         written?;
@@ -275,7 +324,11 @@ impl<R: Reconcile> Frame<R> {
     /// Publishes an event; a failure to do so is logged and changes nothing.
     async fn publish(&self, object: &R::Kind, warning: bool, reason: &str, message: &str) {
         let event = Event {
-            type_: if warning { EventType::Warning } else { EventType::Normal },
+            type_: if warning {
+                EventType::Warning
+            } else {
+                EventType::Normal
+            },
             reason: reason.to_owned(),
             note: Some(message.chars().take(1000).collect()),
             action: "Reconcile".to_owned(),
@@ -296,7 +349,9 @@ impl<R: Reconcile> Frame<R> {
         }
         match end {
             Ok(Outcome::Settled { resync: None } | Outcome::Released) => Action::await_change(),
-            Ok(Outcome::Settled { resync: Some(after) }) => Action::requeue(after),
+            Ok(Outcome::Settled {
+                resync: Some(after),
+            }) => Action::requeue(after),
             Ok(Outcome::Waiting { after, .. }) => Action::requeue(after),
             Ok(Outcome::Blocked { .. }) => Action::requeue(BLOCKED_AGAIN),
             Err(failure) => match failure.kind {

@@ -44,7 +44,9 @@ impl Leadership {
     }
 
     fn elected() -> Self {
-        Self { until: Some(Arc::default()) }
+        Self {
+            until: Some(Arc::default()),
+        }
     }
 
     /// Asked before every write.
@@ -52,9 +54,15 @@ impl Leadership {
     /// # Errors
     /// If this replica does not lead, or cannot be sure that it still does.
     pub fn guard(&self) -> Result<(), NotLeader> {
-        let Some(until) = &self.until else { return Ok(()) };
+        let Some(until) = &self.until else {
+            return Ok(());
+        };
         let until = *until.lock().unwrap_or_else(PoisonError::into_inner);
-        if until.is_some_and(|until| Instant::now() < until) { Ok(()) } else { Err(NotLeader) }
+        if until.is_some_and(|until| Instant::now() < until) {
+            Ok(())
+        } else {
+            Err(NotLeader)
+        }
     }
 
     fn hold(&self, until: Option<Instant>) {
@@ -74,8 +82,12 @@ enum Move {
 
 /// Decides: `unchanged` is how long the record has been the same, by the clock of the one who asks.
 fn decide(spec: Option<&LeaseSpec>, me: &str, unchanged: Duration) -> Move {
-    let holder = spec.and_then(|spec| spec.holder_identity.as_deref()).filter(|holder| !holder.is_empty());
-    let seconds = spec.and_then(|spec| spec.lease_duration_seconds).unwrap_or(0);
+    let holder = spec
+        .and_then(|spec| spec.holder_identity.as_deref())
+        .filter(|holder| !holder.is_empty());
+    let seconds = spec
+        .and_then(|spec| spec.lease_duration_seconds)
+        .unwrap_or(0);
     let duration = Duration::from_secs(u64::try_from(seconds).unwrap_or(0));
     match holder {
         None => Move::Take,
@@ -97,7 +109,13 @@ pub struct Candidate {
 
 impl Candidate {
     /// A candidate `me` for the lease `name` in `namespace`. `me` must be different for every process.
-    pub fn new(client: Client, namespace: &str, name: &str, me: &str, clock: Arc<dyn Clock>) -> Self {
+    pub fn new(
+        client: Client,
+        namespace: &str,
+        name: &str,
+        me: &str,
+        clock: Arc<dyn Clock>,
+    ) -> Self {
         Self {
             api: Api::namespaced(client, namespace),
             name: name.to_owned(),
@@ -133,7 +151,9 @@ impl Candidate {
                 () = tokio::time::sleep(RENEW) => {}
                 () = stop.cancelled() => break,
             }
-            let renewed = tokio::time::timeout(RENEW, self.round()).await.unwrap_or(false);
+            let renewed = tokio::time::timeout(RENEW, self.round())
+                .await
+                .unwrap_or(false);
             if !renewed && self.leadership.guard().is_err() {
                 tracing::error!("leadership is lost");
                 return;
@@ -144,12 +164,18 @@ impl Candidate {
     /// Gives the lease up, if it is ours. Called when nothing is being written any more.
     pub async fn release(&mut self) {
         self.leadership.hold(None);
-        let Ok(mut lease) = self.api.get(&self.name).await else { return };
+        let Ok(mut lease) = self.api.get(&self.name).await else {
+            return;
+        };
         if let Some(spec) = &mut lease.spec
             && spec.holder_identity.as_deref() == Some(&self.me)
         {
             spec.holder_identity = Some(String::new());
-            if let Err(error) = self.api.replace(&self.name, &PostParams::default(), &lease).await {
+            if let Err(error) = self
+                .api
+                .replace(&self.name, &PostParams::default(), &lease)
+                .await
+            {
                 tracing::warn!(%error, "the lease could not be given up; it runs out by itself");
             }
         }
@@ -161,8 +187,14 @@ impl Candidate {
         let began = Instant::now();
         let written = match self.api.get_opt(&self.name).await {
             Ok(None) => {
-                let metadata = ObjectMeta { name: Some(self.name.clone()), ..ObjectMeta::default() };
-                let lease = Lease { metadata, spec: Some(self.spec(None, true)) };
+                let metadata = ObjectMeta {
+                    name: Some(self.name.clone()),
+                    ..ObjectMeta::default()
+                };
+                let lease = Lease {
+                    metadata,
+                    spec: Some(self.spec(None, true)),
+                };
                 self.api.create(&PostParams::default(), &lease).await
             }
             Ok(Some(mut lease)) => {
@@ -170,14 +202,19 @@ impl Candidate {
                 if self.seen.as_ref().is_none_or(|(seen, _)| *seen != version) {
                     self.seen = Some((version, began));
                 }
-                let unchanged = self.seen.as_ref().map_or(Duration::ZERO, |(_, since)| since.elapsed());
+                let unchanged = self
+                    .seen
+                    .as_ref()
+                    .map_or(Duration::ZERO, |(_, since)| since.elapsed());
                 let step = decide(lease.spec.as_ref(), &self.me, unchanged);
                 if step == Move::Yield {
                     self.leadership.hold(None);
                     return false;
                 }
                 lease.spec = Some(self.spec(lease.spec.as_ref(), step == Move::Take));
-                self.api.replace(&self.name, &PostParams::default(), &lease).await
+                self.api
+                    .replace(&self.name, &PostParams::default(), &lease)
+                    .await
             }
             Err(error) => Err(error),
         };
@@ -199,9 +236,17 @@ impl Candidate {
         LeaseSpec {
             holder_identity: Some(self.me.clone()),
             lease_duration_seconds: i32::try_from(LEASE.as_secs()).ok(),
-            acquire_time: if take { now.clone() } else { old.and_then(|old| old.acquire_time.clone()) },
+            acquire_time: if take {
+                now.clone()
+            } else {
+                old.and_then(|old| old.acquire_time.clone())
+            },
             renew_time: now,
-            lease_transitions: Some(if take && old.is_some() { transitions + 1 } else { transitions }),
+            lease_transitions: Some(if take && old.is_some() {
+                transitions + 1
+            } else {
+                transitions
+            }),
             ..LeaseSpec::default()
         }
     }
@@ -231,7 +276,11 @@ mod tests {
             (Some(lease("other")), 15, Move::Take),
         ];
         for (spec, seconds, expected) in table {
-            assert_eq!(decide(spec.as_ref(), "me", Duration::from_secs(seconds)), expected, "{spec:?}");
+            assert_eq!(
+                decide(spec.as_ref(), "me", Duration::from_secs(seconds)),
+                expected,
+                "{spec:?}"
+            );
         }
     }
 

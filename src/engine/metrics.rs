@@ -68,17 +68,39 @@ impl Default for Metrics {
         let budget_seconds = Family::default();
         let creations = Family::default();
         let leader = Gauge::default();
-        registry.register("reconciles", "Passes over objects, by kind and how they ended", passes.clone());
-        registry.register_with_unit("reconcile_duration", "How long passes took", Unit::Seconds, pass_seconds.clone());
-        registry.register("aws_calls", "Calls to AWS, by operation and how they ended", calls.clone());
-        registry.register_with_unit("aws_call_duration", "How long calls to AWS took", Unit::Seconds, call_seconds.clone());
+        registry.register(
+            "reconciles",
+            "Passes over objects, by kind and how they ended",
+            passes.clone(),
+        );
+        registry.register_with_unit(
+            "reconcile_duration",
+            "How long passes took",
+            Unit::Seconds,
+            pass_seconds.clone(),
+        );
+        registry.register(
+            "aws_calls",
+            "Calls to AWS, by operation and how they ended",
+            calls.clone(),
+        );
+        registry.register_with_unit(
+            "aws_call_duration",
+            "How long calls to AWS took",
+            Unit::Seconds,
+            call_seconds.clone(),
+        );
         registry.register_with_unit(
             "aws_budget_wait",
             "How long calls waited for their rate budget, in all",
             Unit::Seconds,
             budget_seconds.clone(),
         );
-        registry.register("account_creations", "Account creations: waiting, in flight, and slots", creations.clone());
+        registry.register(
+            "account_creations",
+            "Account creations: waiting, in flight, and slots",
+            creations.clone(),
+        );
         registry.register("leader", "1 if this replica is the leader", leader.clone());
         Self {
             registry: Arc::new(registry),
@@ -96,8 +118,12 @@ impl Default for Metrics {
 impl Metrics {
     /// A pass has ended.
     pub fn reconciled(&self, kind: &'static str, outcome: &'static str, took: Duration) {
-        self.passes.get_or_create(&PassLabels { kind, outcome }).inc();
-        self.pass_seconds.get_or_create(&KindLabels { kind }).observe(took.as_secs_f64());
+        self.passes
+            .get_or_create(&PassLabels { kind, outcome })
+            .inc();
+        self.pass_seconds
+            .get_or_create(&KindLabels { kind })
+            .observe(took.as_secs_f64());
     }
 
     /// A call to AWS has ended.
@@ -108,15 +134,31 @@ impl Metrics {
         waited: Duration,
         took: Duration,
     ) {
-        self.calls.get_or_create(&CallLabels { service, operation, outcome }).inc();
-        self.call_seconds.get_or_create(&ServiceLabels { service }).observe(took.as_secs_f64());
-        self.budget_seconds.get_or_create(&ServiceLabels { service }).inc_by(waited.as_secs_f64());
+        self.calls
+            .get_or_create(&CallLabels {
+                service,
+                operation,
+                outcome,
+            })
+            .inc();
+        self.call_seconds
+            .get_or_create(&ServiceLabels { service })
+            .observe(took.as_secs_f64());
+        self.budget_seconds
+            .get_or_create(&ServiceLabels { service })
+            .inc_by(waited.as_secs_f64());
     }
 
     /// The queue for creations, as it is now.
     pub fn creations(&self, (waiting, in_flight, slots): (usize, usize, usize)) {
-        for (state, number) in [("waiting", waiting), ("in_flight", in_flight), ("slots", slots)] {
-            self.creations.get_or_create(&StateLabels { state }).set(i64::try_from(number).unwrap_or(i64::MAX));
+        for (state, number) in [
+            ("waiting", waiting),
+            ("in_flight", in_flight),
+            ("slots", slots),
+        ] {
+            self.creations
+                .get_or_create(&StateLabels { state })
+                .set(i64::try_from(number).unwrap_or(i64::MAX));
         }
     }
 
@@ -156,9 +198,20 @@ mod tests {
     fn what_is_counted_is_shown() {
         let metrics = Metrics::default();
         metrics.reconciled("Team", "settled", Duration::from_millis(3));
-        metrics.aws_call(("organizations", "CreateAccount"), "throttled", Duration::ZERO, Duration::ZERO);
+        metrics.aws_call(
+            ("organizations", "CreateAccount"),
+            "throttled",
+            Duration::ZERO,
+            Duration::ZERO,
+        );
         let text = metrics.encode();
-        assert!(text.contains(r#"bailiwick_reconciles_total{kind="Team",outcome="settled"} 1"#), "{text}");
-        assert!(text.contains(r#"operation="CreateAccount",outcome="throttled"} 1"#), "{text}");
+        assert!(
+            text.contains(r#"bailiwick_reconciles_total{kind="Team",outcome="settled"} 1"#),
+            "{text}"
+        );
+        assert!(
+            text.contains(r#"operation="CreateAccount",outcome="throttled"} 1"#),
+            "{text}"
+        );
     }
 }

@@ -35,12 +35,19 @@ pub enum Outcome {
 impl Outcome {
     /// Waiting, in one line.
     pub fn waiting(reason: &'static str, message: impl Into<String>, after: Duration) -> Self {
-        Self::Waiting { reason, message: message.into(), after }
+        Self::Waiting {
+            reason,
+            message: message.into(),
+            after,
+        }
     }
 
     /// Blocked, in one line.
     pub fn blocked(reason: &'static str, message: impl Into<String>) -> Self {
-        Self::Blocked { reason, message: message.into() }
+        Self::Blocked {
+            reason,
+            message: message.into(),
+        }
     }
 
     /// The label for metrics.
@@ -82,7 +89,11 @@ pub struct Failure {
 impl Failure {
     /// A failure of `kind` with its static label.
     pub fn new(kind: FailureKind, label: &'static str, message: impl Into<String>) -> Self {
-        Self { kind, label, message: message.into() }
+        Self {
+            kind,
+            label,
+            message: message.into(),
+        }
     }
 }
 
@@ -107,18 +118,29 @@ impl From<CloudError> for Failure {
 impl From<kube::Error> for Failure {
     fn from(error: kube::Error) -> Self {
         match &error {
-            kube::Error::Api(status) if status.is_conflict() => {
-                Self::new(FailureKind::Conflict, "Conflict", "the object has changed meanwhile")
-            }
+            kube::Error::Api(status) if status.is_conflict() => Self::new(
+                FailureKind::Conflict,
+                "Conflict",
+                "the object has changed meanwhile",
+            ),
             kube::Error::Api(status) if status.is_forbidden() => Self::new(
                 FailureKind::Terminal,
                 "ClusterAccessDenied",
-                format!("the operator may not do this in the cluster: {}", status.message),
+                format!(
+                    "the operator may not do this in the cluster: {}",
+                    status.message
+                ),
             ),
-            kube::Error::Api(status) => {
-                Self::new(FailureKind::Transient, "ClusterError", status.message.clone())
-            }
-            other => Self::new(FailureKind::Transient, "ClusterUnavailable", other.to_string()),
+            kube::Error::Api(status) => Self::new(
+                FailureKind::Transient,
+                "ClusterError",
+                status.message.clone(),
+            ),
+            other => Self::new(
+                FailureKind::Transient,
+                "ClusterUnavailable",
+                other.to_string(),
+            ),
         }
     }
 }

@@ -98,7 +98,13 @@ impl<K: Kind> Record<K> {
     /// Sets a condition of this object.
     pub fn set(&mut self, type_: &str, truth: Truth, reason: &str, message: &str) {
         let at = (self.generation, self.now);
-        conditions::set(self.status.conditions(), type_, truth, (reason, message), at);
+        conditions::set(
+            self.status.conditions(),
+            type_,
+            truth,
+            (reason, message),
+            at,
+        );
     }
 
     /// Whether a condition is True.
@@ -108,12 +114,20 @@ impl<K: Kind> Record<K> {
 
     /// Adds an event.
     pub fn note(&mut self, reason: &'static str, message: impl Into<String>) {
-        self.notes.push(Note { warning: false, reason, message: message.into() });
+        self.notes.push(Note {
+            warning: false,
+            reason,
+            message: message.into(),
+        });
     }
 
     /// Adds an event that somebody should worry about.
     pub fn warn(&mut self, reason: &'static str, message: impl Into<String>) {
-        self.notes.push(Note { warning: true, reason, message: message.into() });
+        self.notes.push(Note {
+            warning: true,
+            reason,
+            message: message.into(),
+        });
     }
 
     /// Must be asked before every write outside: a replica that is not the leader any more writes nothing.
@@ -122,7 +136,11 @@ impl<K: Kind> Record<K> {
     /// Transient, if leadership is lost.
     pub fn may_write(&self) -> Result<(), Failure> {
         self.leadership.guard().map_err(|_| {
-            Failure::new(FailureKind::Transient, "NotLeader", "this replica is not the leader")
+            Failure::new(
+                FailureKind::Transient,
+                "NotLeader",
+                "this replica is not the leader",
+            )
         })
     }
 
@@ -150,14 +168,20 @@ impl<K: Kind> Record<K> {
     pub(super) async fn add_finalizer(&mut self, finalizer: &str) -> Result<(), Failure> {
         let mut finalizers = self.object.finalizers().to_vec();
         finalizers.push(finalizer.to_owned());
-        self.patch_metadata(json!({ "finalizers": finalizers })).await
+        self.patch_metadata(json!({ "finalizers": finalizers }))
+            .await
     }
 
     /// Takes the finalizer off: nothing outside is owed any more.
     pub(super) async fn remove_finalizer(&mut self, finalizer: &str) -> Result<(), Failure> {
-        let finalizers: Vec<_> =
-            self.object.finalizers().iter().filter(|name| *name != finalizer).collect();
-        self.patch_metadata(json!({ "finalizers": finalizers })).await
+        let finalizers: Vec<_> = self
+            .object
+            .finalizers()
+            .iter()
+            .filter(|name| *name != finalizer)
+            .collect();
+        self.patch_metadata(json!({ "finalizers": finalizers }))
+            .await
     }
 
     /// Takes an annotation off that has been acted upon.
@@ -165,7 +189,8 @@ impl<K: Kind> Record<K> {
     /// # Errors
     /// Conflict if the object has changed since it was read.
     pub async fn remove_annotation(&mut self, name: &str) -> Result<(), Failure> {
-        self.patch_metadata(json!({ "annotations": { name: null } })).await
+        self.patch_metadata(json!({ "annotations": { name: null } }))
+            .await
     }
 
     async fn patch_metadata(&mut self, mut metadata: Value) -> Result<(), Failure> {
@@ -184,8 +209,8 @@ impl<K: Kind> Record<K> {
             Some(part) => request.patch_subresource(part, &name, &params, &Patch::Merge(body)),
             None => request.patch(&name, &params, &Patch::Merge(body)),
         };
-        let request = request
-            .map_err(|e| Failure::new(FailureKind::Bug, "InternalError", e.to_string()))?;
+        let request =
+            request.map_err(|e| Failure::new(FailureKind::Bug, "InternalError", e.to_string()))?;
         Ok(self.client.request(request).await?)
     }
 }
@@ -197,7 +222,9 @@ fn to_value<S: Serialize>(status: &S) -> Result<Value, Failure> {
 
 /// The merge patch (RFC 7386) that makes `old` into `new`.
 fn merge_diff(old: &Value, new: &Value) -> Value {
-    let (Value::Object(old), Value::Object(new)) = (old, new) else { return new.clone() };
+    let (Value::Object(old), Value::Object(new)) = (old, new) else {
+        return new.clone();
+    };
     let mut patch = Map::new();
     for key in old.keys().filter(|key| !new.contains_key(*key)) {
         patch.insert(key.clone(), Value::Null);
@@ -225,7 +252,10 @@ mod tests {
         let old = json!({"a": 1, "b": {"c": 1, "d": 2}, "e": [1], "f": 1});
         let new = json!({"a": 1, "b": {"c": 1, "d": 3}, "e": [1, 2], "g": {"h": 1}});
         let patch = merge_diff(&old, &new);
-        assert_eq!(patch, json!({"b": {"d": 3}, "e": [1, 2], "f": null, "g": {"h": 1}}));
+        assert_eq!(
+            patch,
+            json!({"b": {"d": 3}, "e": [1, 2], "f": null, "g": {"h": 1}})
+        );
         assert_eq!(merge_diff(&new, &new), json!({}));
     }
 }

@@ -8,7 +8,10 @@ use tokio_util::sync::CancellationToken;
 /// If the system does not let us listen.
 pub fn listen(token: CancellationToken) -> std::io::Result<()> {
     use tokio::signal::unix::{SignalKind, signal};
-    let (mut term, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    let (mut term, mut interrupt) = (
+        signal(SignalKind::terminate())?,
+        signal(SignalKind::interrupt())?,
+    );
     tokio::spawn(async move {
         for first in [true, false] {
             tokio::select! {
@@ -16,7 +19,9 @@ pub fn listen(token: CancellationToken) -> std::io::Result<()> {
                 _ = interrupt.recv() => {}
             }
             if first {
-                tracing::info!("ending: what is in flight is finished first; a second signal ends at once");
+                tracing::info!(
+                    "ending: what is in flight is finished first; a second signal ends at once"
+                );
                 token.cancel();
             } else {
                 tracing::warn!("ended by a second signal");

@@ -6,9 +6,11 @@ use super::text_value;
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct AccountId(String);
 
-text_value!(AccountId, "an AWS account id: exactly twelve digits", |text| {
-    text.len() == 12 && text.bytes().all(|b| b.is_ascii_digit())
-});
+text_value!(
+    AccountId,
+    "an AWS account id: exactly twelve digits",
+    |text| { text.len() == 12 && text.bytes().all(|b| b.is_ascii_digit()) }
+);
 
 /// The e-mail address of an account's root user. Unique over all of AWS, and the only natural key that
 /// CreateAccount has (Organizations API Reference, CreateAccount: 6 to 64 characters, 7-bit ASCII).
@@ -41,7 +43,9 @@ text_value!(
     "an e-mail address that AWS takes for an account: 6 to 64 ASCII characters, one @, no spaces, \
      no dot first, last or doubled",
     |text| {
-        let Some((local, domain)) = text.split_once('@') else { return false };
+        let Some((local, domain)) = text.split_once('@') else {
+            return false;
+        };
         (6..=64).contains(&text.len())
             && text.bytes().all(|b| (0x21..=0x7e).contains(&b))
             && !local.is_empty()
@@ -54,7 +58,9 @@ text_value!(
                 !label.is_empty()
                     && !label.starts_with('-')
                     && !label.ends_with('-')
-                    && label.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
+                    && label
+                        .bytes()
+                        .all(|b| b.is_ascii_alphanumeric() || b == b'-')
             })
     }
 );
@@ -63,11 +69,15 @@ text_value!(
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct AccountName(String);
 
-text_value!(AccountName, "an account name: 1 to 50 printable ASCII characters", |text| {
-    (1..=50).contains(&text.len())
-        && text.bytes().all(|b| (0x20..=0x7e).contains(&b))
-        && text.trim() == text
-});
+text_value!(
+    AccountName,
+    "an account name: 1 to 50 printable ASCII characters",
+    |text| {
+        (1..=50).contains(&text.len())
+            && text.bytes().all(|b| (0x20..=0x7e).contains(&b))
+            && text.trim() == text
+    }
+);
 
 /// An account alias (IAM User Guide, "Your AWS account ID and its alias"): 3 to 63 lower-case letters, digits
 /// and single hyphens, unique in the whole partition, and not twelve digits.
@@ -80,7 +90,9 @@ text_value!(
      not twelve digits",
     |text| {
         (3..=63).contains(&text.len())
-            && text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
+            && text
+                .bytes()
+                .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
             && !text.starts_with('-')
             && !text.ends_with('-')
             && !text.contains("--")
@@ -149,7 +161,13 @@ mod tests {
     #[test]
     fn account_ids_are_twelve_digits() {
         assert!("000123456789".parse::<AccountId>().is_ok());
-        for bad in ["", "12345678901", "1234567890123", "12345678901a", "１２３４５６７８９０１２"] {
+        for bad in [
+            "",
+            "12345678901",
+            "1234567890123",
+            "12345678901a",
+            "１２３４５６７８９０１２",
+        ] {
             assert!(bad.parse::<AccountId>().is_err(), "{bad}");
         }
     }
@@ -164,9 +182,18 @@ mod tests {
     #[test]
     fn root_emails_that_aws_refuses_are_refused() {
         let long = format!("{}@example.com", "a".repeat(60));
-        for bad in ["a@b.c", "no-at.example", "two@@example.com", ".a@example.com", "a..b@example.com",
-            "a b@example.com", "a@example", "a@-x.com", "ü@example.com", &long]
-        {
+        for bad in [
+            "a@b.c",
+            "no-at.example",
+            "two@@example.com",
+            ".a@example.com",
+            "a..b@example.com",
+            "a b@example.com",
+            "a@example",
+            "a@-x.com",
+            "ü@example.com",
+            &long,
+        ] {
             assert!(bad.parse::<RootEmail>().is_err(), "{bad}");
         }
     }
@@ -176,7 +203,16 @@ mod tests {
         for good in ["abc", "acme-payments-test", "1234567890123"] {
             assert!(good.parse::<AccountAlias>().is_ok(), "{good}");
         }
-        for bad in ["ab", "Acme", "a--b", "-ab", "ab-", "123456789012", "a_b", &"a".repeat(64)] {
+        for bad in [
+            "ab",
+            "Acme",
+            "a--b",
+            "-ab",
+            "ab-",
+            "123456789012",
+            "a_b",
+            &"a".repeat(64),
+        ] {
             assert!(bad.parse::<AccountAlias>().is_err(), "{bad}");
         }
     }

@@ -40,6 +40,10 @@ pub struct AlternateContact {
 
 impl std::fmt::Display for AlternateContact {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{} ({}) <{}> {}", self.name, self.title, self.email, self.phone)
+        write!(
+            f,
+            "{} ({}) <{}> {}",
+            self.name, self.title, self.email, self.phone
+        )
     }
 }

@@ -14,7 +14,9 @@ text_value!(
         (2..=40).contains(&bytes.len())
             && bytes[0].is_ascii_lowercase()
             && bytes[bytes.len() - 1] != b'-'
-            && bytes.iter().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || *b == b'-')
+            && bytes
+                .iter()
+                .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || *b == b'-')
     }
 );
 
@@ -27,7 +29,9 @@ text_value!(
     "the name of an IAM role: 1 to 64 letters, digits and _+=,.@-",
     |text| {
         (1..=64).contains(&text.len())
-            && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"_+=,.@-".contains(&b))
+            && text
+                .bytes()
+                .all(|b| b.is_ascii_alphanumeric() || b"_+=,.@-".contains(&b))
     }
 );
 
@@ -40,7 +44,17 @@ mod tests {
         for good in ["ab", "payments", "a1", "team-7", &"a".repeat(40)] {
             assert!(good.parse::<TeamId>().is_ok(), "{good}");
         }
-        for bad in ["", "a", "1a", "-a", "a-", "Payments", "a_b", "ä1", &"a".repeat(41)] {
+        for bad in [
+            "",
+            "a",
+            "1a",
+            "-a",
+            "a-",
+            "Payments",
+            "a_b",
+            "ä1",
+            &"a".repeat(41),
+        ] {
             assert!(bad.parse::<TeamId>().is_err(), "{bad}");
         }
     }

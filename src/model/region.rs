@@ -31,13 +31,19 @@ impl std::str::FromStr for Region {
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let found = REGIONS.iter().find(|region| region.name == text);
         found.copied().ok_or_else(|| {
-            super::InvalidValue::new(text, "an AWS region that this version knows (kubectl explain lists them)")
+            super::InvalidValue::new(
+                text,
+                "an AWS region that this version knows (kubectl explain lists them)",
+            )
         })
     }
 }
 
 const fn default_on(name: &'static str) -> Region {
-    Region { name, opt_in: false }
+    Region {
+        name,
+        opt_in: false,
+    }
 }
 
 const fn opt_in(name: &'static str) -> Region {

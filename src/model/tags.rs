@@ -40,6 +40,10 @@ impl Owner {
     pub fn of(tags: &Tags) -> Option<Self> {
         let text = |key: &str| tags.get(key).cloned().unwrap_or_default();
         let uid = tags.get(TAG_UID)?.clone();
-        Some(Self { reference: text(TAG_OWNER), uid, cluster: text(TAG_CLUSTER) })
+        Some(Self {
+            reference: text(TAG_OWNER),
+            uid,
+            cluster: text(TAG_CLUSTER),
+        })
     }
 }

@@ -36,7 +36,11 @@ impl UnitPath {
 
     /// The path of a unit called `name` below this one. Not checked for depth: it names a unit that AWS has.
     pub fn child(&self, name: &str) -> Self {
-        if self.0 == "/" { Self(format!("/{name}")) } else { Self(format!("{}/{name}", self.0)) }
+        if self.0 == "/" {
+            Self(format!("/{name}"))
+        } else {
+            Self(format!("{}/{name}", self.0))
+        }
     }
 }
 
@@ -49,7 +53,16 @@ mod tests {
         for good in ["/", "/a", "/Workloads/Test", "/a/b/c/d/e", "/with space/x"] {
             assert!(good.parse::<UnitPath>().is_ok(), "{good}");
         }
-        for bad in ["", "a", "/a/", "//", "/a//b", "/a/b/c/d/e/f", "/ a", &format!("/{}", "a".repeat(129))] {
+        for bad in [
+            "",
+            "a",
+            "/a/",
+            "//",
+            "/a//b",
+            "/a/b/c/d/e/f",
+            "/ a",
+            &format!("/{}", "a".repeat(129)),
+        ] {
             assert!(bad.parse::<UnitPath>().is_err(), "{bad}");
         }
     }
@@ -58,6 +71,13 @@ mod tests {
     fn a_child_is_one_level_below() {
         assert_eq!(UnitPath::root().child("a").as_str(), "/a");
         assert_eq!(UnitPath::root().child("a").child("b").as_str(), "/a/b");
-        assert_eq!(UnitPath::root().child("a").child("b").names().collect::<Vec<_>>(), ["a", "b"]);
+        assert_eq!(
+            UnitPath::root()
+                .child("a")
+                .child("b")
+                .names()
+                .collect::<Vec<_>>(),
+            ["a", "b"]
+        );
     }
 }

@@ -127,7 +127,10 @@ impl Planned {
 }
 
 fn show_tags(tags: &Tags) -> String {
-    tags.iter().map(|(key, value)| format!("{key}={value}")).collect::<Vec<_>>().join(", ")
+    tags.iter()
+        .map(|(key, value)| format!("{key}={value}"))
+        .collect::<Vec<_>>()
+        .join(", ")
 }
 
 /// Whose an account is, by its tags.
@@ -181,15 +184,21 @@ pub fn changes(desired: &DesiredAccount, observed: &ObservedAccount) -> Vec<Plan
     if let Some(seen) = &observed.tags {
         let differs = |(key, value): &(&String, &String)| seen.get(*key) != Some(*value);
         let all = desired.all_tags();
-        let missing: Tags =
-            all.iter().filter(differs).map(|(key, value)| (key.clone(), value.clone())).collect();
+        let missing: Tags = all
+            .iter()
+            .filter(differs)
+            .map(|(key, value)| (key.clone(), value.clone()))
+            .collect();
         if !missing.is_empty() {
             let before: Tags = seen
                 .iter()
                 .filter(|(key, _)| missing.contains_key(*key))
                 .map(|(key, value)| (key.clone(), value.clone()))
                 .collect();
-            push(Change::Tag(missing), Some(show_tags(&before)).filter(|text| !text.is_empty()));
+            push(
+                Change::Tag(missing),
+                Some(show_tags(&before)).filter(|text| !text.is_empty()),
+            );
         }
     }
     if let (Some(seen), Some(name)) = (&observed.name, keep_name)
@@ -206,7 +215,10 @@ pub fn changes(desired: &DesiredAccount, observed: &ObservedAccount) -> Vec<Plan
         if let Some(seen) = observed.contacts.get(kind)
             && seen.as_ref() != Some(contact)
         {
-            push(Change::PutContact(*kind, contact.clone()), seen.as_ref().map(ToString::to_string));
+            push(
+                Change::PutContact(*kind, contact.clone()),
+                seen.as_ref().map(ToString::to_string),
+            );
         }
     }
     if let (Some(seen), Some(alias)) = (&observed.alias, alias)
@@ -217,11 +229,17 @@ pub fn changes(desired: &DesiredAccount, observed: &ObservedAccount) -> Vec<Plan
     if let (Some(seen), Some(policy)) = (&observed.password_policy, password_policy)
         && seen.as_ref() != Some(policy)
     {
-        push(Change::PutPasswordPolicy(policy.clone()), seen.as_ref().map(ToString::to_string));
+        push(
+            Change::PutPasswordPolicy(policy.clone()),
+            seen.as_ref().map(ToString::to_string),
+        );
     }
     for region in regions {
         if observed.regions.get(region.as_str()) == Some(&false) {
-            push(Change::EnableRegion(*region), Some(format!("{region} disabled")));
+            push(
+                Change::EnableRegion(*region),
+                Some(format!("{region} disabled")),
+            );
         }
     }
     plan
@@ -239,11 +257,18 @@ mod tests {
             keep_name: Some("a-test".parse().unwrap()),
             unit: "/Workloads/Test".parse().unwrap(),
             tags: Tags::from([("cost".into(), "1".into())]),
-            owner: Owner { reference: "TeamAccount/team-a/test".into(), uid: "u1".into(), cluster: "c".into() },
+            owner: Owner {
+                reference: "TeamAccount/team-a/test".into(),
+                uid: "u1".into(),
+                cluster: "c".into(),
+            },
             access_role: "Access".parse().unwrap(),
             alias: Some("acme-a-test".parse().unwrap()),
             contacts: BTreeMap::new(),
-            password_policy: Some(PasswordPolicy { minimum_length: 14, ..PasswordPolicy::default() }),
+            password_policy: Some(PasswordPolicy {
+                minimum_length: 14,
+                ..PasswordPolicy::default()
+            }),
             regions: vec!["eu-south-1".parse().unwrap()],
         }
     }
@@ -269,7 +294,10 @@ mod tests {
     #[test]
     fn an_account_in_order_needs_nothing_and_foreign_tags_stay() {
         let mut seen = settled(&desired());
-        seen.tags.as_mut().unwrap().insert("somebody".into(), "else".into());
+        seen.tags
+            .as_mut()
+            .unwrap()
+            .insert("somebody".into(), "else".into());
         assert_eq!(changes(&desired(), &seen), []);
     }
 
@@ -284,11 +312,21 @@ mod tests {
         seen.regions = BTreeMap::from([("eu-south-1", false)]);
         let mut wanted = desired();
         wanted.keep_email = Some("new@example.com".parse().unwrap());
-        let actions: Vec<_> = changes(&wanted, &seen).iter().map(Planned::action).collect();
+        let actions: Vec<_> = changes(&wanted, &seen)
+            .iter()
+            .map(Planned::action)
+            .collect();
         assert_eq!(
             actions,
-            ["MoveAccount", "TagResource", "PutAccountName", "StartPrimaryEmailUpdate",
-             "CreateAccountAlias", "UpdateAccountPasswordPolicy", "EnableRegion"]
+            [
+                "MoveAccount",
+                "TagResource",
+                "PutAccountName",
+                "StartPrimaryEmailUpdate",
+                "CreateAccountAlias",
+                "UpdateAccountPasswordPolicy",
+                "EnableRegion"
+            ]
         );
     }
 

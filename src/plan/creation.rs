@@ -73,19 +73,19 @@ pub fn constraint(reason: &str) -> Verdict {
         "OU_DEPTH_LIMIT_EXCEEDED" => Verdict::Spec(
             "organizational units nest five levels deep at most: shorten organizationalUnitPath",
         ),
-        "MAX_TAG_LIMIT_EXCEEDED" => {
-            Verdict::Spec("an account bears 50 tags at most: remove some from the class or the overrides")
-        }
-        "TAG_POLICY_VIOLATION" => {
-            Verdict::Spec("a tag breaks a tag policy of the organization: correct spec.tags of the class or the overrides")
-        }
+        "MAX_TAG_LIMIT_EXCEEDED" => Verdict::Spec(
+            "an account bears 50 tags at most: remove some from the class or the overrides",
+        ),
+        "TAG_POLICY_VIOLATION" => Verdict::Spec(
+            "a tag breaks a tag policy of the organization: correct spec.tags of the class or the overrides",
+        ),
         "CANNOT_REMOVE_DELEGATED_ADMINISTRATOR_FROM_ORG"
         | "CANNOT_CLOSE_DELEGATED_ADMINISTRATOR_OF_ORG" => Verdict::Person(
             "the account is a delegated administrator: the platform team must deregister it first",
         ),
-        "CANNOT_CLOSE_MANAGEMENT_ACCOUNT" => {
-            Verdict::Spec("the organization's management account is not closed: set deletionPolicy to Retain")
-        }
+        "CANNOT_CLOSE_MANAGEMENT_ACCOUNT" => Verdict::Spec(
+            "the organization's management account is not closed: set deletionPolicy to Retain",
+        ),
         "MASTER_ACCOUNT_MISSING_CONTACT_INFO"
         | "MASTER_ACCOUNT_MISSING_BUSINESS_LICENSE"
         | "MASTER_ACCOUNT_PAYMENT_INSTRUMENT_REQUIRED"
@@ -119,7 +119,10 @@ const SKEW: SignedDuration = SignedDuration::from_secs(300);
 /// Whether a request that AWS remembers can be the one of this intent: the same name, and not from before. AWS shows
 /// no e-mail address in requests, so this finds candidates; the account itself, found by e-mail, is the proof.
 pub fn may_be_ours(intent: &Intent<'_>, name: &str, requested: Option<Timestamp>) -> bool {
-    let earliest = intent.started_at.saturating_sub(SKEW).unwrap_or(intent.started_at);
+    let earliest = intent
+        .started_at
+        .saturating_sub(SKEW)
+        .unwrap_or(intent.started_at);
     intent.account_name == name && requested.is_none_or(|at| at >= earliest)
 }
 
@@ -144,7 +147,10 @@ mod tests {
             ("FAILED_BUSINESS_VALIDATION", "person"),
             ("UNKNOWN_BUSINESS_VALIDATION", "person"),
             ("INVALID_IDENTITY_FOR_BUSINESS_VALIDATION", "person"),
-            ("UPDATE_EXISTING_RESOURCE_POLICY_WITH_TAGS_NOT_SUPPORTED", "person"),
+            (
+                "UPDATE_EXISTING_RESOURCE_POLICY_WITH_TAGS_NOT_SUPPORTED",
+                "person",
+            ),
             ("SOMETHING_NEW", "person"),
         ];
         for (reason, expected) in table {
@@ -161,17 +167,29 @@ mod tests {
     #[test]
     fn a_close_quota_is_waited_for_and_a_tag_policy_is_the_specs() {
         assert_eq!(constraint("CLOSE_ACCOUNT_QUOTA_EXCEEDED"), Verdict::Retry);
-        assert!(matches!(constraint("TAG_POLICY_VIOLATION"), Verdict::Spec(_)));
-        assert!(matches!(constraint("ACCOUNT_NUMBER_LIMIT_EXCEEDED"), Verdict::Person(_)));
+        assert!(matches!(
+            constraint("TAG_POLICY_VIOLATION"),
+            Verdict::Spec(_)
+        ));
+        assert!(matches!(
+            constraint("ACCOUNT_NUMBER_LIMIT_EXCEEDED"),
+            Verdict::Person(_)
+        ));
         assert!(matches!(constraint("NEVER_SEEN"), Verdict::Person(_)));
     }
 
     #[test]
     fn a_request_from_before_the_intent_is_not_ours() {
         let at = |second| Timestamp::from_second(second).unwrap();
-        let intent = Intent { account_name: "a-test", started_at: at(10_000) };
+        let intent = Intent {
+            account_name: "a-test",
+            started_at: at(10_000),
+        };
         assert!(may_be_ours(&intent, "a-test", Some(at(10_001))));
-        assert!(may_be_ours(&intent, "a-test", Some(at(9_800))), "clocks differ");
+        assert!(
+            may_be_ours(&intent, "a-test", Some(at(9_800))),
+            "clocks differ"
+        );
         assert!(!may_be_ours(&intent, "a-test", Some(at(9_000))));
         assert!(!may_be_ours(&intent, "b-test", Some(at(10_001))));
     }

@@ -23,10 +23,13 @@ pub fn render(template: &str, values: &[(&str, &str)]) -> Result<String, Templat
     while let Some((before, after)) = rest.split_once("{{") {
         let (name, after) = after.split_once("}}").ok_or(TemplateError::Open)?;
         let name = name.trim();
-        let value = values.iter().find(|(known, _)| *known == name).ok_or_else(|| {
-            let known: Vec<&str> = values.iter().map(|(known, _)| *known).collect();
-            TemplateError::Unknown(name.to_owned(), known.join(", "))
-        })?;
+        let value = values
+            .iter()
+            .find(|(known, _)| *known == name)
+            .ok_or_else(|| {
+                let known: Vec<&str> = values.iter().map(|(known, _)| *known).collect();
+                TemplateError::Unknown(name.to_owned(), known.join(", "))
+            })?;
         text.push_str(before);
         text.push_str(value.1);
         rest = after;
@@ -55,9 +58,15 @@ mod tests {
     #[test]
     fn placeholders_are_filled_in_and_unknown_ones_named() {
         let values = [("team", "payments"), ("account", "test")];
-        assert_eq!(render("aws+{{team}}-{{ account }}@x.org", &values).unwrap(), "aws+payments-test@x.org");
+        assert_eq!(
+            render("aws+{{team}}-{{ account }}@x.org", &values).unwrap(),
+            "aws+payments-test@x.org"
+        );
         let error = render("{{tema}}", &values).unwrap_err().to_string();
-        assert_eq!(error, "{{tema}} is not a placeholder here; there are: team, account");
+        assert_eq!(
+            error,
+            "{{tema}} is not a placeholder here; there are: team, account"
+        );
         assert_eq!(render("{{team", &values), Err(TemplateError::Open));
     }
 

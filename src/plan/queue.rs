@@ -52,7 +52,13 @@ impl Queue {
     }
 
     /// Asks for a slot for `uid`. `durable`: the objects whose recorded creation has no outcome yet, whoever began it.
-    pub fn ask(&mut self, uid: &str, team: &str, durable: &HashSet<String>, now: Timestamp) -> Answer {
+    pub fn ask(
+        &mut self,
+        uid: &str,
+        team: &str,
+        durable: &HashSet<String>,
+        now: Timestamp,
+    ) -> Answer {
         if self.holding.contains(uid) || durable.contains(uid) {
             self.waiting.remove(uid);
             self.holding.insert(uid.to_owned());
@@ -60,9 +66,16 @@ impl Queue {
         }
         self.waiting
             .entry(uid.to_owned())
-            .or_insert_with(|| Waiter { team: team.to_owned(), since: now });
+            .or_insert_with(|| Waiter {
+                team: team.to_owned(),
+                since: now,
+            });
         let busy = self.holding.union(durable).count();
-        let position = self.order().iter().position(|other| other == uid).unwrap_or(0);
+        let position = self
+            .order()
+            .iter()
+            .position(|other| other == uid)
+            .unwrap_or(0);
         let open = self.not_before.is_none_or(|at| now >= at);
         if open && busy + position < self.limit {
             self.waiting.remove(uid);
@@ -70,7 +83,10 @@ impl Queue {
             return Answer::Go;
         }
         let rounds = (busy + position) / self.limit;
-        Answer::Wait { position, estimate: self.typical * u32::try_from(rounds.max(1)).unwrap_or(u32::MAX) }
+        Answer::Wait {
+            position,
+            estimate: self.typical * u32::try_from(rounds.max(1)).unwrap_or(u32::MAX),
+        }
     }
 
     /// Gives the slot back. `took`: how long the creation took, if it came to an end; the estimate learns from it.
@@ -106,12 +122,20 @@ impl Queue {
     fn order(&self) -> Vec<String> {
         let mut by_team: BTreeMap<&str, Vec<(&Timestamp, &String)>> = BTreeMap::new();
         for (uid, waiter) in &self.waiting {
-            by_team.entry(&waiter.team).or_default().push((&waiter.since, uid));
+            by_team
+                .entry(&waiter.team)
+                .or_default()
+                .push((&waiter.since, uid));
         }
         let mut turns: Vec<(usize, &Timestamp, &String)> = Vec::new();
         for queue in by_team.values_mut() {
             queue.sort();
-            turns.extend(queue.iter().enumerate().map(|(turn, (since, uid))| (turn, *since, *uid)));
+            turns.extend(
+                queue
+                    .iter()
+                    .enumerate()
+                    .map(|(turn, (since, uid))| (turn, *since, *uid)),
+            );
         }
         turns.sort();
         turns.into_iter().map(|(_, _, uid)| uid.clone()).collect()
@@ -136,8 +160,18 @@ mod tests {
         assert_eq!(queue.sizes().1, 2, "two hold a slot");
         queue.done("a0", None);
         queue.done("a1", None);
-        assert_eq!(queue.next(), ["a2", "b0"], "b's first comes before a's second in line");
-        assert_eq!(queue.ask("a3", "a", &none, at(11)), Answer::Wait { position: 2, estimate: Duration::from_secs(60) });
+        assert_eq!(
+            queue.next(),
+            ["a2", "b0"],
+            "b's first comes before a's second in line"
+        );
+        assert_eq!(
+            queue.ask("a3", "a", &none, at(11)),
+            Answer::Wait {
+                position: 2,
+                estimate: Duration::from_secs(60)
+            }
+        );
         assert_eq!(queue.ask("b0", "b", &none, at(11)), Answer::Go);
     }
 
@@ -145,8 +179,15 @@ mod tests {
     fn what_the_statuses_say_counts_after_a_restart() {
         let mut queue = Queue::new(2);
         let durable = HashSet::from(["x".to_owned(), "y".to_owned()]);
-        assert!(matches!(queue.ask("a", "a", &durable, at(0)), Answer::Wait { .. }));
-        assert_eq!(queue.ask("x", "a", &durable, at(0)), Answer::Go, "it has one already");
+        assert!(matches!(
+            queue.ask("a", "a", &durable, at(0)),
+            Answer::Wait { .. }
+        ));
+        assert_eq!(
+            queue.ask("x", "a", &durable, at(0)),
+            Answer::Go,
+            "it has one already"
+        );
     }
 
     #[test]
@@ -157,7 +198,10 @@ mod tests {
         }
         queue.refused("a2", at(0));
         assert_eq!(queue.sizes().2, 2);
-        assert!(matches!(queue.ask("a2", "a", &none, at(1)), Answer::Wait { .. }));
+        assert!(matches!(
+            queue.ask("a2", "a", &none, at(1)),
+            Answer::Wait { .. }
+        ));
         queue.done("a0", Some(Duration::from_secs(60)));
         assert_eq!(queue.ask("a2", "a", &none, at(20)), Answer::Go);
         assert_eq!(queue.sizes().2, 3);

@@ -20,13 +20,20 @@ pub struct Readiness(Arc<Mutex<BTreeMap<&'static str, bool>>>);
 impl Readiness {
     /// Opens or closes a gate; one that is first named here is new.
     pub fn set(&self, gate: &'static str, open: bool) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(gate, open);
+        self.0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .insert(gate, open);
     }
 
     /// The gates that are closed.
     pub fn closed(&self) -> Vec<&'static str> {
         let gates = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        gates.iter().filter(|(_, open)| !**open).map(|(gate, _)| *gate).collect()
+        gates
+            .iter()
+            .filter(|(_, open)| !**open)
+            .map(|(gate, _)| *gate)
+            .collect()
     }
 }
 
@@ -45,7 +52,9 @@ pub async fn serve(
         .route("/readyz", get(readyz))
         .route("/metrics", get(show_metrics))
         .with_state((metrics, readiness));
-    axum::serve(listener, app).with_graceful_shutdown(stop.cancelled_owned()).await
+    axum::serve(listener, app)
+        .with_graceful_shutdown(stop.cancelled_owned())
+        .await
 }
 
 async fn readyz(State((_, readiness)): State<(Metrics, Readiness)>) -> (StatusCode, String) {
@@ -53,7 +62,10 @@ async fn readyz(State((_, readiness)): State<(Metrics, Readiness)>) -> (StatusCo
     if closed.is_empty() {
         return (StatusCode::OK, "ok\n".to_owned());
     }
-    (StatusCode::SERVICE_UNAVAILABLE, format!("not ready: {}\n", closed.join(", ")))
+    (
+        StatusCode::SERVICE_UNAVAILABLE,
+        format!("not ready: {}\n", closed.join(", ")),
+    )
 }
 
 async fn show_metrics(State((metrics, _)): State<(Metrics, Readiness)>) -> impl IntoResponse {
@@ -82,7 +94,12 @@ mod tests {
         let address = listener.local_addr().unwrap();
         let (readiness, stop) = (Readiness::default(), CancellationToken::new());
         readiness.set("aws", false);
-        let server = tokio::spawn(serve(listener, Metrics::default(), readiness.clone(), stop.clone()));
+        let server = tokio::spawn(serve(
+            listener,
+            Metrics::default(),
+            readiness.clone(),
+            stop.clone(),
+        ));
         assert!(ask(address, "/readyz").await.contains("not ready: aws"));
         readiness.set("aws", true);
         assert!(ask(address, "/readyz").await.starts_with("HTTP/1.1 200"));

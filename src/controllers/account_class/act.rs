@@ -17,16 +17,34 @@ pub const CLASS_LIST: &str = "bailiwick-account-classes";
 
 impl AccountClasses {
     /// Enters a class, if it is not there as it is.
-    pub(super) async fn list(&self, record: &Record<AccountClass>, class: &AccountClass) -> Result<(), Failure> {
-        self.enter(record, &class.name_any(), Some(class.spec.regions.join(","))).await
+    pub(super) async fn list(
+        &self,
+        record: &Record<AccountClass>,
+        class: &AccountClass,
+    ) -> Result<(), Failure> {
+        self.enter(
+            record,
+            &class.name_any(),
+            Some(class.spec.regions.join(",")),
+        )
+        .await
     }
 
     /// Takes a class off.
-    pub(super) async fn unlist(&self, record: &Record<AccountClass>, name: &str) -> Result<(), Failure> {
+    pub(super) async fn unlist(
+        &self,
+        record: &Record<AccountClass>,
+        name: &str,
+    ) -> Result<(), Failure> {
         self.enter(record, name, None).await
     }
 
-    async fn enter(&self, record: &Record<AccountClass>, name: &str, value: Option<String>) -> Result<(), Failure> {
+    async fn enter(
+        &self,
+        record: &Record<AccountClass>,
+        name: &str,
+        value: Option<String>,
+    ) -> Result<(), Failure> {
         let settled = record.status.observed_generation == Some(record.generation);
         if settled && value.is_some() && record.status.revision.is_some() {
             return Ok(());
@@ -34,17 +52,28 @@ impl AccountClasses {
         record.may_write()?;
         let api: Api<ConfigMap> = Api::namespaced(self.client.clone(), &self.namespace);
         let patch: Value = json!({ "data": { name: value } });
-        match api.patch(CLASS_LIST, &PatchParams::default(), &Patch::Merge(&patch)).await {
+        match api
+            .patch(CLASS_LIST, &PatchParams::default(), &Patch::Merge(&patch))
+            .await
+        {
             Ok(_) => Ok(()),
             Err(kube::Error::Api(status)) if status.is_not_found() && value.is_none() => Ok(()),
             Err(kube::Error::Api(status)) if status.is_not_found() => {
-                let metadata = ObjectMeta { name: Some(CLASS_LIST.to_owned()), ..ObjectMeta::default() };
+                let metadata = ObjectMeta {
+                    name: Some(CLASS_LIST.to_owned()),
+                    ..ObjectMeta::default()
+                };
                 let data = value.map(|value| [(name.to_owned(), value)].into());
-                let list = ConfigMap { metadata, data, ..ConfigMap::default() };
+                let list = ConfigMap {
+                    metadata,
+                    data,
+                    ..ConfigMap::default()
+                };
                 match api.create(&PostParams::default(), &list).await {
                     // Another class made it meanwhile: enter this one by the usual way.
                     Err(kube::Error::Api(status)) if status.is_already_exists() => {
-                        api.patch(CLASS_LIST, &PatchParams::default(), &Patch::Merge(&patch)).await?;
+                        api.patch(CLASS_LIST, &PatchParams::default(), &Patch::Merge(&patch))
+                            .await?;
                         Ok(())
                     }
                     other => Ok(other.map(drop)?),

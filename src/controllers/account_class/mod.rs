@@ -55,10 +55,16 @@ impl Reconcile for AccountClasses {
     ) -> Result<Outcome, Failure> {
         self.caches.filled().await;
         let name = object.name_any();
-        let accounts = self.caches.accounts(|account| account.spec.class_name == name);
+        let accounts = self
+            .caches
+            .accounts(|account| account.spec.class_name == name);
         let mut by_revision = BTreeMap::new();
         for account in &accounts {
-            if let Some(revision) = account.status.as_ref().and_then(|status| status.class_revision.clone()) {
+            if let Some(revision) = account
+                .status
+                .as_ref()
+                .and_then(|status| status.class_revision.clone())
+            {
                 *by_revision.entry(revision).or_insert(0) += 1;
             }
         }
@@ -81,7 +87,12 @@ impl Reconcile for AccountClasses {
             record.set("Accepted", Truth::False, reasons::INVALID_SPEC, &message);
             return Ok(Outcome::blocked(reasons::INVALID_SPEC, message));
         }
-        record.set("Accepted", Truth::True, "Accepted", "the class can be carried out");
+        record.set(
+            "Accepted",
+            Truth::True,
+            "Accepted",
+            "the class can be carried out",
+        );
         self.list(record, object).await?;
         record.status.revision = Some(revision_of(object));
         Ok(Outcome::Settled { resync: None })

@@ -33,9 +33,19 @@ impl Teams {
         let Some(found) = api.get_opt(name).await? else {
             record.may_write()?;
             let labels = BTreeMap::from([(LABEL_TEAM.to_owned(), team.name_any())]);
-            let metadata =
-                ObjectMeta { name: Some(name.to_owned()), labels: Some(labels), ..ObjectMeta::default() };
-            api.create(&PostParams::default(), &Namespace { metadata, ..Namespace::default() }).await?;
+            let metadata = ObjectMeta {
+                name: Some(name.to_owned()),
+                labels: Some(labels),
+                ..ObjectMeta::default()
+            };
+            api.create(
+                &PostParams::default(),
+                &Namespace {
+                    metadata,
+                    ..Namespace::default()
+                },
+            )
+            .await?;
             return Ok(None);
         };
         if found.labels().get(LABEL_TEAM) != Some(&team.name_any()) {
@@ -47,8 +57,13 @@ impl Teams {
             return Ok(Some(Outcome::blocked(reasons::NAMESPACE_TAKEN, message)));
         }
         if found.metadata.deletion_timestamp.is_some() {
-            let message = format!("namespace {name} is being deleted; a new one is made when it is gone");
-            return Ok(Some(Outcome::waiting(reasons::NAMESPACE_TERMINATING, message, Duration::from_secs(10))));
+            let message =
+                format!("namespace {name} is being deleted; a new one is made when it is gone");
+            return Ok(Some(Outcome::waiting(
+                reasons::NAMESPACE_TERMINATING,
+                message,
+                Duration::from_secs(10),
+            )));
         }
         Ok(None)
     }
@@ -80,7 +95,12 @@ impl Teams {
             "roleRef": role,
             "subjects": subjects,
         });
-        api.patch(MEMBER_BINDING, &PatchParams::apply(FIELD_MANAGER).force(), &Patch::Apply(&binding)).await?;
+        api.patch(
+            MEMBER_BINDING,
+            &PatchParams::apply(FIELD_MANAGER).force(),
+            &Patch::Apply(&binding),
+        )
+        .await?;
         Ok(())
     }
 
@@ -106,10 +126,18 @@ impl Teams {
     /// Deletes the namespace, if it is this team's; the very one that was looked at.
     pub(super) async fn remove_namespace(&self, team: &Team, name: &str) -> Result<(), Failure> {
         let api: Api<Namespace> = Api::all(self.client.clone());
-        let Some(found) = api.get_opt(name).await? else { return Ok(()) };
-        if found.labels().get(LABEL_TEAM) == Some(&team.name_any()) && found.metadata.deletion_timestamp.is_none() {
-            let preconditions = Preconditions { uid: found.uid(), resource_version: None };
-            api.delete(name, &DeleteParams::default().preconditions(preconditions)).await?;
+        let Some(found) = api.get_opt(name).await? else {
+            return Ok(());
+        };
+        if found.labels().get(LABEL_TEAM) == Some(&team.name_any())
+            && found.metadata.deletion_timestamp.is_none()
+        {
+            let preconditions = Preconditions {
+                uid: found.uid(),
+                resource_version: None,
+            };
+            api.delete(name, &DeleteParams::default().preconditions(preconditions))
+                .await?;
         }
         Ok(())
     }
@@ -130,7 +158,11 @@ fn subjects(team: &Team) -> Vec<Subject> {
         name: name.to_owned(),
         namespace: None,
     };
-    let users = team.spec.members.iter().map(|member| subject("User", &member.user));
+    let users = team
+        .spec
+        .members
+        .iter()
+        .map(|member| subject("User", &member.user));
     let groups = team.spec.groups.iter().map(|group| subject("Group", group));
     users.chain(groups).collect()
 }

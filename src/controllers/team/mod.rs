@@ -31,7 +31,13 @@ pub mod reasons {
     pub const NAMESPACE_RETAINED: &str = "NamespaceRetained";
     /// All, for the reference.
     pub const ALL: &[&str] = &[
-        READY, INVALID_SPEC, NAMESPACE_TAKEN, NAMESPACE_TERMINATING, STILL_OWNS, SUSPENDED, NAMESPACE_RETAINED,
+        READY,
+        INVALID_SPEC,
+        NAMESPACE_TAKEN,
+        NAMESPACE_TERMINATING,
+        STILL_OWNS,
+        SUSPENDED,
+        NAMESPACE_RETAINED,
     ];
 }
 
@@ -45,7 +51,10 @@ pub struct Teams {
 
 /// The namespace of a team, as declared.
 pub fn namespace_of(team: &Team) -> String {
-    team.spec.namespace.clone().unwrap_or_else(|| format!("team-{}", team.name_any()))
+    team.spec
+        .namespace
+        .clone()
+        .unwrap_or_else(|| format!("team-{}", team.name_any()))
 }
 
 #[async_trait]
@@ -56,7 +65,9 @@ impl Reconcile for Teams {
     async fn pass(&self, object: &Team, record: &mut Record<Team>) -> Result<Outcome, Failure> {
         self.caches.filled().await;
         let namespace = namespace_of(object);
-        let accounts = self.caches.accounts(|account| account.namespace().as_deref() == Some(&namespace));
+        let accounts = self
+            .caches
+            .accounts(|account| account.namespace().as_deref() == Some(&namespace));
         record.status.namespace = Some(namespace.clone());
         record.status.members = i64::try_from(object.spec.members.len()).ok();
         record.status.accounts = summaries(&accounts);
@@ -64,16 +75,27 @@ impl Reconcile for Teams {
             return self.leave(object, record, &namespace).await;
         }
         if let Err(error) = object.name_any().parse::<TeamId>() {
-            return Ok(Outcome::blocked(reasons::INVALID_SPEC, format!("metadata.name: {error}")));
+            return Ok(Outcome::blocked(
+                reasons::INVALID_SPEC,
+                format!("metadata.name: {error}"),
+            ));
         }
         if object.spec.suspend {
-            return Ok(Outcome::blocked(reasons::SUSPENDED, "spec.suspend is true: nothing is written for this team"));
+            return Ok(Outcome::blocked(
+                reasons::SUSPENDED,
+                "spec.suspend is true: nothing is written for this team",
+            ));
         }
         if let Some(outcome) = self.ensure_namespace(object, record, &namespace).await? {
             return Ok(outcome);
         }
         self.ensure_members(object, record, &namespace).await?;
-        record.set("Accepted", Truth::True, "Accepted", "the team has its namespace and its members their rights");
+        record.set(
+            "Accepted",
+            Truth::True,
+            "Accepted",
+            "the team has its namespace and its members their rights",
+        );
         Ok(Outcome::Settled { resync: None })
     }
 }
@@ -86,7 +108,9 @@ fn summaries(accounts: &[TeamAccount]) -> Vec<TeamAccountSummary> {
             TeamAccountSummary {
                 name: account.name_any(),
                 id: status.and_then(|status| status.account_id.clone()),
-                ready: status.is_some_and(|status| conditions::is_true(&status.conditions, conditions::READY)),
+                ready: status.is_some_and(|status| {
+                    conditions::is_true(&status.conditions, conditions::READY)
+                }),
             }
         })
         .collect();
@@ -95,7 +119,12 @@ fn summaries(accounts: &[TeamAccount]) -> Vec<TeamAccountSummary> {
 }
 
 impl Teams {
-    async fn leave(&self, object: &Team, record: &mut Record<Team>, namespace: &str) -> Result<Outcome, Failure> {
+    async fn leave(
+        &self,
+        object: &Team,
+        record: &mut Record<Team>,
+        namespace: &str,
+    ) -> Result<Outcome, Failure> {
         // Asked of the API server itself: a cache that lags behind must not let a team go that still owns something.
         let owned = self.accounts_now(namespace).await?;
         if !owned.is_empty() {
@@ -109,7 +138,9 @@ impl Teams {
         match object.spec.deletion_policy {
             TeamDeletionPolicy::Retain => {
                 self.remove_members(object, namespace).await?;
-                let message = format!("namespace {namespace} is kept; a team of the same name takes it over again");
+                let message = format!(
+                    "namespace {namespace} is kept; a team of the same name takes it over again"
+                );
                 record.note(reasons::NAMESPACE_RETAINED, message);
             }
             TeamDeletionPolicy::Delete => self.remove_namespace(object, namespace).await?,

@@ -43,7 +43,10 @@ impl TeamAccounts {
             };
             left = left.or(outcome);
         }
-        if !plan.iter().any(|planned| matches!(planned.change, Change::ChangeEmail(_))) {
+        if !plan
+            .iter()
+            .any(|planned| matches!(planned.change, Change::ChangeEmail(_)))
+        {
             record.status.email_update = None;
         }
         Ok(left)
@@ -58,7 +61,10 @@ impl TeamAccounts {
         let (id, cloud) = (&row.account.id, self.organization.cloud());
         match change {
             Change::Move(unit) => {
-                let to = self.organization.ensure_unit(unit, &desired.owner_free_tags()).await?;
+                let to = self
+                    .organization
+                    .ensure_unit(unit, &desired.owner_free_tags())
+                    .await?;
                 self.move_to(id, &row.parent, &to).await?;
             }
             Change::Tag(tags) => {
@@ -69,10 +75,13 @@ impl TeamAccounts {
             }
             Change::Rename(name) => {
                 cloud.settings.rename(id, name).await?;
-                self.organization.update(id, |row| row.account.name = name.to_string());
+                self.organization
+                    .update(id, |row| row.account.name = name.to_string());
             }
             Change::ChangeEmail(_) => {}
-            Change::PutContact(kind, contact) => cloud.settings.put_contact(id, *kind, contact).await?,
+            Change::PutContact(kind, contact) => {
+                cloud.settings.put_contact(id, *kind, contact).await?
+            }
             Change::SetAlias(alias) => {
                 let member = cloud.sessions.enter(id, &desired.access_role).await?;
                 match member.set_alias(alias).await {
@@ -94,17 +103,31 @@ impl TeamAccounts {
             Change::EnableRegion(region) => {
                 cloud.settings.enable_region(id, *region).await?;
                 let message = format!("AWS is enabling region {region}; this can take hours");
-                return Ok(Some(Outcome::waiting(reasons::PROGRESSING, message, AWS_AGAIN)));
+                return Ok(Some(Outcome::waiting(
+                    reasons::PROGRESSING,
+                    message,
+                    AWS_AGAIN,
+                )));
             }
         }
         Ok(None)
     }
 
     /// MoveAccount needs to know where the account is; where the view is out of date, AWS is asked.
-    pub(super) async fn move_to(&self, id: &AccountId, from: &ParentId, to: &ParentId) -> Result<(), CloudError> {
+    pub(super) async fn move_to(
+        &self,
+        id: &AccountId,
+        from: &ParentId,
+        to: &ParentId,
+    ) -> Result<(), CloudError> {
         let accounts = &self.organization.cloud().accounts;
         match accounts.move_account(id, from, to).await {
-            Err(error) if matches!(error.kind, ErrorKind::NotFound | ErrorKind::AlreadyExists | ErrorKind::Invalid) => {
+            Err(error)
+                if matches!(
+                    error.kind,
+                    ErrorKind::NotFound | ErrorKind::AlreadyExists | ErrorKind::Invalid
+                ) =>
+            {
                 let really = accounts.parent_of(id).await?;
                 if really != *to {
                     if really == *from {
@@ -128,8 +151,15 @@ impl TeamAccounts {
         email: &RootEmail,
     ) -> Result<Option<Outcome>, Failure> {
         let settings = &self.organization.cloud().settings;
-        let begun = record.status.email_update.as_ref().is_some_and(|update| update.email == email.as_str());
-        let code = object.annotations().get(ANNOTATION_EMAIL_CODE).filter(|_| begun);
+        let begun = record
+            .status
+            .email_update
+            .as_ref()
+            .is_some_and(|update| update.email == email.as_str());
+        let code = object
+            .annotations()
+            .get(ANNOTATION_EMAIL_CODE)
+            .filter(|_| begun);
         match code.map(|code| code.trim()) {
             Some("resend") => {
                 record.remove_annotation(ANNOTATION_EMAIL_CODE).await?;
@@ -137,14 +167,26 @@ impl TeamAccounts {
             }
             Some(code) => match settings.accept_email_update(id, email, code).await {
                 Ok(()) => {
-                    self.organization.update(id, |row| row.account.email = email.to_string());
+                    self.organization
+                        .update(id, |row| row.account.email = email.to_string());
                     record.status.email_update = None;
-                    record.note("EmailChanged", format!("the root e-mail address of account {id} is now {email}"));
+                    record.note(
+                        "EmailChanged",
+                        format!("the root e-mail address of account {id} is now {email}"),
+                    );
                     record.remove_annotation(ANNOTATION_EMAIL_CODE).await?;
                     return Ok(None);
                 }
-                Err(error) if matches!(error.kind, ErrorKind::Invalid | ErrorKind::Denied | ErrorKind::NotFound) => {
-                    record.warn("EmailCodeRefused", format!("AWS refused the code for {email}: {}", error.message));
+                Err(error)
+                    if matches!(
+                        error.kind,
+                        ErrorKind::Invalid | ErrorKind::Denied | ErrorKind::NotFound
+                    ) =>
+                {
+                    record.warn(
+                        "EmailCodeRefused",
+                        format!("AWS refused the code for {email}: {}", error.message),
+                    );
                     record.remove_annotation(ANNOTATION_EMAIL_CODE).await?;
                 }
                 Err(error) => return Err(error.into()),
@@ -152,8 +194,10 @@ impl TeamAccounts {
             None if begun => {}
             None => {
                 // Recorded first: AWS sends a mail for every call.
-                record.status.email_update =
-                    Some(EmailUpdateStatus { email: email.to_string(), requested_at: Time(record.now) });
+                record.status.email_update = Some(EmailUpdateStatus {
+                    email: email.to_string(),
+                    requested_at: Time(record.now),
+                });
                 record.save().await?;
                 if let Err(error) = settings.start_email_update(id, email).await {
                     if !error.kind.may_have_happened() {
@@ -167,19 +211,28 @@ impl TeamAccounts {
             "AWS has mailed a code to {email}: put it into the annotation {ANNOTATION_EMAIL_CODE} of this object \
              (kubectl annotate), or the word resend if no mail has come"
         );
-        Ok(Some(Outcome::waiting(reasons::EMAIL_CONFIRMATION_PENDING, message, PERSON_AGAIN)))
+        Ok(Some(Outcome::waiting(
+            reasons::EMAIL_CONFIRMATION_PENDING,
+            message,
+            PERSON_AGAIN,
+        )))
     }
 
     /// The unit of that path, for a move; created when missing.
     pub(super) async fn unit_for(&self, path: &UnitPath) -> Result<ParentId, CloudError> {
-        self.organization.ensure_unit(path, &crate::model::Tags::new()).await
+        self.organization
+            .ensure_unit(path, &crate::model::Tags::new())
+            .await
     }
 }
 
 impl DesiredAccount {
     /// The tags of a unit that is made for this account: units serve many owners, so they bear the cluster alone.
     fn owner_free_tags(&self) -> crate::model::Tags {
-        crate::model::Tags::from([(crate::model::TAG_CLUSTER.to_owned(), self.owner.cluster.clone())])
+        crate::model::Tags::from([(
+            crate::model::TAG_CLUSTER.to_owned(),
+            self.owner.cluster.clone(),
+        )])
     }
 }
 
@@ -189,9 +242,11 @@ fn in_the_way(error: CloudError) -> Result<Outcome, Failure> {
         Some(Verdict::Person(what) | Verdict::Spec(what)) => {
             Ok(Outcome::blocked("AwsRefused", format!("{error}: {what}")))
         }
-        Some(Verdict::Retry | Verdict::EmailTaken) => {
-            Ok(Outcome::waiting(reasons::PROGRESSING, error.to_string(), AWS_AGAIN))
-        }
+        Some(Verdict::Retry | Verdict::EmailTaken) => Ok(Outcome::waiting(
+            reasons::PROGRESSING,
+            error.to_string(),
+            AWS_AGAIN,
+        )),
         None => Err(error.into()),
     }
 }

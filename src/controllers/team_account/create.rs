@@ -48,7 +48,9 @@ impl TeamAccounts {
         match (record.status.account_id.as_deref(), wanted) {
             (Some(known), Some(wanted)) if known != wanted => Ok(Err(Outcome::blocked(
                 reasons::INVALID_SPEC,
-                format!("spec.accountId: this object manages account {known} already; remove the field"),
+                format!(
+                    "spec.accountId: this object manages account {known} already; remove the field"
+                ),
             ))),
             (Some(known), _) => Ok(parse(known)),
             (None, Some(wanted)) => match parse(wanted) {
@@ -85,7 +87,11 @@ impl TeamAccounts {
         let uid = object.uid();
         let same = |other: &TeamAccount| {
             other.uid() != uid
-                && other.status.as_ref().and_then(|status| status.account_id.as_deref()) == Some(id.as_str())
+                && other
+                    .status
+                    .as_ref()
+                    .and_then(|status| status.account_id.as_deref())
+                    == Some(id.as_str())
         };
         if let Some(other) = self.caches.accounts(same).first() {
             let message = format!(
@@ -107,7 +113,10 @@ impl TeamAccounts {
             return Ok(Err(owned_by_other(&id, &owner.reference, &owner.cluster)));
         }
         record.status.account_id = Some(id.to_string());
-        record.note(reasons::ADOPTED, format!("adopting member account {id} ({})", row.account.name));
+        record.note(
+            reasons::ADOPTED,
+            format!("adopting member account {id} ({})", row.account.name),
+        );
         Ok(Ok(id))
     }
 
@@ -116,8 +125,14 @@ impl TeamAccounts {
         if let Some(tags) = &row.tags {
             return Ok(tags.clone());
         }
-        let tags = self.organization.cloud().accounts.tags(&row.account.id).await?;
-        self.organization.update(&row.account.id, |row| row.tags = Some(tags.clone()));
+        let tags = self
+            .organization
+            .cloud()
+            .accounts
+            .tags(&row.account.id)
+            .await?;
+        self.organization
+            .update(&row.account.id, |row| row.tags = Some(tags.clone()));
         Ok(tags)
     }
 
@@ -131,7 +146,10 @@ impl TeamAccounts {
             match &past.failure {
                 None => return self.follow(object, record, desired, &past).await,
                 Some(reason) => {
-                    if let Some(outcome) = self.after_failure(object, record, desired, &past, reason).await? {
+                    if let Some(outcome) = self
+                        .after_failure(object, record, desired, &past, reason)
+                        .await?
+                    {
                         return Ok(outcome);
                     }
                 }
@@ -157,7 +175,12 @@ impl TeamAccounts {
         record.status.create_request_id = None;
         record.status.queue = None;
         record.status.plan.clear();
-        record.set("Created", Truth::False, reasons::CREATING, "AWS is asked to create the account");
+        record.set(
+            "Created",
+            Truth::False,
+            reasons::CREATING,
+            "AWS is asked to create the account",
+        );
         if let Err(failure) = record.save().await {
             self.organization.slot_done(&uid, None);
             return Err(failure);
@@ -177,8 +200,12 @@ impl TeamAccounts {
             return Ok(Some(self.claim(object, record, &row).await?));
         }
         let same = |other: &TeamAccount| {
-            let asked = other.status.as_ref().and_then(|status| status.creation.as_ref());
-            other.uid() != uid && asked.is_some_and(|asked| asked.email.eq_ignore_ascii_case(email.as_str()))
+            let asked = other
+                .status
+                .as_ref()
+                .and_then(|status| status.creation.as_ref());
+            other.uid() != uid
+                && asked.is_some_and(|asked| asked.email.eq_ignore_ascii_case(email.as_str()))
         };
         Ok(self.caches.accounts(same).first().map(|other| {
             Err(Outcome::blocked(
@@ -210,8 +237,16 @@ impl TeamAccounts {
              spec.email to another address; nothing was changed",
             row.account.name
         );
-        record.set("Created", Truth::False, reasons::EMAIL_TAKEN_BY_MEMBER, &message);
-        Ok(Err(Outcome::blocked(reasons::EMAIL_TAKEN_BY_MEMBER, message)))
+        record.set(
+            "Created",
+            Truth::False,
+            reasons::EMAIL_TAKEN_BY_MEMBER,
+            &message,
+        );
+        Ok(Err(Outcome::blocked(
+            reasons::EMAIL_TAKEN_BY_MEMBER,
+            message,
+        )))
     }
 
     /// `None`: try anew.
@@ -240,11 +275,20 @@ impl TeamAccounts {
                     return Ok(None);
                 }
                 let pause = Duration::from_secs(RETRY_FAILED.abs_diff(age));
-                Outcome::waiting(reasons::CREATION_FAILED, message("it is tried again in a minute"), pause)
+                Outcome::waiting(
+                    reasons::CREATION_FAILED,
+                    message("it is tried again in a minute"),
+                    pause,
+                )
             }
             Verdict::EmailTaken => {
                 self.organization.refresh().await?;
-                match past.email.parse().ok().and_then(|email| self.organization.by_email(&email)) {
+                match past
+                    .email
+                    .parse()
+                    .ok()
+                    .and_then(|email| self.organization.by_email(&email))
+                {
                     Some(row) => return Ok(Some(self.claim(object, record, &row).await?)),
                     None => Outcome::blocked(
                         reasons::EMAIL_TAKEN,
@@ -267,19 +311,35 @@ impl TeamAccounts {
     fn take_slot(&self, object: &TeamAccount, record: &mut Record<TeamAccount>) -> Option<Outcome> {
         let (uid, name) = (object.uid().unwrap_or_default(), object.name_any());
         let namespace = object.namespace().unwrap_or_default();
-        let answer = self.organization.ask_slot((&uid, &namespace, &name), &namespace, &self.unresolved());
-        let Answer::Wait { position, estimate } = answer else { return None };
+        let answer =
+            self.organization
+                .ask_slot((&uid, &namespace, &name), &namespace, &self.unresolved());
+        let Answer::Wait { position, estimate } = answer else {
+            return None;
+        };
         let place = i64::try_from(position).unwrap_or(i64::MAX);
         // Written when it has halved: a queue that moves must not cost a write per object and step.
         let old = record.status.queue.as_ref().map(|queue| queue.position);
         if old.is_none_or(|old| place * 2 <= old && place < old) {
             let start = record.now.checked_add(estimate).ok().map(Time);
-            record.status.queue = Some(QueueStatus { position: place, estimated_start: start });
+            record.status.queue = Some(QueueStatus {
+                position: place,
+                estimated_start: start,
+            });
         }
-        record.set("Created", Truth::False, reasons::QUEUED, "waiting for a slot");
+        record.set(
+            "Created",
+            Truth::False,
+            reasons::QUEUED,
+            "waiting for a slot",
+        );
         let message = "AWS creates only a few accounts at a time for the whole organization: status.queue tells about \
                        how many come first";
-        Some(Outcome::waiting(reasons::QUEUED, message, estimate.clamp(Duration::from_secs(15), CREATING_AGAIN)))
+        Some(Outcome::waiting(
+            reasons::QUEUED,
+            message,
+            estimate.clamp(Duration::from_secs(15), CREATING_AGAIN),
+        ))
     }
 
     /// The objects whose creation has begun and has no outcome, as their statuses say.
@@ -287,10 +347,17 @@ impl TeamAccounts {
         let begun = |account: &TeamAccount| {
             account.status.as_ref().is_some_and(|status| {
                 status.account_id.is_none()
-                    && status.creation.as_ref().is_some_and(|creation| creation.failure.is_none())
+                    && status
+                        .creation
+                        .as_ref()
+                        .is_some_and(|creation| creation.failure.is_none())
             })
         };
-        self.caches.accounts(begun).iter().filter_map(ResourceExt::uid).collect()
+        self.caches
+            .accounts(begun)
+            .iter()
+            .filter_map(ResourceExt::uid)
+            .collect()
     }
 
     /// Calls CreateAccount. The intent is recorded.
@@ -305,7 +372,9 @@ impl TeamAccounts {
         };
         let (Ok(email), Ok(name)) = (intent.email.parse(), intent.account_name.parse()) else {
             record.status.creation = None;
-            return Ok(Err(searching("the recorded creation cannot be read and is begun anew")));
+            return Ok(Err(searching(
+                "the recorded creation cannot be read and is begun anew",
+            )));
         };
         record.may_write()?;
         let new = NewAccount {
@@ -315,14 +384,21 @@ impl TeamAccounts {
             tags: desired.all_tags(),
         };
         let uid = object.uid().unwrap_or_default();
-        match self.organization.cloud().accounts.create_account(&new).await {
+        match self
+            .organization
+            .cloud()
+            .accounts
+            .create_account(&new)
+            .await
+        {
             Ok(request) => {
                 record.status.create_request_id = Some(request.id.to_string());
                 let id = request.id.clone();
                 self.organization.enter_request(request);
                 self.organization.search_done(&uid);
                 record.save().await?;
-                self.await_request(object, record, desired, &intent, &id).await
+                self.await_request(object, record, desired, &intent, &id)
+                    .await
             }
             Err(error) => self.refused(&uid, record, error).await,
         }
@@ -337,15 +413,24 @@ impl TeamAccounts {
     ) -> Result<Identity, Failure> {
         if error.kind.may_have_happened() {
             self.organization.searching_since(uid);
-            let message = format!("AWS's answer was lost ({error}): looking whether the account is being created");
+            let message = format!(
+                "AWS's answer was lost ({error}): looking whether the account is being created"
+            );
             return Ok(Err(searching(&message)));
         }
         if matches!(error.kind, ErrorKind::Throttled | ErrorKind::Conflict) {
             self.organization.slot_refused(uid);
             record.status.creation = None;
             record.save().await?;
-            let message = format!("AWS is busy creating other accounts and will be asked again ({})", error.code);
-            return Ok(Err(Outcome::waiting(reasons::QUEUED, message, Duration::from_secs(15))));
+            let message = format!(
+                "AWS is busy creating other accounts and will be asked again ({})",
+                error.code
+            );
+            return Ok(Err(Outcome::waiting(
+                reasons::QUEUED,
+                message,
+                Duration::from_secs(15),
+            )));
         }
         let reason = match &error.reason {
             Some(reason) => format!("constraint:{reason}"),
@@ -357,13 +442,18 @@ impl TeamAccounts {
         record.save().await?;
         self.organization.slot_done(uid, None);
         match error.reason.as_deref().map(creation::constraint) {
-            Some(Verdict::Person(what) | Verdict::Spec(what)) => {
-                Ok(Err(Outcome::blocked(reasons::CREATION_FAILED, format!("{error}: {what}"))))
-            }
+            Some(Verdict::Person(what) | Verdict::Spec(what)) => Ok(Err(Outcome::blocked(
+                reasons::CREATION_FAILED,
+                format!("{error}: {what}"),
+            ))),
             Some(_) => {
                 let message = format!("{error}: it is tried again in a minute");
                 let pause = Duration::from_secs(RETRY_FAILED.unsigned_abs());
-                Ok(Err(Outcome::waiting(reasons::CREATION_FAILED, message, pause)))
+                Ok(Err(Outcome::waiting(
+                    reasons::CREATION_FAILED,
+                    message,
+                    pause,
+                )))
             }
             None => Err(error.into()),
         }
@@ -378,7 +468,9 @@ impl TeamAccounts {
         intent: &CreationStatus,
     ) -> Result<Identity, Failure> {
         if let Some(id) = record.status.create_request_id.clone() {
-            return self.await_request(object, record, desired, intent, &RequestId(id)).await;
+            return self
+                .await_request(object, record, desired, intent, &RequestId(id))
+                .await;
         }
         let uid = object.uid().unwrap_or_default();
         if let Some(identity) = self.search(object, record, desired, intent).await? {
@@ -387,10 +479,15 @@ impl TeamAccounts {
         }
         let since = self.organization.searching_since(&uid);
         if record.now.as_second() - since.as_second() < SEARCH_FOR {
-            return Ok(Err(searching("looking whether AWS has been asked to create the account")));
+            return Ok(Err(searching(
+                "looking whether AWS has been asked to create the account",
+            )));
         }
         self.organization.search_done(&uid);
-        if object.metadata.deletion_timestamp.is_some() || object.spec.suspend || object.spec.mode == Mode::Plan {
+        if object.metadata.deletion_timestamp.is_some()
+            || object.spec.suspend
+            || object.spec.mode == Mode::Plan
+        {
             record.status.creation = None;
             return Ok(Err(Outcome::Released));
         }
@@ -405,7 +502,10 @@ impl TeamAccounts {
         desired: &DesiredAccount,
         intent: &CreationStatus,
     ) -> Result<Option<Identity>, Failure> {
-        let ours = Intent { account_name: &intent.account_name, started_at: intent.started_at.0 };
+        let ours = Intent {
+            account_name: &intent.account_name,
+            started_at: intent.started_at.0,
+        };
         let uid = object.uid();
         let taken: HashSet<String> = self
             .caches
@@ -418,14 +518,24 @@ impl TeamAccounts {
                 && !taken.contains(&request.id.0)
                 && !matches!(request.state, RequestState::Failed(_))
         };
-        let all = self.organization.requests(|seen| seen.iter().any(candidate)).await?;
+        let all = self
+            .organization
+            .requests(|seen| seen.iter().any(candidate))
+            .await?;
         if let Some(request) = all.into_iter().find(candidate) {
             record.status.create_request_id = Some(request.id.to_string());
             record.save().await?;
-            return Ok(Some(self.await_request(object, record, desired, intent, &request.id).await?));
+            return Ok(Some(
+                self.await_request(object, record, desired, intent, &request.id)
+                    .await?,
+            ));
         }
         self.organization.refresh().await?;
-        let row = intent.email.parse().ok().and_then(|email| self.organization.by_email(&email));
+        let row = intent
+            .email
+            .parse()
+            .ok()
+            .and_then(|email| self.organization.by_email(&email));
         match row {
             Some(row) => Ok(Some(self.claim(object, record, &row).await?)),
             None => Ok(None),
@@ -444,21 +554,34 @@ impl TeamAccounts {
         let (uid, name) = (object.uid().unwrap_or_default(), object.name_any());
         let namespace = object.namespace().unwrap_or_default();
         let since = intent.started_at.0;
-        let Some(done) = self.organization.request(request, (&uid, &namespace, &name), since) else {
-            let message = format!("AWS is creating the account (request {request}); this takes a minute or two");
+        let Some(done) = self
+            .organization
+            .request(request, (&uid, &namespace, &name), since)
+        else {
+            let message = format!(
+                "AWS is creating the account (request {request}); this takes a minute or two"
+            );
             record.set("Created", Truth::False, reasons::CREATING, &message);
-            return Ok(Err(Outcome::waiting(reasons::CREATING, message, CREATING_AGAIN)));
+            return Ok(Err(Outcome::waiting(
+                reasons::CREATING,
+                message,
+                CREATING_AGAIN,
+            )));
         };
         match done.state {
-            RequestState::InProgress => {
-                Ok(Err(Outcome::waiting(reasons::CREATING, "AWS is creating the account", CREATING_AGAIN)))
-            }
+            RequestState::InProgress => Ok(Err(Outcome::waiting(
+                reasons::CREATING,
+                "AWS is creating the account",
+                CREATING_AGAIN,
+            ))),
             RequestState::Succeeded(id) => {
                 if !self.organization.is_own(request) && !self.is_really_ours(&id, intent).await? {
                     self.organization.forget_request(request);
                     record.status.create_request_id = None;
                     record.save().await?;
-                    return Ok(Err(searching("a request of the same name was somebody else's")));
+                    return Ok(Err(searching(
+                        "a request of the same name was somebody else's",
+                    )));
                 }
                 self.born(record, desired, intent, &id).await?;
                 self.found(object, record, &id, Some(request)).await?;
@@ -468,18 +591,34 @@ impl TeamAccounts {
                 if let Some(creation) = &mut record.status.creation {
                     creation.failure = Some(reason.clone());
                 }
-                record.warn(reasons::CREATION_FAILED, format!("AWS did not create the account: {reason}"));
+                record.warn(
+                    reasons::CREATION_FAILED,
+                    format!("AWS did not create the account: {reason}"),
+                );
                 record.save().await?;
                 self.organization.slot_done(&uid, None);
                 self.organization.forget_request(request);
-                let unchanged = CreationStatus { failure: Some(reason.clone()), ..intent.clone() };
-                let identity = self.after_failure(object, record, desired, &unchanged, &reason).await?;
-                Ok(identity.unwrap_or_else(|| Err(searching("the spec has changed; the creation is begun anew"))))
+                let unchanged = CreationStatus {
+                    failure: Some(reason.clone()),
+                    ..intent.clone()
+                };
+                let identity = self
+                    .after_failure(object, record, desired, &unchanged, &reason)
+                    .await?;
+                Ok(identity.unwrap_or_else(|| {
+                    Err(searching(
+                        "the spec has changed; the creation is begun anew",
+                    ))
+                }))
             }
         }
     }
 
-    async fn is_really_ours(&self, id: &AccountId, intent: &CreationStatus) -> Result<bool, Failure> {
+    async fn is_really_ours(
+        &self,
+        id: &AccountId,
+        intent: &CreationStatus,
+    ) -> Result<bool, Failure> {
         let account = self.organization.cloud().accounts.account(id).await?;
         Ok(account.email.eq_ignore_ascii_case(&intent.email))
     }
@@ -503,7 +642,8 @@ impl TeamAccounts {
             joined: Some(record.now),
         };
         let root = self.organization.root().await?;
-        self.organization.enter(account, root, Some(desired.all_tags()));
+        self.organization
+            .enter(account, root, Some(desired.all_tags()));
         Ok(())
     }
 
@@ -518,9 +658,14 @@ impl TeamAccounts {
         record.status.account_id = Some(id.to_string());
         record.note(reasons::CREATED, format!("account {id} was created"));
         record.save().await?;
-        let began = record.status.creation.as_ref().map(|creation| creation.started_at.0.as_second());
+        let began = record
+            .status
+            .creation
+            .as_ref()
+            .map(|creation| creation.started_at.0.as_second());
         let took = began.map(|began| Duration::from_secs(record.now.as_second().abs_diff(began)));
-        self.organization.slot_done(&object.uid().unwrap_or_default(), took);
+        self.organization
+            .slot_done(&object.uid().unwrap_or_default(), took);
         if let Some(request) = request {
             self.organization.forget_request(request);
         }
@@ -529,7 +674,8 @@ impl TeamAccounts {
 }
 
 fn parse(id: &str) -> Identity {
-    id.parse().map_err(|error| Outcome::blocked(reasons::INVALID_SPEC, format!("account id: {error}")))
+    id.parse()
+        .map_err(|error| Outcome::blocked(reasons::INVALID_SPEC, format!("account id: {error}")))
 }
 
 fn searching(message: &str) -> Outcome {
@@ -545,13 +691,22 @@ pub(super) fn owned_by_other(id: &AccountId, owner: &str, cluster: &str) -> Outc
     Outcome::blocked(reasons::OWNED_BY_OTHER, message)
 }
 
-fn plan_creation(object: &TeamAccount, record: &mut Record<TeamAccount>, desired: &DesiredAccount) -> Outcome {
+fn plan_creation(
+    object: &TeamAccount,
+    record: &mut Record<TeamAccount>,
+    desired: &DesiredAccount,
+) -> Outcome {
     record.status.plan = vec![ChangeStatus {
         action: "CreateAccount".to_owned(),
         target: desired.name.to_string(),
         before: None,
         after: Some(format!("{} in {}", desired.email, desired.unit)),
     }];
-    record.set("Created", Truth::False, reasons::CHANGES_PLANNED, "the account does not exist");
+    record.set(
+        "Created",
+        Truth::False,
+        reasons::CHANGES_PLANNED,
+        "the account does not exist",
+    );
     super::report::held(object, record, 1)
 }

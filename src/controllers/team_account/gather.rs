@@ -43,7 +43,11 @@ impl TeamAccounts {
         if deep || row.tags.is_some() {
             let tags = self.tags(row).await?;
             if let Ownership::Others(owner) = ownership(&tags, &desired.owner.uid) {
-                found.stop = Some(owned_by_other(&row.account.id, &owner.reference, &owner.cluster));
+                found.stop = Some(owned_by_other(
+                    &row.account.id,
+                    &owner.reference,
+                    &owner.cluster,
+                ));
                 return Ok(found);
             }
             found.seen.tags = Some(tags);
@@ -72,8 +76,11 @@ impl TeamAccounts {
             found.seen.regions.insert(region.as_str(), coming);
             if state == RegionState::Enabling {
                 let message = format!("AWS is enabling region {region}; this can take hours");
-                found.unfinished =
-                    Some(Outcome::waiting(reasons::PROGRESSING, message, Duration::from_secs(120)));
+                found.unfinished = Some(Outcome::waiting(
+                    reasons::PROGRESSING,
+                    message,
+                    Duration::from_secs(120),
+                ));
             }
         }
         Ok(())
@@ -87,7 +94,13 @@ impl TeamAccounts {
         found: &mut Gathered,
     ) -> Result<(), Failure> {
         let id = &row.account.id;
-        let member = match self.organization.cloud().sessions.enter(id, &desired.access_role).await {
+        let member = match self
+            .organization
+            .cloud()
+            .sessions
+            .enter(id, &desired.access_role)
+            .await
+        {
             Ok(member) => member,
             Err(error) if error.kind == ErrorKind::Denied => {
                 found.unfinished = Some(not_inside(record, row, desired, &error.to_string()));
@@ -95,10 +108,16 @@ impl TeamAccounts {
             }
             Err(error) => return Err(error.into()),
         };
-        record.set("Accessible", Truth::True, "Accessible", "the access role lets us in");
+        record.set(
+            "Accessible",
+            Truth::True,
+            "Accessible",
+            "the access role lets us in",
+        );
         if row.account.state == AccountState::PendingActivation {
             // Whoever lets us in is active; the next sweep will say so as well.
-            self.organization.update(id, |row| row.account.state = AccountState::Active);
+            self.organization
+                .update(id, |row| row.account.state = AccountState::Active);
         }
         if desired.alias.is_some() {
             found.seen.alias = Some(member.alias().await?);
@@ -117,9 +136,14 @@ fn not_inside(
     error: &str,
 ) -> Outcome {
     let (id, role) = (&row.account.id, &desired.access_role);
-    let began = record.status.creation.as_ref().map(|creation| creation.started_at.0.as_second());
+    let began = record
+        .status
+        .creation
+        .as_ref()
+        .map(|creation| creation.started_at.0.as_second());
     if began.is_some_and(|began| record.now.as_second() - began < YOUNG) {
-        let message = format!("account {id} exists; AWS is still setting it up and does not let us in yet");
+        let message =
+            format!("account {id} exists; AWS is still setting it up and does not let us in yet");
         record.set("Accessible", Truth::False, reasons::ACTIVATING, &message);
         return Outcome::waiting(reasons::ACTIVATING, message, Duration::from_secs(15));
     }

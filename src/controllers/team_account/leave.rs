@@ -11,7 +11,9 @@ use crate::cloud::ErrorKind;
 use crate::controllers::organization::Row;
 use crate::engine::record::Record;
 use crate::engine::{Failure, Outcome};
-use crate::model::{AccountId, TAG_CLUSTER, TAG_OWNER, TAG_QUARANTINED_AT, TAG_UID, Tags, UnitPath};
+use crate::model::{
+    AccountId, TAG_CLUSTER, TAG_OWNER, TAG_QUARANTINED_AT, TAG_UID, Tags, UnitPath,
+};
 use crate::plan::account::{Ownership, ownership};
 use crate::plan::creation::{self, Verdict};
 use crate::plan::naming;
@@ -33,9 +35,19 @@ impl TeamAccounts {
         };
         let id = match id {
             Ok(id) => id,
-            Err(Outcome::Waiting { reason, message, after }) => {
-                let message = format!("the account is not let go before its creation has an outcome: {message}");
-                return Ok(Outcome::Waiting { reason, message, after });
+            Err(Outcome::Waiting {
+                reason,
+                message,
+                after,
+            }) => {
+                let message = format!(
+                    "the account is not let go before its creation has an outcome: {message}"
+                );
+                return Ok(Outcome::Waiting {
+                    reason,
+                    message,
+                    after,
+                });
             }
             Err(_) => {
                 self.organization.slot_done(&uid, None);
@@ -43,23 +55,36 @@ impl TeamAccounts {
             }
         };
         let Some(row) = self.known_row(&id).await? else {
-            record.note(reasons::ACCOUNT_RETAINED, format!("account {id} is not in the organization any more"));
+            record.note(
+                reasons::ACCOUNT_RETAINED,
+                format!("account {id} is not in the organization any more"),
+            );
             return Ok(Outcome::Released);
         };
         let tags = self.tags(&row).await?;
         let ours = ownership(&tags, &uid) == Ownership::Ours;
         if object.spec.mode == Mode::Plan || !ours {
-            let why = if ours { "mode: Plan writes nothing outside; its tags are left" } else { "its tags do not name this object; nothing was changed" };
-            record.note(reasons::ACCOUNT_RETAINED, format!("account {id} ({}) is kept: {why}", row.account.name));
+            let why = if ours {
+                "mode: Plan writes nothing outside; its tags are left"
+            } else {
+                "its tags do not name this object; nothing was changed"
+            };
+            record.note(
+                reasons::ACCOUNT_RETAINED,
+                format!("account {id} ({}) is kept: {why}", row.account.name),
+            );
             return Ok(Outcome::Released);
         }
         if object.spec.suspend {
-            let message = format!("account {id} is suspended: set spec.suspend to false to have the deletion go on");
+            let message = format!(
+                "account {id} is suspended: set spec.suspend to false to have the deletion go on"
+            );
             return Ok(Outcome::blocked(reasons::SUSPENDED, message));
         }
         match object.spec.deletion_policy {
             DeletionPolicy::Retain => self.retain(record, &row).await,
-            DeletionPolicy::Quarantine => match self.quarantine(object, record, &row, &tags).await? {
+            DeletionPolicy::Quarantine => match self.quarantine(object, record, &row, &tags).await?
+            {
                 Some(outcome) => Ok(outcome),
                 None => Ok(Outcome::Released),
             },
@@ -76,21 +101,32 @@ impl TeamAccounts {
         if let Some(id) = record.status.account_id.clone() {
             return Ok(id.parse().ok().map(Ok));
         }
-        let Some(intent) = record.status.creation.clone().filter(|creation| creation.failure.is_none()) else {
+        let Some(intent) = record
+            .status
+            .creation
+            .clone()
+            .filter(|creation| creation.failure.is_none())
+        else {
             return Ok(None);
         };
         let class = self.caches.class(&object.spec.class_name);
         let team = self.caches.team_of(&object.namespace().unwrap_or_default());
         match validate::desired(object, class.as_ref(), team.as_ref(), &self.cluster) {
             Ok(desired) => Ok(Some(self.follow(object, record, &desired, &intent).await?)),
-            Err((reason, message)) => {
-                Ok(Some(Err(Outcome::waiting(reason, message, Duration::from_secs(60)))))
-            }
+            Err((reason, message)) => Ok(Some(Err(Outcome::waiting(
+                reason,
+                message,
+                Duration::from_secs(60),
+            )))),
         }
     }
 
     /// The account stays as it is; only what says that it is ours is taken off.
-    async fn retain(&self, record: &mut Record<TeamAccount>, row: &Row) -> Result<Outcome, Failure> {
+    async fn retain(
+        &self,
+        record: &mut Record<TeamAccount>,
+        row: &Row,
+    ) -> Result<Outcome, Failure> {
         let id = &row.account.id;
         record.may_write()?;
         let keys = [TAG_OWNER, TAG_UID, TAG_CLUSTER].map(str::to_owned);
@@ -102,7 +138,10 @@ impl TeamAccounts {
         });
         record.note(
             reasons::ACCOUNT_RETAINED,
-            format!("account {id} ({}) is kept and no longer managed; adopt it again by spec.accountId", row.account.name),
+            format!(
+                "account {id} ({}) is kept and no longer managed; adopt it again by spec.accountId",
+                row.account.name
+            ),
         );
         Ok(Outcome::Released)
     }
@@ -117,7 +156,10 @@ impl TeamAccounts {
     ) -> Result<Option<Outcome>, Failure> {
         let class_name = &object.spec.class_name;
         let class = self.caches.class(class_name);
-        let Some(quarantine) = class.as_ref().and_then(|class| class.spec.quarantine.as_ref()) else {
+        let Some(quarantine) = class
+            .as_ref()
+            .and_then(|class| class.spec.quarantine.as_ref())
+        else {
             let message = format!(
                 "AccountClass {class_name} has no spec.quarantine: add it, or set deletionPolicy to Retain"
             );
@@ -126,19 +168,25 @@ impl TeamAccounts {
         let path: UnitPath = match quarantine.organizational_unit_path.parse() {
             Ok(path) => path,
             Err(error) => {
-                let message = format!("AccountClass {class_name}: spec.quarantine.organizationalUnitPath: {error}");
+                let message = format!(
+                    "AccountClass {class_name}: spec.quarantine.organizationalUnitPath: {error}"
+                );
                 return Ok(Some(Outcome::blocked(reasons::INVALID_SPEC, message)));
             }
         };
         let id = &row.account.id;
         // The tag is the account's own memory of since when; it outlives the object.
-        let since = match tags.get(TAG_QUARANTINED_AT).and_then(|text| text.parse().ok()) {
+        let since = match tags
+            .get(TAG_QUARANTINED_AT)
+            .and_then(|text| text.parse().ok())
+        {
             Some(since) => since,
             None => {
                 record.may_write()?;
                 let mark = Tags::from([(TAG_QUARANTINED_AT.to_owned(), record.now.to_string())]);
                 self.organization.cloud().accounts.tag(id, &mark).await?;
-                self.organization.update(id, |row| row.tags.get_or_insert_default().extend(mark));
+                self.organization
+                    .update(id, |row| row.tags.get_or_insert_default().extend(mark));
                 record.now
             }
         };
@@ -147,7 +195,10 @@ impl TeamAccounts {
         if row.parent != to {
             record.may_write()?;
             self.move_to(id, &row.parent, &to).await?;
-            record.note(reasons::QUARANTINED, format!("account {id} ({}) was moved to {path}", row.account.name));
+            record.note(
+                reasons::QUARANTINED,
+                format!("account {id} ({}) was moved to {path}", row.account.name),
+            );
         }
         Ok(None)
     }
@@ -163,13 +214,22 @@ impl TeamAccounts {
     ) -> Result<Outcome, Failure> {
         let id = &row.account.id;
         if row.account.state.is_leaving() {
-            record.note(reasons::CLOSED, format!("account {id} ({}) is {}", row.account.name, row.account.state));
+            record.note(
+                reasons::CLOSED,
+                format!(
+                    "account {id} ({}) is {}",
+                    row.account.name, row.account.state
+                ),
+            );
             return Ok(Outcome::Released);
         }
         if let Some(outcome) = self.quarantine(object, record, row, tags).await? {
             return Ok(outcome);
         }
-        let confirmed = object.annotations().get(ANNOTATION_CONFIRM_CLOSE).map(|text| text.trim());
+        let confirmed = object
+            .annotations()
+            .get(ANNOTATION_CONFIRM_CLOSE)
+            .map(|text| text.trim());
         if confirmed != Some(id.as_str()) {
             let message = format!(
                 "account {id} is in quarantine and will be closed only if this object bears the annotation \
@@ -182,31 +242,49 @@ impl TeamAccounts {
             .and_then(|class| class.spec.quarantine)
             .and_then(|quarantine| naming::duration(&quarantine.close_after));
         let Some((wait, since)) = wait.zip(record.status.quarantined_at.clone()) else {
-            let message = "the class's spec.quarantine.closeAfter cannot be read: correct it (30d, 12h)";
+            let message =
+                "the class's spec.quarantine.closeAfter cannot be read: correct it (30d, 12h)";
             return Ok(Outcome::blocked(reasons::INVALID_SPEC, message));
         };
         let elapsed = u64::try_from(record.now.as_second() - since.0.as_second()).unwrap_or(0);
         if elapsed < wait.as_secs() {
             let left = Duration::from_secs(wait.as_secs() - elapsed);
-            let at = record.now.checked_add(left).map(|at| at.to_string()).unwrap_or_default();
+            let at = record
+                .now
+                .checked_add(left)
+                .map(|at| at.to_string())
+                .unwrap_or_default();
             let message = format!("account {id} is in quarantine and will be closed after {at}");
-            return Ok(Outcome::waiting(reasons::AWAITING_CLOSURE, message, left.min(Duration::from_secs(86_400))));
+            return Ok(Outcome::waiting(
+                reasons::AWAITING_CLOSURE,
+                message,
+                left.min(Duration::from_secs(86_400)),
+            ));
         }
         record.may_write()?;
         match self.organization.cloud().accounts.close_account(id).await {
             Ok(()) => {}
-            Err(error) if error.kind == ErrorKind::AlreadyExists || error.code == "AccountAlreadyClosedException" => {}
+            Err(error)
+                if error.kind == ErrorKind::AlreadyExists
+                    || error.code == "AccountAlreadyClosedException" => {}
             Err(error) => {
                 let verdict = error.reason.as_deref().map(creation::constraint);
                 return match verdict {
                     Some(Verdict::Retry) => {
-                        let message = format!("AWS closes no more accounts for now ({}); it is tried again hourly",
-                            error.reason.as_deref().unwrap_or_default());
-                        Ok(Outcome::waiting(reasons::AWAITING_CLOSURE, message, CLOSE_AGAIN))
+                        let message = format!(
+                            "AWS closes no more accounts for now ({}); it is tried again hourly",
+                            error.reason.as_deref().unwrap_or_default()
+                        );
+                        Ok(Outcome::waiting(
+                            reasons::AWAITING_CLOSURE,
+                            message,
+                            CLOSE_AGAIN,
+                        ))
                     }
-                    Some(Verdict::Person(what) | Verdict::Spec(what)) => {
-                        Ok(Outcome::blocked(reasons::AWAITING_CLOSURE, format!("{error}: {what}")))
-                    }
+                    Some(Verdict::Person(what) | Verdict::Spec(what)) => Ok(Outcome::blocked(
+                        reasons::AWAITING_CLOSURE,
+                        format!("{error}: {what}"),
+                    )),
                     _ => Err(error.into()),
                 };
             }
@@ -216,10 +294,17 @@ impl TeamAccounts {
         let state = account.state.clone();
         self.organization.update(id, |row| row.account = account);
         if state.is_leaving() {
-            record.note(reasons::CLOSED, format!("account {id} ({}) is {state}", row.account.name));
+            record.note(
+                reasons::CLOSED,
+                format!("account {id} ({}) is {state}", row.account.name),
+            );
             return Ok(Outcome::Released);
         }
         let message = format!("account {id} is being closed; AWS still says {state}");
-        Ok(Outcome::waiting(reasons::AWAITING_CLOSURE, message, Duration::from_secs(60)))
+        Ok(Outcome::waiting(
+            reasons::AWAITING_CLOSURE,
+            message,
+            Duration::from_secs(60),
+        ))
     }
 }

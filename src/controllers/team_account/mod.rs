@@ -94,11 +94,35 @@ pub mod reasons {
     pub const CLOSED: &str = "Closed";
     /// All, for the reference.
     pub const ALL: &[&str] = &[
-        READY, INVALID_SPEC, CLASS_NOT_FOUND, TEAM_NOT_FOUND, READING_ORGANIZATION, QUEUED, CREATING,
-        SEARCHING, CREATION_FAILED, EMAIL_TAKEN_BY_MEMBER, EMAIL_TAKEN, OWNED_BY_OTHER, NOT_A_MEMBER,
-        ACCOUNT_SUSPENDED, ACTIVATING, ACCESS_DENIED, PROGRESSING, EMAIL_CONFIRMATION_PENDING,
-        CHANGES_PLANNED, SUSPENDED, ALIAS_TAKEN, DRIFT_REPAIRED, ADOPTED, CREATED, ACCOUNT_RETAINED,
-        QUARANTINED, AWAITING_CONFIRMATION, AWAITING_CLOSURE, CLOSED,
+        READY,
+        INVALID_SPEC,
+        CLASS_NOT_FOUND,
+        TEAM_NOT_FOUND,
+        READING_ORGANIZATION,
+        QUEUED,
+        CREATING,
+        SEARCHING,
+        CREATION_FAILED,
+        EMAIL_TAKEN_BY_MEMBER,
+        EMAIL_TAKEN,
+        OWNED_BY_OTHER,
+        NOT_A_MEMBER,
+        ACCOUNT_SUSPENDED,
+        ACTIVATING,
+        ACCESS_DENIED,
+        PROGRESSING,
+        EMAIL_CONFIRMATION_PENDING,
+        CHANGES_PLANNED,
+        SUSPENDED,
+        ALIAS_TAKEN,
+        DRIFT_REPAIRED,
+        ADOPTED,
+        CREATED,
+        ACCOUNT_RETAINED,
+        QUARANTINED,
+        AWAITING_CONFIRMATION,
+        AWAITING_CLOSURE,
+        CLOSED,
     ];
 }
 
@@ -131,7 +155,11 @@ impl Reconcile for TeamAccounts {
             Ok(true) => {}
             Ok(false) => {
                 let message = "the organization is being read for the first time";
-                return Err(Failure::new(FailureKind::Transient, reasons::READING_ORGANIZATION, message));
+                return Err(Failure::new(
+                    FailureKind::Transient,
+                    reasons::READING_ORGANIZATION,
+                    message,
+                ));
             }
             Err(error) => return Err(error.into()),
         }
@@ -140,15 +168,24 @@ impl Reconcile for TeamAccounts {
         }
         let class = self.caches.class(&object.spec.class_name);
         let team = self.caches.team_of(&object.namespace().unwrap_or_default());
-        let desired = match validate::desired(object, class.as_ref(), team.as_ref(), &self.cluster) {
+        let desired = match validate::desired(object, class.as_ref(), team.as_ref(), &self.cluster)
+        {
             Ok(desired) => desired,
             Err((reason, message)) => {
                 record.set("Accepted", Truth::False, reason, &message);
                 return Ok(Outcome::blocked(reason, message));
             }
         };
-        record.set("Accepted", Truth::True, "Accepted", "the spec and its class can be carried out");
-        let revision = class.as_ref().map(super::account_class::revision_of).unwrap_or_default();
+        record.set(
+            "Accepted",
+            Truth::True,
+            "Accepted",
+            "the spec and its class can be carried out",
+        );
+        let revision = class
+            .as_ref()
+            .map(super::account_class::revision_of)
+            .unwrap_or_default();
         let id = match self.identify(object, record, &desired).await? {
             Ok(id) => id,
             Err(outcome) => return Ok(outcome),
@@ -182,7 +219,12 @@ impl TeamAccounts {
                  this object; nothing is created in its place",
                 row.account.state
             );
-            record.set("Accessible", Truth::False, reasons::ACCOUNT_SUSPENDED, &message);
+            record.set(
+                "Accessible",
+                Truth::False,
+                reasons::ACCOUNT_SUSPENDED,
+                &message,
+            );
             return Ok(Outcome::blocked(reasons::ACCOUNT_SUSPENDED, message));
         }
         let requested = object.annotations().get(ANNOTATION_RECONCILE);
@@ -202,8 +244,17 @@ impl TeamAccounts {
             && record.status.class_revision.as_deref() == Some(revision);
         let waiting = self.act(object, record, desired, &row, &plan).await?;
         if drifted && !plan.is_empty() {
-            let what: Vec<_> = plan.iter().map(|change| format!("{} → {}", change.action(), change.after())).collect();
-            record.note(reasons::DRIFT_REPAIRED, format!("account {id} had been changed from outside: {}", what.join("; ")));
+            let what: Vec<_> = plan
+                .iter()
+                .map(|change| format!("{} → {}", change.action(), change.after()))
+                .collect();
+            record.note(
+                reasons::DRIFT_REPAIRED,
+                format!(
+                    "account {id} had been changed from outside: {}",
+                    what.join("; ")
+                ),
+            );
         }
         record.status.plan.clear();
         record.status.drift.clear();
@@ -211,12 +262,19 @@ impl TeamAccounts {
             report::row(record, &row, self.organization.path(&row.parent));
         }
         if let Some(outcome) = waiting.or(gathered.unfinished) {
-            record.set("InSync", Truth::False, reasons::PROGRESSING, "a change is under way");
+            record.set(
+                "InSync",
+                Truth::False,
+                reasons::PROGRESSING,
+                "a change is under way",
+            );
             return Ok(outcome);
         }
         report::settled(record, desired, revision, deep);
         record.status.last_handled_reconcile_at = requested.cloned();
-        Ok(Outcome::Settled { resync: Some(self.next_due(&object.uid().unwrap_or_default(), deep)) })
+        Ok(Outcome::Settled {
+            resync: Some(self.next_due(&object.uid().unwrap_or_default(), deep)),
+        })
     }
 
     /// Whether this pass looks into the account, or only at what the sweep says.
@@ -246,6 +304,7 @@ impl TeamAccounts {
         }
         let share = self.deep_check_every.mul_f64(jitter(uid, 0));
         let at = *due.entry(uid.to_owned()).or_insert(now + share);
-        at.saturating_duration_since(now).max(Duration::from_secs(1))
+        at.saturating_duration_since(now)
+            .max(Duration::from_secs(1))
     }
 }

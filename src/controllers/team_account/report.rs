@@ -16,14 +16,26 @@ pub fn row(record: &mut Record<TeamAccount>, row: &Row, path: Option<UnitPath>) 
     status.state = Some(row.account.state.to_string());
     status.email = Some(row.account.email.clone());
     status.account_name = Some(row.account.name.clone());
-    status.organizational_unit =
-        Some(UnitStatus { id: row.parent.to_string(), path: path.map(|path| path.to_string()) });
+    status.organizational_unit = Some(UnitStatus {
+        id: row.parent.to_string(),
+        path: path.map(|path| path.to_string()),
+    });
     status.queue = None;
-    record.set("Created", Truth::True, reasons::CREATED, "the account exists and is a member of the organization");
+    record.set(
+        "Created",
+        Truth::True,
+        reasons::CREATED,
+        "the account exists and is a member of the organization",
+    );
 }
 
 /// What would be changed, if it is not to be changed; and whether that is drift.
-pub fn plan(record: &mut Record<TeamAccount>, id: &AccountId, plan: &[Planned], object: &TeamAccount) {
+pub fn plan(
+    record: &mut Record<TeamAccount>,
+    id: &AccountId,
+    plan: &[Planned],
+    object: &TeamAccount,
+) {
     let held = object.spec.mode == Mode::Plan || object.spec.suspend;
     let list: Vec<ChangeStatus> = plan
         .iter()
@@ -45,18 +57,29 @@ pub fn held(object: &TeamAccount, record: &mut Record<TeamAccount>, count: usize
     } else {
         (reasons::CHANGES_PLANNED, "set spec.mode to Apply")
     };
-    let message = format!("status.plan lists {count} change(s) that would be made; {how} to have them made");
+    let message =
+        format!("status.plan lists {count} change(s) that would be made; {how} to have them made");
     record.set("InSync", Truth::False, reason, &message);
     Outcome::blocked(reason, message)
 }
 
 /// Everything is as declared.
-pub fn settled(record: &mut Record<TeamAccount>, desired: &DesiredAccount, revision: &str, deep: bool) {
+pub fn settled(
+    record: &mut Record<TeamAccount>,
+    desired: &DesiredAccount,
+    revision: &str,
+    deep: bool,
+) {
     let unit = format!("the account is in {}", desired.unit);
     record.set("Placed", Truth::True, "Placed", &unit);
     record.set("InSync", Truth::True, "InSync", "no difference was found");
     if deep {
-        record.set("Baselined", Truth::True, "Baselined", "the account has the baseline of its class");
+        record.set(
+            "Baselined",
+            Truth::True,
+            "Baselined",
+            "the account has the baseline of its class",
+        );
         record.status.class_revision = Some(revision.to_owned());
         record.status.regions = desired.regions.iter().map(ToString::to_string).collect();
         if let Some(alias) = &desired.alias {

@@ -7,7 +7,8 @@ use kube::ResourceExt;
 
 use super::reasons;
 use crate::api::{
-    AccountClass, AlternateContactSpec, AlternateContactsSpec, PasswordPolicySpec, Team, TeamAccount,
+    AccountClass, AlternateContactSpec, AlternateContactsSpec, PasswordPolicySpec, Team,
+    TeamAccount,
 };
 use crate::model::{
     AlternateContact, ContactKind, InvalidValue, Owner, PasswordPolicy, Region, RoleName, UnitPath,
@@ -28,15 +29,24 @@ pub fn desired(
     let spec = &object.spec;
     let (namespace, name) = (object.namespace().unwrap_or_default(), object.name_any());
     let team = team.ok_or_else(|| {
-        let message = format!("namespace {namespace} belongs to no Team: create the Team first, or use its namespace");
+        let message = format!(
+            "namespace {namespace} belongs to no Team: create the Team first, or use its namespace"
+        );
         (reasons::TEAM_NOT_FOUND, message)
     })?;
     let class_name = &spec.class_name;
     let class = class.ok_or_else(|| {
-        (reasons::CLASS_NOT_FOUND, format!("spec.className: there is no AccountClass {class_name:?}"))
+        (
+            reasons::CLASS_NOT_FOUND,
+            format!("spec.className: there is no AccountClass {class_name:?}"),
+        )
     })?;
     let (team, purpose) = (team.name_any(), spec.purpose.clone().unwrap_or_default());
-    let values = [("team", team.as_str()), ("account", name.as_str()), ("purpose", purpose.as_str())];
+    let values = [
+        ("team", team.as_str()),
+        ("account", name.as_str()),
+        ("purpose", purpose.as_str()),
+    ];
     let overrides = spec.overrides.clone().unwrap_or_default();
     let of_class = |field: &str| format!("AccountClass {class_name}: spec.{field}");
 
@@ -45,7 +55,10 @@ pub fn desired(
     };
     let (email, email_field) = match &spec.email {
         Some(email) => (email.clone(), "spec.email".to_owned()),
-        None => (fill(&class.spec.email_template, "emailTemplate")?, of_class("emailTemplate")),
+        None => (
+            fill(&class.spec.email_template, "emailTemplate")?,
+            of_class("emailTemplate"),
+        ),
     };
     let (account_name, name_field) = match &spec.account_name {
         Some(name) => (name.clone(), "spec.accountName".to_owned()),
@@ -55,13 +68,22 @@ pub fn desired(
         ),
     };
     let (unit, unit_field) = match &overrides.organizational_unit_path {
-        Some(path) => (path.clone(), "spec.overrides.organizationalUnitPath".to_owned()),
-        None => (class.spec.organizational_unit_path.clone(), of_class("organizationalUnitPath")),
+        Some(path) => (
+            path.clone(),
+            "spec.overrides.organizationalUnitPath".to_owned(),
+        ),
+        None => (
+            class.spec.organizational_unit_path.clone(),
+            of_class("organizationalUnitPath"),
+        ),
     };
     let alias = match (&overrides.alias, &class.spec.alias_template) {
         (Some(alias), _) => Some(parse(alias, "spec.overrides.alias")?),
         (None, Some(template)) => {
-            let id = object.status.as_ref().and_then(|status| status.account_id.clone());
+            let id = object
+                .status
+                .as_ref()
+                .and_then(|status| status.account_id.clone());
             // Until there is an account, its id stands for itself: long enough to be checked.
             let id = id.unwrap_or_else(|| "000000000000".to_owned());
             let with_id = [values[0], values[1], values[2], ("account.id", id.as_str())];
@@ -73,10 +95,16 @@ pub fn desired(
     };
     let mut tags = class.spec.tags.clone();
     tags.extend(overrides.tags.clone());
-    let policy = overrides.password_policy.as_ref().or(class.spec.password_policy.as_ref());
+    let policy = overrides
+        .password_policy
+        .as_ref()
+        .or(class.spec.password_policy.as_ref());
     let name: crate::model::AccountName = parse(&account_name, &name_field)?;
     // The template names an account once, at its creation; later only the spec, or that record, changes it.
-    let recorded = object.status.as_ref().and_then(|status| status.creation.as_ref());
+    let recorded = object
+        .status
+        .as_ref()
+        .and_then(|status| status.creation.as_ref());
     let keep_name = match (&spec.account_name, recorded) {
         (Some(_), _) => Some(name.clone()),
         (None, Some(creation)) => creation.account_name.parse().ok(),
@@ -85,14 +113,21 @@ pub fn desired(
     Ok(DesiredAccount {
         email: parse(&email, &email_field)?,
         name,
-        keep_email: spec.email.as_ref().map(|email| parse(email, "spec.email")).transpose()?,
+        keep_email: spec
+            .email
+            .as_ref()
+            .map(|email| parse(email, "spec.email"))
+            .transpose()?,
         keep_name,
         unit: parse::<UnitPath>(&unit, &unit_field)?,
         tags,
         owner: owner(object, cluster),
         access_role: parse::<RoleName>(&class.spec.access_role_name, &of_class("accessRoleName"))?,
         alias,
-        contacts: contacts(class.spec.alternate_contacts.as_ref(), overrides.alternate_contacts.as_ref()),
+        contacts: contacts(
+            class.spec.alternate_contacts.as_ref(),
+            overrides.alternate_contacts.as_ref(),
+        ),
         password_policy: policy.map(password_policy),
         regions: regions(&spec.regions, &class.spec.regions, class_name)?,
     })
@@ -100,9 +135,16 @@ pub fn desired(
 
 /// Whose the account is: this object's.
 pub fn owner(object: &TeamAccount, cluster: &str) -> Owner {
-    let reference =
-        format!("TeamAccount/{}/{}", object.namespace().unwrap_or_default(), object.name_any());
-    Owner { reference, uid: object.uid().unwrap_or_default(), cluster: cluster.to_owned() }
+    let reference = format!(
+        "TeamAccount/{}/{}",
+        object.namespace().unwrap_or_default(),
+        object.name_any()
+    );
+    Owner {
+        reference,
+        uid: object.uid().unwrap_or_default(),
+        cluster: cluster.to_owned(),
+    }
 }
 
 fn parse<T: FromStr<Err = InvalidValue>>(text: &str, field: &str) -> Result<T, Refusal> {
@@ -120,7 +162,8 @@ fn regions(own: &[String], class: &[String], class_name: &str) -> Result<Vec<Reg
         .map(|name| {
             if !class.contains(name) {
                 let of_class = class.join(", ");
-                let message = format!("{name:?} is not a region of AccountClass {class_name} ({of_class})");
+                let message =
+                    format!("{name:?} is not a region of AccountClass {class_name} ({of_class})");
                 return Err(invalid("spec.regions", message));
             }
             parse(name, "spec.regions")
@@ -136,14 +179,38 @@ fn contacts(
         own.and_then(get).or_else(|| class.and_then(get))
     };
     let all = [
-        (ContactKind::Billing, pick(|contacts| contacts.billing.as_ref())),
-        (ContactKind::Operations, pick(|contacts| contacts.operations.as_ref())),
-        (ContactKind::Security, pick(|contacts| contacts.security.as_ref())),
+        (
+            ContactKind::Billing,
+            pick(|contacts| contacts.billing.as_ref()),
+        ),
+        (
+            ContactKind::Operations,
+            pick(|contacts| contacts.operations.as_ref()),
+        ),
+        (
+            ContactKind::Security,
+            pick(|contacts| contacts.security.as_ref()),
+        ),
     ];
-    let some = all.into_iter().filter_map(|(kind, contact)| Some((kind, contact?)));
+    let some = all
+        .into_iter()
+        .filter_map(|(kind, contact)| Some((kind, contact?)));
     some.map(|(kind, contact)| {
-        let AlternateContactSpec { name, title, email, phone } = contact.clone();
-        (kind, AlternateContact { name, title, email, phone })
+        let AlternateContactSpec {
+            name,
+            title,
+            email,
+            phone,
+        } = contact.clone();
+        (
+            kind,
+            AlternateContact {
+                name,
+                title,
+                email,
+                phone,
+            },
+        )
     })
     .collect()
 }
