@@ -1,5 +1,7 @@
 //! The commands that people type.
 
+pub mod generate;
+
 use clap::{Parser, Subcommand, ValueEnum};
 
 use crate::config::RunOptions;
@@ -26,6 +28,9 @@ enum Command {
     /// Run the operator.
     #[command(after_long_help = RUN_HELP)]
     Run(Box<RunOptions>),
+    /// Write the files that are generated from the code, below the present folder (for whoever changes bailiwick).
+    #[command(after_long_help = "Example:\n  bailiwick generate")]
+    Generate,
     /// Print the CustomResourceDefinitions.
     #[command(after_long_help = "Example:\n  bailiwick crds | kubectl apply --server-side -f -")]
     Crds {
@@ -52,6 +57,7 @@ pub async fn main() -> std::process::ExitCode {
         Command::Run(options) => crate::app::run(*options)
             .await
             .map_err(|error| error.to_string()),
+        Command::Generate => generate::write(std::path::Path::new(".")),
         Command::Crds { output } => print_definitions(output),
     };
     match result {

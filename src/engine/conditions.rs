@@ -138,7 +138,7 @@ pub fn summarise(
             remove(conditions, type_);
         }
     }
-    conditions.sort_by(|a, b| rank(&a.type_).cmp(&rank(&b.type_)));
+    conditions.sort_by_key(|condition| rank(&condition.type_));
 }
 
 /// Ready first: that is what people look for; the others in the order in which they were reached.

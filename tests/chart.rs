@@ -1,0 +1,325 @@
+//! The chart, rendered and applied to a real API server: what it refuses, and who may do what.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+use std::time::{Duration, Instant};
+
+use bailiwick::dev::Assets;
+use bailiwick::dev::plane::ControlPlane;
+
+fn chart() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("charts/bailiwick")
+}
+
+fn text(output: &Output) -> String {
+    format!(
+        "{}{}",
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr)
+    )
+}
+
+fn helm(assets: &Assets, config: &Path, arguments: &[&str]) -> Output {
+    let home = tempfile::tempdir().unwrap();
+    Command::new(assets.program("helm"))
+        .args(arguments)
+        .env("KUBECONFIG", config)
+        .env("HOME", home.path())
+        .output()
+        .unwrap()
+}
+
+struct World {
+    plane: ControlPlane,
+}
+
+impl World {
+    async fn kubectl(&self, config: &Path, arguments: &[&str], input: &str) -> Output {
+        self.plane
+            .kubectl_with_input(config, arguments, input)
+            .await
+            .unwrap()
+    }
+
+    async fn apply(&self, manifest: &str) -> Output {
+        self.kubectl(
+            &self.plane.admin_kubeconfig(),
+            &["apply", "-f", "-"],
+            manifest,
+        )
+        .await
+    }
+
+    /// Applies a manifest that must be refused with all of these words.
+    async fn refused(&self, manifest: &str, words: &[&str]) {
+        // A new policy takes a second or two to be enforced; a dry run writes nothing meanwhile.
+        let deadline = Instant::now() + Duration::from_secs(15);
+        loop {
+            let arguments = ["apply", "--dry-run=server", "-f", "-"];
+            let output = self
+                .kubectl(&self.plane.admin_kubeconfig(), &arguments, manifest)
+                .await;
+            let said = text(&output);
+            if !output.status.success() && words.iter().all(|word| said.contains(word)) {
+                return;
+            }
+            assert!(
+                Instant::now() < deadline,
+                "not refused with {words:?}: {said}"
+            );
+            tokio::time::sleep(Duration::from_millis(300)).await;
+        }
+    }
+
+    async fn accepted(&self, manifest: &str) {
+        let output = self.apply(manifest).await;
+        assert!(output.status.success(), "{}", text(&output));
+    }
+}
+
+const CLASS: &str = r#"{apiVersion: bailiwick.dev/v1alpha1, kind: AccountClass, metadata: {name: test}, spec: {
+  organizationalUnitPath: /Test, emailTemplate: "aws+{{team}}-{{account}}@example.com", regions: [eu-central-1]}}"#;
+
+fn account(name: &str, spec: &str) -> String {
+    format!(
+        "{{apiVersion: bailiwick.dev/v1alpha1, kind: TeamAccount, metadata: {{name: {name}, namespace: team-a}}, \
+         spec: {spec}}}"
+    )
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_chart_installs_refuses_and_separates() {
+    let assets = Assets::find(Path::new(env!("CARGO_MANIFEST_DIR"))).unwrap();
+    let world = World {
+        plane: ControlPlane::start(&assets, None).await.unwrap(),
+    };
+    let config = world.plane.admin_kubeconfig();
+    let chart = chart();
+    let chart = chart.to_str().unwrap();
+    let rendered = helm(
+        &assets,
+        &config,
+        &[
+            "template",
+            chart,
+            "--set",
+            "clusterName=c,replicaCount=2,serviceMonitor.enabled=true",
+        ],
+    );
+    let manifests = String::from_utf8_lossy(&rendered.stdout).into_owned();
+    assert!(rendered.status.success(), "{}", text(&rendered));
+    for kind in [
+        "PodDisruptionBudget",
+        "NetworkPolicy",
+        "ServiceMonitor",
+        "Deployment",
+        "readOnlyRootFilesystem: true",
+    ] {
+        assert!(manifests.contains(kind), "{kind}");
+    }
+    let nameless = helm(&assets, &config, &["template", chart]);
+    assert!(
+        text(&nameless).contains("clusterName is required"),
+        "{}",
+        text(&nameless)
+    );
+
+    let install = [
+        "upgrade",
+        "--install",
+        "bailiwick",
+        chart,
+        "-n",
+        "bailiwick-system",
+        "--create-namespace",
+        "--set",
+        "clusterName=test,replicaCount=0,platformGroup=platform",
+    ];
+    let installed = helm(&assets, &config, &install);
+    assert!(installed.status.success(), "{}", text(&installed));
+    world.accepted(
+        "{apiVersion: v1, kind: ConfigMap, metadata: {name: bailiwick-account-classes, namespace: bailiwick-system}, \
+         data: {test: 'eu-central-1'}}",
+    )
+    .await;
+    for team in ["a", "b"] {
+        world
+            .accepted(&format!(
+                "{{apiVersion: v1, kind: Namespace, metadata: {{name: team-{team}}}}}"
+            ))
+            .await;
+        world
+            .accepted(&format!(
+                "{{apiVersion: rbac.authorization.k8s.io/v1, kind: RoleBinding, metadata: {{name: bailiwick-team-members, \
+                 namespace: team-{team}}}, roleRef: {{apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: \
+                 bailiwick-team-member}}, subjects: [{{kind: User, name: member-{team}, apiGroup: \
+                 rbac.authorization.k8s.io}}]}}"
+            ))
+            .await;
+    }
+    world.accepted(CLASS).await;
+    bad_manifests_are_refused(&world).await;
+    rights_are_separate(&world).await;
+    let gone = helm(
+        &assets,
+        &config,
+        &["uninstall", "bailiwick", "-n", "bailiwick-system"],
+    );
+    assert!(gone.status.success(), "{}", text(&gone));
+    let kept = world
+        .kubectl(&config, &["get", "accountclass", "test"], "")
+        .await;
+    assert!(
+        kept.status.success(),
+        "definitions and objects outlive the chart: {}",
+        text(&kept)
+    );
+}
+
+async fn bad_manifests_are_refused(world: &World) {
+    let team = |name: &str| {
+        format!(
+            "{{apiVersion: bailiwick.dev/v1alpha1, kind: Team, metadata: {{name: {name}}}, spec: {{}}}}"
+        )
+    };
+    world.refused(&team("team-"), &["metadata.name"]).await;
+    world
+        .refused(&team("1st"), &["metadata.name", "team id"])
+        .await;
+    world
+        .refused(
+            &CLASS.replace("eu-central-1", "eu-west-9"),
+            &["spec.regions[0]", "eu-west-9"],
+        )
+        .await;
+    world
+        .refused(
+            &account("extra", "{className: none}"),
+            &["spec.className", "none", "there are: test"],
+        )
+        .await;
+    world
+        .refused(
+            &account("extra", "{className: test, regions: [eu-west-1]}"),
+            &["spec.regions", "eu-west-1", "eu-central-1"],
+        )
+        .await;
+    world
+        .refused(
+            &account("extra", "{className: test, accountId: '12345'}"),
+            &["spec.accountId", "twelve digits"],
+        )
+        .await;
+    world
+        .refused(
+            &account("extra", "{className: test, email: nobody}"),
+            &["spec.email"],
+        )
+        .await;
+    world
+        .refused(
+            &account("extra", "{className: test, deletionPolicy: Burn}"),
+            &["spec.deletionPolicy", "Burn"],
+        )
+        .await;
+    world
+        .accepted(&account(
+            "x",
+            "{className: test, accountId: '123456789012'}",
+        ))
+        .await;
+    world
+        .refused(
+            &account("extra", "{className: test, accountId: '210987654321'}"),
+            &["spec.accountId", "cannot be changed"],
+        )
+        .await;
+    world
+        .refused(
+            &account("extra", "{className: other, accountId: '123456789012'}"),
+            &["className"],
+        )
+        .await;
+    world.accepted(&team("fixed")).await;
+    let moved = "{apiVersion: bailiwick.dev/v1alpha1, kind: Team, metadata: {name: fixed}, spec: {namespace: elsewhere}}";
+    world
+        .refused(moved, &["spec.namespace", "cannot be changed"])
+        .await;
+}
+
+/// Who may do what: verb, what, in which namespace.
+async fn rights_are_separate(world: &World) {
+    let people = [
+        ("member-a", world.plane.kubeconfig("member-a", &[]).unwrap()),
+        ("member-b", world.plane.kubeconfig("member-b", &[]).unwrap()),
+        (
+            "platform",
+            world.plane.kubeconfig("someone", &["platform"]).unwrap(),
+        ),
+        ("nobody", world.plane.kubeconfig("nobody", &[]).unwrap()),
+    ];
+    // member-a, member-b, platform, nobody
+    let table = [
+        (
+            "get",
+            "teamaccounts.bailiwick.dev",
+            [true, false, true, false],
+        ),
+        ("list", "events", [true, false, true, false]),
+        (
+            "create",
+            "teamaccounts.bailiwick.dev",
+            [false, false, true, false],
+        ),
+        (
+            "update",
+            "teamaccounts.bailiwick.dev",
+            [false, false, true, false],
+        ),
+        (
+            "delete",
+            "teamaccounts.bailiwick.dev",
+            [false, false, true, false],
+        ),
+        (
+            "patch",
+            "teamaccounts.bailiwick.dev/status",
+            [false, false, false, false],
+        ),
+        (
+            "update",
+            "accountclasses.bailiwick.dev",
+            [false, false, true, false],
+        ),
+        ("update", "teams.bailiwick.dev", [false, false, true, false]),
+        (
+            "patch",
+            "teams.bailiwick.dev/status",
+            [false, false, false, false],
+        ),
+        (
+            "create",
+            "rolebindings.rbac.authorization.k8s.io",
+            [false, false, false, false],
+        ),
+        ("get", "secrets", [false, false, false, false]),
+    ];
+    for (verb, what, allowed) in table {
+        for ((who, config), allowed) in people.iter().zip(allowed) {
+            let (resource, part) = what
+                .split_once('/')
+                .map_or((what, None), |(name, part)| (name, Some(part)));
+            let mut arguments = vec!["auth", "can-i", verb, resource, "-n", "team-a"];
+            let subresource = part.map(|part| format!("--subresource={part}"));
+            arguments.extend(subresource.as_deref());
+            let output = world.kubectl(config, &arguments, "").await;
+            assert_eq!(
+                output.status.success(),
+                allowed,
+                "{who} {verb} {what}: {}",
+                text(&output)
+            );
+        }
+    }
+}

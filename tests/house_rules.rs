@@ -1,0 +1,245 @@
+//! The rules of the house: who may know whom, and what there is only one of.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// All source files, with their path from `src/`.
+fn sources() -> Vec<(String, String)> {
+    fn walk(folder: &Path, found: &mut Vec<PathBuf>) {
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                walk(&path, found)
+            } else {
+                found.push(path)
+            }
+        }
+    }
+    let (source, mut files) = (root().join("src"), Vec::new());
+    walk(&source, &mut files);
+    files
+        .into_iter()
+        .filter(|path| path.extension().is_some_and(|end| end == "rs"))
+        .map(|path| {
+            let name = path
+                .strip_prefix(&source)
+                .unwrap()
+                .to_string_lossy()
+                .into_owned();
+            (name, std::fs::read_to_string(path).unwrap())
+        })
+        .collect()
+}
+
+/// The text that runs in the program: without comments, and without the tests at the end of the file.
+fn program(text: &str) -> String {
+    let text = text.split("#[cfg(test)]").next().unwrap();
+    text.lines()
+        .filter(|line| !line.trim_start().starts_with("//"))
+        .collect::<Vec<_>>()
+        .join("\n")
+}
+
+/// Fails for every file outside `allowed` in which one of `words` stands.
+fn only_in(allowed: &[&str], words: &[&str]) {
+    let mut found = Vec::new();
+    for (name, text) in sources() {
+        if allowed.iter().any(|start| name.starts_with(start)) || name.contains("/tests") {
+            continue;
+        }
+        let text = program(&text);
+        found.extend(
+            words
+                .iter()
+                .filter(|word| text.contains(**word))
+                .map(|word| format!("{name}: {word}")),
+        );
+    }
+    assert!(
+        found.is_empty(),
+        "only {allowed:?} may do this:\n{}",
+        found.join("\n")
+    );
+}
+
+/// Fails for every file under `module` that knows one of `others`.
+fn knows_nothing_of(module: &str, others: &[&str]) {
+    for (name, text) in sources()
+        .into_iter()
+        .filter(|(name, _)| name.starts_with(module))
+    {
+        let text = program(&text);
+        for other in others {
+            assert!(
+                !text.contains(&format!("crate::{other}")),
+                "src/{name} must not know {other}"
+            );
+        }
+    }
+}
+
+#[test]
+fn dependencies_point_inwards() {
+    let outer = [
+        "api",
+        "app",
+        "cli",
+        "cloud",
+        "config",
+        "controllers",
+        "engine",
+        "server",
+        "telemetry",
+        "dev",
+    ];
+    knows_nothing_of("model", &outer);
+    knows_nothing_of("model", &["plan"]);
+    knows_nothing_of("plan", &outer);
+    knows_nothing_of(
+        "api",
+        &[
+            "app",
+            "cli",
+            "cloud",
+            "config",
+            "controllers",
+            "engine",
+            "plan",
+            "server",
+            "dev",
+        ],
+    );
+    knows_nothing_of(
+        "cloud/aws",
+        &[
+            "api",
+            "app",
+            "cli",
+            "controllers",
+            "engine",
+            "plan",
+            "server",
+            "dev",
+        ],
+    );
+    knows_nothing_of(
+        "engine",
+        &["app", "cli", "controllers", "server", "config", "dev"],
+    );
+    knows_nothing_of(
+        "controllers",
+        &[
+            "app",
+            "cli",
+            "server",
+            "config",
+            "dev",
+            "cloud::aws",
+            "cloud::simulated",
+        ],
+    );
+}
+
+#[test]
+fn the_sdk_is_known_to_its_adapters_only() {
+    only_in(
+        &["cloud/aws"],
+        &[
+            "aws_sdk_",
+            "aws_config",
+            "aws_smithy",
+            "aws_credential_types",
+        ],
+    );
+}
+
+#[test]
+fn clients_servers_environment_and_time_have_their_places() {
+    only_in(
+        &["engine", "controllers", "app.rs", "cli", "dev"],
+        &["kube::Client", "kube::{Api", "Client,"],
+    );
+    only_in(&["server"], &["axum::"]);
+    only_in(&["config.rs"], &["env::var", "env::vars"]);
+    only_in(
+        &["engine/clock.rs"],
+        &["Timestamp::now()", "SystemTime::now()"],
+    );
+}
+
+#[test]
+fn no_module_is_a_drawer_for_everything() {
+    for (name, _) in sources() {
+        for word in ["utils", "common", "helpers", "misc"] {
+            assert!(
+                !name.split(['/', '.']).any(|part| part == word),
+                "src/{name}: call it by what it does"
+            );
+        }
+    }
+}
+
+#[test]
+fn there_is_one_stack_for_tls_and_http() {
+    let tree = Command::new(env!("CARGO"))
+        .args(["tree", "--edges", "normal", "--prefix", "none", "--locked"])
+        .current_dir(root())
+        .output()
+        .unwrap();
+    assert!(
+        tree.status.success(),
+        "{}",
+        String::from_utf8_lossy(&tree.stderr)
+    );
+    let tree = String::from_utf8(tree.stdout).unwrap();
+    let versions = |name: &str| {
+        let start = format!("{name} v");
+        let mut found: Vec<&str> = tree
+            .lines()
+            .filter(|line| line.starts_with(&start))
+            .collect();
+        found = found
+            .into_iter()
+            .map(|line| line.trim_end_matches(" (*)"))
+            .collect();
+        found.sort_unstable();
+        found.dedup();
+        found
+    };
+    for one in [
+        "rustls",
+        "hyper",
+        "h2",
+        "http",
+        "tokio-rustls",
+        "kube",
+        "aws-lc-rs",
+    ] {
+        assert!(
+            versions(one).len() <= 1,
+            "more than one {one}: {:?}",
+            versions(one)
+        );
+    }
+    for none in ["ring", "openssl", "native-tls", "openssl-sys"] {
+        assert!(
+            versions(none).is_empty(),
+            "{none} brings a second TLS library: cargo tree -i {none}"
+        );
+    }
+}
+
+#[test]
+fn the_architecture_fits_two_hundred_lines() {
+    let text = std::fs::read_to_string(root().join("ARCHITECTURE.md")).unwrap();
+    assert!(
+        text.lines().count() <= 200,
+        "{} lines",
+        text.lines().count()
+    );
+}
