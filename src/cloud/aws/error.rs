@@ -31,6 +31,9 @@ where
         SdkError::TimeoutError(_) => unavailable("Timeout"),
         SdkError::DispatchFailure(failure) if failure.is_timeout() => unavailable("Timeout"),
         SdkError::DispatchFailure(_) => unavailable("NoAnswer"),
+        SdkError::ResponseError(answer) if !answer.raw().status().is_success() => {
+            unworded(operation, answer.raw().status().as_u16())
+        }
         SdkError::ResponseError(_) => unavailable("BrokenAnswer"),
         SdkError::ServiceError(answer) => {
             let (error, status) = (answer.err(), answer.raw().status().as_u16());
@@ -46,15 +49,7 @@ where
     E: Error + ProvideErrorMetadata + 'static,
 {
     let Some(code) = error.code() else {
-        // Not AWS's way of saying no: a proxy, or something that plays AWS and lacks the operation. The body would be
-        // a page of HTML, which helps nobody in a condition.
-        let message = format!("HTTP status {status} without an error that AWS would send");
-        return CloudError::new(
-            kind_by_status(status),
-            operation,
-            format!("HTTP {status}"),
-            message,
-        );
+        return unworded(operation, status);
     };
     let reason = reason(error);
     let kind = kind(operation, code, reason.as_deref(), status);
@@ -63,6 +58,19 @@ where
         message = format!("{message} ({advice})");
     }
     CloudError::new(kind, operation, code, message).with_reason(reason)
+}
+
+/// Not AWS's way of saying no: a proxy, or something that plays AWS and lacks the operation. The body would be a page of
+/// HTML, which helps nobody in a condition.
+fn unworded(operation: &'static str, status: u16) -> CloudError {
+    let kind = match status {
+        429 => ErrorKind::Throttled,
+        401 | 403 => ErrorKind::Denied,
+        500.. => ErrorKind::Unavailable,
+        _ => ErrorKind::Unknown,
+    };
+    let message = format!("HTTP status {status} without an error that AWS would send");
+    CloudError::new(kind, operation, format!("HTTP {status}"), message)
 }
 
 /// Without credentials nothing was sent.
@@ -185,15 +193,6 @@ fn kind(operation: &str, code: &str, reason: Option<&str>, status: u16) -> Error
 
         _ if status >= 500 => Unavailable,
         _ => Unknown,
-    }
-}
-
-fn kind_by_status(status: u16) -> ErrorKind {
-    match status {
-        429 => ErrorKind::Throttled,
-        401 | 403 => ErrorKind::Denied,
-        500.. => ErrorKind::Unavailable,
-        _ => ErrorKind::Unknown,
     }
 }
 

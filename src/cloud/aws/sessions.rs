@@ -117,19 +117,21 @@ impl Sessions for AssumedSessions {
             .build();
         let retries = RetryPartition::custom(format!("account/{id}")).build();
 
-        let sts = self.sts.config().to_builder();
-        let sts = sts
-            .credentials_provider(credentials.clone())
+        // Not by the builder's `credentials_provider`: that would wrap the provider anew, and each client would ask
+        // STS for a session of its own.
+        let mut sts = self
+            .sts
+            .config()
+            .to_builder()
             .identity_cache(identities.clone())
             .retry_partition(retries.clone());
+        sts.set_credentials_provider(Some(credentials.clone()));
         let inside = identity(&aws_sdk_sts::Client::from_conf(sts.build())).await?;
         check_identity(id, &inside)?;
 
         let iam = self.iam.clone();
-        let iam = iam
-            .credentials_provider(credentials)
-            .identity_cache(identities)
-            .retry_partition(retries);
+        let mut iam = iam.identity_cache(identities).retry_partition(retries);
+        iam.set_credentials_provider(Some(credentials));
         let client = aws_sdk_iam::Client::from_conf(iam.build());
         let key = (id.clone(), role.clone());
         let member: Arc<dyn MemberAccount> = Arc::new(Member::new(client, key.clone(), &self.open));
