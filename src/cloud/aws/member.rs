@@ -8,22 +8,29 @@ use aws_sdk_iam::types;
 
 use super::super::{CloudError, ErrorKind, MemberAccount, Result};
 use super::error::classify;
-use super::sessions::{OpenSessions, SessionKey};
+use super::sessions::{OpenSessions, Session, SessionKey};
 use super::{never_again, odd_answer};
 use crate::model::{AccountAlias, PasswordPolicy};
 
 /// [`MemberAccount`] by the IAM of the account that the session is in.
 pub(super) struct Member {
     client: Client,
+    session: Session,
     key: SessionKey,
     /// Where this session is kept open. Weak, since that holds us.
     open: Weak<OpenSessions>,
 }
 
 impl Member {
-    pub(super) fn new(client: Client, key: SessionKey, open: &Arc<OpenSessions>) -> Self {
+    pub(super) fn new(
+        client: Client,
+        session: Session,
+        key: SessionKey,
+        open: &Arc<OpenSessions>,
+    ) -> Self {
         Self {
             client,
+            session,
             key,
             open: Arc::downgrade(open),
         }
@@ -44,7 +51,8 @@ impl Member {
 #[async_trait]
 impl MemberAccount for Member {
     async fn alias(&self) -> Result<Option<String>> {
-        let answer = self.client.list_account_aliases().send().await;
+        let call = self.client.list_account_aliases().customize();
+        let answer = call.config_override(self.session.iam()).send().await;
         let answer =
             answer.map_err(|error| self.check(classify("iam.ListAccountAliases", error)))?;
         // AWS calls it a list; an account has one at most.
@@ -53,7 +61,7 @@ impl MemberAccount for Member {
 
     async fn set_alias(&self, alias: &AccountAlias) -> Result<()> {
         // After a lost reply a second call would say that the alias is taken, by whomever.
-        let once = aws_sdk_iam::Config::builder().retry_config(never_again());
+        let once = self.session.iam().retry_config(never_again());
         self.client
             .create_account_alias()
             .account_alias(alias.as_str())
@@ -67,7 +75,8 @@ impl MemberAccount for Member {
 
     async fn password_policy(&self) -> Result<Option<PasswordPolicy>> {
         const OPERATION: &str = "iam.GetAccountPasswordPolicy";
-        let answer = self.client.get_account_password_policy().send().await;
+        let call = self.client.get_account_password_policy().customize();
+        let answer = call.config_override(self.session.iam()).send().await;
         match answer.map_err(|error| self.check(classify(OPERATION, error))) {
             Err(error) if error.kind == ErrorKind::NotFound => Ok(None),
             Err(error) => Err(error),
@@ -102,6 +111,8 @@ impl MemberAccount for Member {
             .set_max_password_age(max_age_days.map(i32::from))
             .set_password_reuse_prevention(reuse_prevention.map(i32::from))
             .hard_expiry(*hard_expiry)
+            .customize()
+            .config_override(self.session.iam())
             .send()
             .await
             .map_err(|error| self.check(classify("iam.UpdateAccountPasswordPolicy", error)))?;

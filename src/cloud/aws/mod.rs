@@ -1,6 +1,7 @@
 //! The ports, as AWS itself serves them. Nothing outside of this folder knows the SDK.
 
 mod accounts;
+mod constraint;
 mod error;
 mod member;
 mod sessions;
@@ -25,7 +26,7 @@ use aws_smithy_runtime_api::client::retries::classifiers::RetryClassifierPriorit
 use k8s_openapi::jiff::Timestamp;
 
 use super::{Cloud, CloudError, ErrorKind, Result};
-pub use error::constraint_kind;
+pub use constraint::constraint_kind;
 
 /// The SDK's defaults are those of this version, so that an update of the SDK does not change them silently.
 fn behavior() -> BehaviorVersion {
@@ -91,7 +92,7 @@ pub async fn connect_with(base: &SdkConfig, options: &AwsOptions) -> Result<Clou
 
     let sts_config = aws_sdk_sts::config::Builder::from(&base).retry_classifier(LeaveThrottles);
     let sts = aws_sdk_sts::Client::from_conf(sts_config.build());
-    let us = sessions::identity(&sts).await?;
+    let us = sessions::identity(sts.get_caller_identity().send().await)?;
     tracing::info!(account = us.account, arn = us.arn, "entered AWS");
 
     let organizations = aws_sdk_organizations::config::Builder::from(&base)
@@ -104,7 +105,9 @@ pub async fn connect_with(base: &SdkConfig, options: &AwsOptions) -> Result<Clou
         .build();
     let iam = aws_sdk_iam::config::Builder::from(&base)
         .region(home)
-        .retry_classifier(LeaveThrottles);
+        .retry_classifier(LeaveThrottles)
+        .build();
+    let iam = aws_sdk_iam::Client::from_conf(iam);
     let organizations = aws_sdk_organizations::Client::from_conf(organizations);
     Ok(Cloud {
         accounts: Arc::new(accounts::OrganizationAccounts::new(organizations.clone())),

@@ -8,7 +8,12 @@ use aws_config::identity::IdentityCache;
 use aws_credential_types::Credentials;
 use aws_credential_types::provider::error::CredentialsError;
 use aws_credential_types::provider::{self, ProvideCredentials, SharedCredentialsProvider, future};
+use aws_sdk_sts::config::SharedIdentityCache;
 use aws_sdk_sts::config::retry::RetryPartition;
+use aws_sdk_sts::error::SdkError;
+use aws_sdk_sts::operation::get_caller_identity::{
+    GetCallerIdentityError, GetCallerIdentityOutput,
+};
 
 use super::super::recent::Recent;
 use super::super::{CloudError, ErrorKind, MemberAccount, Result, Sessions};
@@ -26,10 +31,11 @@ pub(super) struct Identity {
     pub(super) arn: String,
 }
 
-/// GetCallerIdentity: needs no permission, so what fails is the credentials or the network.
-pub(super) async fn identity(sts: &aws_sdk_sts::Client) -> Result<Identity> {
+/// GetCallerIdentity needs no permission, so what fails is the credentials or the network.
+pub(super) fn identity(
+    answer: std::result::Result<GetCallerIdentityOutput, SdkError<GetCallerIdentityError>>,
+) -> Result<Identity> {
     const OPERATION: &str = "sts.GetCallerIdentity";
-    let answer = sts.get_caller_identity().send().await;
     let answer = answer.map_err(|error| classify(OPERATION, error))?;
     Ok(Identity {
         account: answer
@@ -67,7 +73,7 @@ impl OpenSessions {
 /// [`Sessions`] by STS AssumeRole.
 pub(super) struct AssumedSessions {
     sts: aws_sdk_sts::Client,
-    iam: aws_sdk_iam::config::Builder,
+    iam: aws_sdk_iam::Client,
     /// `aws`, `aws-cn` or `aws-us-gov`: that of our own ARN.
     partition: String,
     session_name: String,
@@ -78,7 +84,7 @@ pub(super) struct AssumedSessions {
 impl AssumedSessions {
     pub(super) fn new(
         sts: aws_sdk_sts::Client,
-        iam: aws_sdk_iam::config::Builder,
+        iam: aws_sdk_iam::Client,
         us: &Identity,
         options: &AwsOptions,
     ) -> Self {
@@ -109,32 +115,69 @@ impl Sessions for AssumedSessions {
             session_name: self.session_name.clone(),
             external_id: self.external_id.clone(),
         });
-        // Its own, since the SDK's shared ones have room for 64 identities only, and count the retries of all accounts
-        // together: one account that is throttled would slow the others.
+        let session = Session::new(id, credentials);
+        let inside = self
+            .sts
+            .get_caller_identity()
+            .customize()
+            .config_override(session.sts());
+        check_identity(id, &identity(inside.send().await)?)?;
+
+        let key = (id.clone(), role.clone());
+        let member: Arc<dyn MemberAccount> = Arc::new(Member::new(
+            self.iam.clone(),
+            session,
+            key.clone(),
+            &self.open,
+        ));
+        self.open.keep(key, Arc::clone(&member));
+        Ok(member)
+    }
+}
+
+/// What the calls in one account have of their own. The clients are shared, since each client of its own would take some
+/// twenty kilobytes, for thousands of accounts.
+#[derive(Debug)]
+pub(super) struct Session {
+    credentials: SharedCredentialsProvider,
+    /// The SDK's shared one has room for 64 identities only.
+    identities: SharedIdentityCache,
+    /// The SDK's shared one counts the retries of all accounts together: one that is throttled would slow the others.
+    retries: RetryPartition,
+}
+
+impl Session {
+    fn new(id: &AccountId, credentials: SharedCredentialsProvider) -> Self {
         let identities = IdentityCache::lazy()
             .load_timeout(Duration::from_secs(60))
             .buffer_time(Duration::from_secs(60))
             .build();
         let retries = RetryPartition::custom(format!("account/{id}")).build();
+        Self {
+            credentials,
+            identities,
+            retries,
+        }
+    }
 
-        let sts = self.sts.config().to_builder();
-        let sts = sts
-            .credentials_provider(credentials.clone())
-            .identity_cache(identities.clone())
-            .retry_partition(retries.clone());
-        let inside = identity(&aws_sdk_sts::Client::from_conf(sts.build())).await?;
-        check_identity(id, &inside)?;
+    /// To call STS from inside.
+    fn sts(&self) -> aws_sdk_sts::config::Builder {
+        let mut builder = aws_sdk_sts::Config::builder()
+            .identity_cache(self.identities.clone())
+            .retry_partition(self.retries.clone());
+        // Not by `credentials_provider`: that would wrap the provider anew, and each call would ask for a session of
+        // its own.
+        builder.set_credentials_provider(Some(self.credentials.clone()));
+        builder
+    }
 
-        let iam = self.iam.clone();
-        let iam = iam
-            .credentials_provider(credentials)
-            .identity_cache(identities)
-            .retry_partition(retries);
-        let client = aws_sdk_iam::Client::from_conf(iam.build());
-        let key = (id.clone(), role.clone());
-        let member: Arc<dyn MemberAccount> = Arc::new(Member::new(client, key.clone(), &self.open));
-        self.open.keep(key, Arc::clone(&member));
-        Ok(member)
+    /// To call IAM from inside.
+    pub(super) fn iam(&self) -> aws_sdk_iam::config::Builder {
+        let mut builder = aws_sdk_iam::Config::builder()
+            .identity_cache(self.identities.clone())
+            .retry_partition(self.retries.clone());
+        builder.set_credentials_provider(Some(self.credentials.clone()));
+        builder
     }
 }
 
