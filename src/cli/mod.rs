@@ -1,5 +1,8 @@
 //! The commands that people type.
 
+#[cfg(feature = "dev")]
+pub mod dev;
+
 use clap::{Parser, Subcommand, ValueEnum};
 
 use crate::config::RunOptions;
@@ -33,6 +36,10 @@ enum Command {
         #[arg(short, long, value_enum, default_value = "yaml")]
         output: Output,
     },
+    /// A control plane and an AWS emulator on this machine, to try bailiwick with.
+    #[cfg(feature = "dev")]
+    #[command(subcommand)]
+    Dev(dev::DevCommand),
 }
 
 const RUN_HELP: &str = "\
@@ -51,6 +58,8 @@ pub async fn main() -> std::process::ExitCode {
     let result = match Cli::parse().command {
         Command::Run(options) => crate::app::run(*options).await.map_err(|error| error.to_string()),
         Command::Crds { output } => print_definitions(output),
+        #[cfg(feature = "dev")]
+        Command::Dev(command) => dev::run(command).await.map_err(|error| error.to_string()),
     };
     match result {
         Ok(()) => std::process::ExitCode::SUCCESS,
