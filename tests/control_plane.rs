@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
+use bailiwick::dev::trial::Trial;
 use bailiwick::dev::{Assets, ControlPlane, Moto, moto};
 use k8s_openapi::api::core::v1::{ConfigMap, Namespace};
 use kube::api::{DeleteParams, ListParams, PostParams};
@@ -158,6 +159,34 @@ async fn the_aws_emulator_has_an_organization_once_somebody_creates_it() {
     let pids = moto.pids();
     drop(moto);
     assert!(!pids.iter().any(runs), "the emulator is left");
+}
+
+#[tokio::test]
+async fn a_trial_is_found_again_and_ends_as_a_whole() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("mine"), "not bailiwick's").unwrap();
+    assert!(Trial::load(folder.path()).unwrap().is_none());
+    drop(Trial::start(&assets(), folder.path()).await.unwrap());
+
+    let trial = Trial::load(folder.path()).unwrap().unwrap();
+    assert!(trial.is_whole() && !trial.operator_runs());
+    moto::create_organization(trial.emulator()).unwrap();
+    let admin = bailiwick::dev::plane::client(&trial.kubeconfig())
+        .await
+        .unwrap();
+    admin.apiserver_version().await.unwrap();
+
+    let pids: Vec<u32> = trial.servers().iter().map(|server| server.pid).collect();
+    assert_eq!(pids.len(), 4);
+    trial.servers()[0].end(Duration::ZERO);
+    assert!(!trial.is_whole(), "one of them has ended");
+    trial.end().unwrap();
+    assert!(!pids.iter().any(runs), "processes are left");
+    let left: Vec<_> = fs::read_dir(folder.path())
+        .unwrap()
+        .map(|it| it.unwrap().file_name())
+        .collect();
+    assert_eq!(left, ["mine"]);
 }
 
 /// Not a test of its own: what the next test kills.

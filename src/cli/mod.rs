@@ -1,5 +1,7 @@
 //! The commands that people type.
 
+#[cfg(feature = "dev")]
+pub mod dev;
 pub mod generate;
 
 use clap::{Parser, Subcommand, ValueEnum};
@@ -38,6 +40,10 @@ enum Command {
         #[arg(short, long, value_enum, default_value = "yaml")]
         output: Output,
     },
+    /// A control plane and an AWS emulator on this machine, to try bailiwick with.
+    #[cfg(feature = "dev")]
+    #[command(subcommand)]
+    Dev(dev::DevCommand),
 }
 
 const RUN_HELP: &str = "\
@@ -59,6 +65,8 @@ pub async fn main() -> std::process::ExitCode {
             .map_err(|error| error.to_string()),
         Command::Generate => generate::write(std::path::Path::new(".")),
         Command::Crds { output } => print_definitions(output),
+        #[cfg(feature = "dev")]
+        Command::Dev(command) => dev::run(command).await.map_err(|error| error.to_string()),
     };
     match result {
         Ok(()) => std::process::ExitCode::SUCCESS,

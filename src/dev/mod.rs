@@ -5,9 +5,11 @@
 //! killed (see [`process`]). Nothing outside this module, `cli::dev` and the tests knows that emulators exist.
 
 pub mod certificates;
+pub mod http;
 pub mod moto;
 pub mod plane;
 pub mod process;
+pub mod trial;
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -131,6 +133,14 @@ pub enum Error {
     /// A client could not be made.
     #[error("cannot talk to the API server: {0}")]
     Kube(#[from] kube::Error),
+    /// What runs for `bailiwick dev` is written down, and cannot be read.
+    #[error("{} cannot be read ({problem}); end what it names by hand, and remove the file", path.display())]
+    State {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        problem: String,
+    },
     /// The emulator refused a call.
     #[error("the AWS emulator answered {operation} with {answer}")]
     Emulator {

@@ -5,8 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::io::{Read, Write};
-use std::net::TcpStream;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
@@ -15,14 +14,17 @@ use k8s_openapi::ByteString;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use super::plane::free_port;
+use super::plane::{free_port, place};
 use super::process::{Detached, Servers};
-use super::{Assets, Error};
+use super::{Assets, Error, http};
 
 /// Importing it takes seconds, more on a busy machine.
 const DEADLINE: Duration = Duration::from_secs(90);
 const TRIES: usize = 5;
 const CALLS: &str = "calls.jsonl";
+/// It reads the service and the region out of the signature, and does not check it.
+const CREDENTIALS: &str = "AWS4-HMAC-SHA256 \
+    Credential=dev/20260101/us-east-1/organizations/aws4_request, SignedHeaders=host, Signature=0";
 
 /// An AWS of our own, empty at first: not even an organization. It ends when this value is dropped.
 pub struct Moto {
@@ -30,25 +32,25 @@ pub struct Moto {
     servers: Servers,
     endpoint: String,
     folder: PathBuf,
-    _temporary: TempDir,
+    _temporary: Option<TempDir>,
 }
 
 impl Moto {
     /// Starts one and waits until it serves. Every request is recorded, see [`Self::calls`].
     pub async fn start(assets: &Assets) -> Result<Self, Error> {
-        let temporary = tempfile::Builder::new()
-            .prefix("bailiwick-")
-            .tempdir()
-            .map_err(|source| {
-                Error::io(
-                    "create a folder in",
-                    Path::new("the temporary folder"),
-                    source,
-                )
-            })?;
-        let folder = temporary.path().to_path_buf();
-        let mut servers = Servers::new(Some(&folder))?;
-        let endpoint = start(assets, &folder, true, &mut servers).await?;
+        Self::start_at(assets, None).await
+    }
+
+    /// Starts one whose log is kept in this folder, and which records nothing: for long runs.
+    pub async fn start_in(assets: &Assets, folder: PathBuf) -> Result<Self, Error> {
+        Self::start_at(assets, Some(folder)).await
+    }
+
+    async fn start_at(assets: &Assets, folder: Option<PathBuf>) -> Result<Self, Error> {
+        let record = folder.is_none();
+        let (folder, temporary) = place(folder)?;
+        let mut servers = Servers::new(temporary.as_ref().map(TempDir::path))?;
+        let endpoint = start(assets, &folder, record, &mut servers).await?;
         Ok(Self {
             servers,
             endpoint,
@@ -57,14 +59,9 @@ impl Moto {
         })
     }
 
-    /// Starts one that runs on after us, with its log in `folder`, and says which process it is and its endpoint.
-    pub async fn start_detached(
-        assets: &Assets,
-        folder: &Path,
-    ) -> Result<(Vec<Detached>, String), Error> {
-        let mut servers = Servers::new(None)?;
-        let endpoint = start(assets, folder, false, &mut servers).await?;
-        Ok((servers.detach(), endpoint))
+    /// Leaves it running after us and says which process it is. Its folder must have been given.
+    pub fn detach(self) -> Vec<Detached> {
+        self.servers.detach()
     }
 
     /// What `AWS_ENDPOINT_URL` is set to: `http://127.0.0.1:<port>`.
@@ -88,7 +85,7 @@ impl Moto {
         let path = self.folder.join(CALLS);
         let text = match fs::read_to_string(&path) {
             Ok(text) => text,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => String::new(),
+            Err(error) if error.kind() == ErrorKind::NotFound => String::new(),
             Err(error) => return Err(Error::io("read", &path, error)),
         };
         let mut calls = BTreeMap::new();
@@ -177,32 +174,17 @@ pub fn organizations(endpoint: &str, operation: &str, input: &Value) -> Result<V
         operation: operation.to_owned(),
         answer,
     };
-    let address = endpoint.trim_start_matches("http://");
-    let answer =
-        post(address, operation, &input.to_string()).map_err(|error| failed(error.to_string()))?;
-    let (head, body) = answer.split_once("\r\n\r\n").unwrap_or((&answer, ""));
-    if head.split_whitespace().nth(1) == Some("200") {
-        serde_json::from_str(body).map_err(|error| failed(error.to_string()))
-    } else {
-        Err(failed(answer))
+    let target = format!("AWSOrganizationsV20161128.{operation}");
+    let headers = [
+        ("Content-Type", "application/x-amz-json-1.1"),
+        ("X-Amz-Target", &target),
+        ("Authorization", CREDENTIALS),
+    ];
+    match http::post(endpoint, &headers, &input.to_string()) {
+        Ok((200, body)) => serde_json::from_str(&body).map_err(|error| failed(error.to_string())),
+        Ok((status, body)) => Err(failed(format!("{status}: {body}"))),
+        Err(error) => Err(failed(error.to_string())),
     }
-}
-
-/// One request of HTTP/1.0: the answer ends with the connection.
-fn post(address: &str, operation: &str, body: &str) -> std::io::Result<String> {
-    let mut stream = TcpStream::connect(address)?;
-    stream.set_read_timeout(Some(Duration::from_secs(30)))?;
-    write!(
-        stream,
-        "POST / HTTP/1.0\r\nHost: {address}\r\nContent-Type: application/x-amz-json-1.1\r\n\
-         X-Amz-Target: AWSOrganizationsV20161128.{operation}\r\nAuthorization: AWS4-HMAC-SHA256 \
-         Credential=dev/20260101/us-east-1/organizations/aws4_request, SignedHeaders=host, Signature=0\r\n\
-         Content-Length: {}\r\n\r\n{body}",
-        body.len()
-    )?;
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer)?;
-    Ok(answer)
 }
 
 /// `<service>:<operation>` of one recorded request: the service from what it was signed for, the operation from a

@@ -49,8 +49,8 @@ impl ControlPlane {
     /// Starts one and waits until it serves. `folder` is where it keeps its state, logs and kubeconfigs; without one,
     /// a temporary folder that goes away with it.
     pub async fn start(assets: &Assets, folder: Option<PathBuf>) -> Result<Self, Error> {
-        let (folder, temporary) = prepare(folder)?;
-        let mut servers = Servers::new(temporary.as_ref().map(|temporary| temporary.path()))?;
+        let (folder, temporary) = place(folder)?;
+        let mut servers = Servers::new(temporary.as_ref().map(TempDir::path))?;
         let authority = Authority::new()?;
         write_credentials(&folder, &authority)?;
 
@@ -205,30 +205,23 @@ pub fn free_port() -> Result<u16, Error> {
         .ok_or(Error::NoPort { ports: PORTS })
 }
 
-fn prepare(folder: Option<PathBuf>) -> Result<(PathBuf, Option<TempDir>), Error> {
-    let (folder, temporary) = match folder {
-        Some(folder) => (folder, None),
-        None => {
-            let temporary = tempfile::Builder::new()
-                .prefix("bailiwick-")
-                .tempdir()
-                .map_err(|source| {
-                    Error::io(
-                        "create a folder in",
-                        Path::new("the temporary folder"),
-                        source,
-                    )
-                })?;
-            (temporary.path().to_path_buf(), Some(temporary))
-        }
+/// The given folder, made if need be, or a temporary one; always an absolute path.
+pub(super) fn place(folder: Option<PathBuf>) -> Result<(PathBuf, Option<TempDir>), Error> {
+    let Some(folder) = folder else {
+        let temporary = tempfile::Builder::new()
+            .prefix("bailiwick-")
+            .tempdir()
+            .map_err(|source| Error::io("create", Path::new("a temporary folder"), source))?;
+        return Ok((temporary.path().to_path_buf(), Some(temporary)));
     };
-    let pki = folder.join("pki");
-    fs::create_dir_all(&pki).map_err(|source| Error::io("create", &pki, source))?;
+    fs::create_dir_all(&folder).map_err(|source| Error::io("create", &folder, source))?;
     let folder = fs::canonicalize(&folder).map_err(|source| Error::io("use", &folder, source))?;
-    Ok((folder, temporary))
+    Ok((folder, None))
 }
 
 fn write_credentials(folder: &Path, authority: &Authority) -> Result<(), Error> {
+    let pki = folder.join("pki");
+    fs::create_dir_all(&pki).map_err(|source| Error::io("create", &pki, source))?;
     write(&folder.join("pki/ca.crt"), &authority.certificate())?;
     write_pair(folder, "server", &authority.server()?)?;
     let (private, public) = signing_keys()?;

@@ -1,0 +1,184 @@
+//! `bailiwick dev`: the whole on this machine, for trying. A control plane and an AWS emulator are started, the chart
+//! is installed, the operator runs as its service account, and the examples are applied.
+
+use std::fs;
+use std::future::Future;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use self::steps::Whole;
+use crate::dev::trial::Trial;
+use crate::dev::{self, Assets, moto};
+
+mod steps;
+
+/// A whole bailiwick on this machine, for trying.
+#[derive(Debug, clap::Subcommand)]
+pub enum DevCommand {
+    /// Start it, or go on with what runs: again after a change of the operator, the chart or the examples.
+    Up {
+        /// Where it is.
+        #[command(flatten)]
+        place: Place,
+        /// How many seconds the examples may take to become Ready.
+        #[arg(long, default_value_t = 300)]
+        wait: u64,
+    },
+    /// End it and forget everything.
+    Down {
+        /// Where it is.
+        #[command(flatten)]
+        place: Place,
+    },
+}
+
+/// Where it finds what it needs and keeps what it makes.
+#[derive(Debug, clap::Args)]
+pub struct Place {
+    /// The checkout of bailiwick that has the chart, the examples and tools/build.
+    #[arg(long, env = "BAILIWICK_REPOSITORY", default_value = ".")]
+    repository: PathBuf,
+    /// The folder for state, logs and kubeconfigs; inside the checkout if not absolute.
+    #[arg(long, default_value = ".try")]
+    folder: PathBuf,
+}
+
+/// Why the whole does not stand, and what to do.
+#[derive(Debug, thiserror::Error)]
+pub enum Failure {
+    /// A server did not start.
+    #[error(transparent)]
+    Dev(#[from] dev::Error),
+    /// This is not a checkout of bailiwick.
+    #[error("{} has no {missing}; give the checkout with --repository", repository.display())]
+    Repository {
+        /// What was taken for one.
+        repository: PathBuf,
+        /// What it lacks.
+        missing: &'static str,
+    },
+    /// kubectl or helm failed.
+    #[error("{command} failed: {said}")]
+    Command {
+        /// What was run.
+        command: String,
+        /// Its errors.
+        said: String,
+    },
+    /// The examples are there and not Ready.
+    #[error(
+        "not Ready after {seconds} s:\n{objects}\nThe operator's log: {}\nEverything is left running; run this again to \
+         go on, or `make try-stop`",
+        log.display()
+    )]
+    NotReady {
+        /// How long it was waited for.
+        seconds: u64,
+        /// What each of them says.
+        objects: String,
+        /// Where to look.
+        log: PathBuf,
+    },
+    /// The operator ended.
+    #[error("the operator has ended; its log: {}", log.display())]
+    OperatorEnded {
+        /// Where to look.
+        log: PathBuf,
+    },
+}
+
+/// Does what the command says.
+///
+/// # Errors
+/// If a step fails; what ran before it is left running.
+pub async fn run(command: DevCommand) -> Result<(), Failure> {
+    match command {
+        DevCommand::Up { place, wait } => up(&place, Duration::from_secs(wait)).await,
+        DevCommand::Down { place } => down(&place),
+    }
+}
+
+fn down(place: &Place) -> Result<(), Failure> {
+    match Trial::load(&place.folder()?)? {
+        Some(trial) => {
+            trial.end()?;
+            println!("Ended; nothing is left running.");
+        }
+        None => println!("Nothing runs."),
+    }
+    Ok(())
+}
+
+async fn up(place: &Place, wait: Duration) -> Result<(), Failure> {
+    let start = Instant::now();
+    let folder = place.folder()?;
+    let repository = place.repository()?;
+    let assets = Assets::find(&repository)?;
+
+    let trial = step("control plane and AWS emulator", servers(&assets, &folder)).await?;
+    let mut whole = Whole {
+        assets,
+        repository,
+        folder,
+        trial,
+    };
+    step(
+        "chart: CRDs, roles, admission policies",
+        whole.install_chart(),
+    )
+    .await?;
+    step("operator", whole.start_operator()).await?;
+    step("examples", whole.apply_examples()).await?;
+    step("everything Ready", whole.wait(wait)).await?;
+    whole.show().await?;
+    println!("\nAll of it took {:.0} s.", start.elapsed().as_secs_f64());
+    Ok(())
+}
+
+/// Runs one step, and says which one it is and how long it took.
+async fn step<T>(name: &str, work: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
+    let start = Instant::now();
+    println!("==> {name}");
+    let done = work.await?;
+    println!("    done in {:.1} s", start.elapsed().as_secs_f64());
+    Ok(done)
+}
+
+/// The servers that run already, or new ones in place of what is left of them.
+async fn servers(assets: &Assets, folder: &Path) -> Result<Trial, Failure> {
+    if let Some(trial) = Trial::load(folder)? {
+        if trial.is_whole() {
+            println!("    they run already");
+            return Ok(trial);
+        }
+        println!("    some of them have ended: starting afresh");
+        trial.end()?;
+    }
+    let trial = Trial::start(assets, folder).await?;
+    // What the owner of the company's management account did long ago.
+    moto::create_organization(trial.emulator())?;
+    Ok(trial)
+}
+
+impl Place {
+    fn repository(&self) -> Result<PathBuf, Failure> {
+        for missing in ["tools/build", "charts/bailiwick", "examples"] {
+            if !self.repository.join(missing).exists() {
+                let repository = self.repository.clone();
+                return Err(Failure::Repository {
+                    repository,
+                    missing,
+                });
+            }
+        }
+        absolute(&self.repository)
+    }
+
+    fn folder(&self) -> Result<PathBuf, Failure> {
+        Ok(absolute(&self.repository)?.join(&self.folder))
+    }
+}
+
+fn absolute(path: &Path) -> Result<PathBuf, Failure> {
+    Ok(fs::canonicalize(path).map_err(|source| dev::Error::io("find", path, source))?)
+}

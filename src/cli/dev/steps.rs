@@ -1,0 +1,335 @@
+//! The steps of `bailiwick dev up` that follow once the servers run.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+use super::Failure;
+use crate::dev::plane::free_port;
+use crate::dev::process::Servers;
+use crate::dev::trial::Trial;
+use crate::dev::{self, Assets, http, moto};
+
+/// The chart's release, the service account that comes with it, and the category of all our kinds.
+const NAME: &str = "bailiwick";
+const NAMESPACE: &str = "bailiwick-system";
+/// What the operator may take to start, the examples to be admitted.
+const DEADLINE: Duration = Duration::from_secs(60);
+
+/// All that the steps after the first work with.
+pub(super) struct Whole {
+    pub(super) assets: Assets,
+    pub(super) repository: PathBuf,
+    pub(super) folder: PathBuf,
+    pub(super) trial: Trial,
+}
+
+impl Whole {
+    /// Puts what the operator needs into the cluster, but not the operator.
+    pub(super) async fn install_chart(&mut self) -> Result<(), Failure> {
+        // No replica: the operator runs beside the cluster, which has no node.
+        let chart = self
+            .repository
+            .join("charts/bailiwick")
+            .display()
+            .to_string();
+        let mut helm = self.tool("helm");
+        helm.args([
+            "upgrade",
+            "--install",
+            NAME,
+            &chart,
+            "--set",
+            "replicaCount=0",
+        ])
+        .args(["--namespace", NAMESPACE, "--create-namespace"]);
+        succeed(helm).await?;
+        let wait = [
+            "wait",
+            "--for=condition=Established",
+            "crd",
+            "--all",
+            "--timeout=60s",
+        ];
+        self.kubectl(&wait).await.map(drop)
+    }
+
+    /// Ends the operator if it runs, so that it is always this program that runs, and starts it anew, with the rights
+    /// of the chart's service account and no others.
+    pub(super) async fn start_operator(&mut self) -> Result<(), Failure> {
+        self.trial.end_operator();
+        let kubeconfig = self.operator_kubeconfig().await?;
+        let this = Path::new("/proc/self/exe");
+        let this = fs::read_link(this).map_err(|source| dev::Error::io("find", this, source))?;
+        let listen = format!("127.0.0.1:{}", free_port()?);
+        let mut command = Command::new(this);
+        command
+            .args([
+                "run",
+                "--namespace",
+                NAMESPACE,
+                "--cluster-name",
+                "try",
+                "--listen",
+                &listen,
+            ])
+            .env("KUBECONFIG", kubeconfig)
+            .env("AWS_ENDPOINT_URL", self.trial.emulator())
+            .env("AWS_REGION", "eu-central-1")
+            .env("AWS_ACCESS_KEY_ID", "try")
+            .env("AWS_SECRET_ACCESS_KEY", "try")
+            .env("AWS_EC2_METADATA_DISABLED", "true")
+            .env_remove("AWS_SESSION_TOKEN")
+            .env_remove("AWS_PROFILE");
+        let mut servers = Servers::new(None)?;
+        let operator = servers.start("operator", &mut command, &self.folder)?;
+        let endpoint = format!("http://{listen}");
+        let ready = async || match http::get(&endpoint, "/readyz") {
+            Ok((200, _)) => Ok(()),
+            Ok((_, body)) => Err(body.trim().to_owned()),
+            Err(error) => Err(error.to_string()),
+        };
+        operator.ready(DEADLINE, ready).await?;
+        for operator in servers.detach() {
+            self.trial.set_operator(operator)?;
+        }
+        println!(
+            "    metrics: {endpoint}/metrics   log: {}",
+            self.log().display()
+        );
+        Ok(())
+    }
+
+    async fn operator_kubeconfig(&self) -> Result<PathBuf, Failure> {
+        let create = [
+            "create",
+            "token",
+            NAME,
+            "--namespace",
+            NAMESPACE,
+            "--duration=8760h",
+        ];
+        let token = self.kubectl(&create).await?;
+        let admin = self.trial.kubeconfig();
+        let path = self.folder.join("operator.kubeconfig");
+        let text =
+            fs::read_to_string(&admin).map_err(|source| dev::Error::io("read", &admin, source))?;
+        let mut config: Value = serde_json::from_str(&text)
+            .map_err(|error| dev::Error::io("read", &admin, error.into()))?;
+        config["users"][0]["user"] = serde_json::json!({ "token": token.trim() });
+        fs::write(&path, format!("{config:#}\n"))
+            .map_err(|source| dev::Error::io("write", &path, source))?;
+        Ok(path)
+    }
+
+    /// Applies the examples until all are admitted: what is in a team's namespace has to wait for the namespace.
+    pub(super) async fn apply_examples(&mut self) -> Result<(), Failure> {
+        let examples = self.repository.join("examples").display().to_string();
+        let apply = [
+            "apply",
+            "--server-side",
+            "--recursive",
+            "--filename",
+            &examples,
+        ];
+        let start = Instant::now();
+        loop {
+            match self.kubectl(&apply).await {
+                Ok(applied) => {
+                    println!("    {} objects from {examples}", applied.lines().count());
+                    return Ok(());
+                }
+                Err(failure) if start.elapsed() > DEADLINE => return Err(failure),
+                Err(_) => tokio::time::sleep(Duration::from_millis(500)).await,
+            }
+        }
+    }
+
+    /// Waits until every object of ours is Ready, and says how many are.
+    pub(super) async fn wait(&mut self, deadline: Duration) -> Result<(), Failure> {
+        let start = Instant::now();
+        let mut last = (usize::MAX, usize::MAX);
+        loop {
+            let objects = self
+                .kubectl(&["get", NAME, "--all-namespaces", "--output=json"])
+                .await?;
+            let objects: Value = serde_json::from_str(&objects).unwrap_or_default();
+            let objects = objects["items"].as_array().cloned().unwrap_or_default();
+            let waiting: Vec<String> = objects.iter().filter_map(not_ready).collect();
+            let now = (objects.len() - waiting.len(), objects.len());
+            if now != last {
+                println!(
+                    "    {:>5.1} s  {} of {} Ready",
+                    start.elapsed().as_secs_f64(),
+                    now.0,
+                    now.1
+                );
+                last = now;
+            }
+            if waiting.is_empty() && !objects.is_empty() {
+                return Ok(());
+            }
+            if !self.trial.operator_runs() {
+                return Err(Failure::OperatorEnded { log: self.log() });
+            }
+            if start.elapsed() > deadline {
+                let seconds = deadline.as_secs();
+                return Err(Failure::NotReady {
+                    seconds,
+                    objects: waiting.join("\n"),
+                    log: self.log(),
+                });
+            }
+            tokio::time::sleep(Duration::from_millis(500)).await;
+        }
+    }
+
+    /// What a person looks at first, and how they go on.
+    pub(super) async fn show(&self) -> Result<(), Failure> {
+        println!("\n$ kubectl get {NAME} -A");
+        print!(
+            "{}",
+            self.kubectl(&["get", NAME, "--all-namespaces"]).await?
+        );
+        println!("\nThe accounts of the organization, as the AWS emulator lists them:");
+        for account in moto::accounts(self.trial.emulator())? {
+            let field = |name: &str| account[name].as_str().unwrap_or("-").to_owned();
+            let state = if account["State"].is_string() {
+                field("State")
+            } else {
+                field("Status")
+            };
+            println!(
+                "{}  {state:<9}  {:<24}  {}",
+                field("Id"),
+                field("Name"),
+                field("Email")
+            );
+        }
+        println!(
+            "\nGo on by hand:\n  export KUBECONFIG={}\n  export PATH={}:$PATH   # kubectl and helm\n  kubectl describe \
+             teamaccounts -A\nThe operator's log: {}\nmake try again after a change; make try-stop ends all of it.",
+            self.trial.kubeconfig().display(),
+            self.assets.programs.display(),
+            self.log().display()
+        );
+        Ok(())
+    }
+
+    fn log(&self) -> PathBuf {
+        self.folder.join("operator.log")
+    }
+
+    /// kubectl or helm, for the administrator, with nothing of the person's own configuration.
+    fn tool(&self, name: &str) -> Command {
+        let mut command = Command::new(self.assets.program(name));
+        command
+            .env("KUBECONFIG", self.trial.kubeconfig())
+            .env("KUBECACHEDIR", self.folder.join("kubectl-cache"));
+        for (variable, folder) in [
+            ("HELM_CACHE_HOME", "cache"),
+            ("HELM_CONFIG_HOME", "config"),
+            ("HELM_DATA_HOME", "data"),
+        ] {
+            command.env(variable, self.folder.join("helm").join(folder));
+        }
+        command
+    }
+
+    async fn kubectl(&self, arguments: &[&str]) -> Result<String, Failure> {
+        let mut command = self.tool("kubectl");
+        command.args(arguments);
+        succeed(command).await
+    }
+}
+
+/// Runs it to its end; what it printed, or what it complained of.
+async fn succeed(mut command: Command) -> Result<String, Failure> {
+    command.stdin(Stdio::null());
+    let program = PathBuf::from(command.get_program());
+    let name = program
+        .file_name()
+        .unwrap_or_default()
+        .to_string_lossy()
+        .into_owned();
+    let arguments: Vec<_> = command
+        .get_args()
+        .map(|it| it.to_string_lossy().into_owned())
+        .collect();
+    let output = tokio::process::Command::from(command)
+        .output()
+        .await
+        .map_err(|source| dev::Error::io("run", &program, source))?;
+    if output.status.success() {
+        return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
+    }
+    let said = String::from_utf8_lossy(&output.stderr).trim().to_owned();
+    Err(Failure::Command {
+        command: format!("{name} {}", arguments.join(" ")),
+        said,
+    })
+}
+
+/// What an object that is not Ready says of itself.
+fn not_ready(object: &Value) -> Option<String> {
+    let metadata = &object["metadata"];
+    let conditions = object["status"]["conditions"].as_array();
+    let ready =
+        conditions.and_then(|all| all.iter().find(|condition| condition["type"] == "Ready"));
+    let current = object["status"]["observedGeneration"] == metadata["generation"];
+    if current && ready.is_some_and(|condition| condition["status"] == "True") {
+        return None;
+    }
+    let message = match (current, ready) {
+        (true, Some(condition)) => condition["message"]
+            .as_str()
+            .unwrap_or("no reason is given"),
+        _ => "the operator has not looked at it yet",
+    };
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    let namespace = metadata["namespace"]
+        .as_str()
+        .map(|it| format!("{it}/"))
+        .unwrap_or_default();
+    Some(format!(
+        "  {} {namespace}{}: {message}",
+        text(&object["kind"]),
+        text(&metadata["name"])
+    ))
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::expect_used)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn object(generation: u64, observed: i64, ready: &str) -> Value {
+        json!({
+            "kind": "TeamAccount",
+            "metadata": { "name": "live", "namespace": "team-a", "generation": generation },
+            "status": {
+                "observedGeneration": observed,
+                "conditions": [{ "type": "Ready", "status": ready, "message": "because" }],
+            },
+        })
+    }
+
+    #[test]
+    fn an_object_is_ready_when_its_newest_generation_is() {
+        assert_eq!(not_ready(&object(2, 2, "True")), None);
+        assert_eq!(
+            not_ready(&object(2, 2, "False")).unwrap(),
+            "  TeamAccount team-a/live: because"
+        );
+        let unseen = "  TeamAccount team-a/live: the operator has not looked at it yet";
+        assert_eq!(not_ready(&object(2, 1, "True")).unwrap(), unseen);
+        let mut fresh = object(1, -1, "True");
+        fresh["status"] = json!({ "observedGeneration": -1 });
+        assert_eq!(not_ready(&fresh).unwrap(), unseen);
+    }
+}
