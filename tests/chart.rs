@@ -225,7 +225,7 @@ async fn bad_manifests_are_refused(world: &World) {
         .await;
     world
         .accepted(&account(
-            "x",
+            "extra",
             "{className: test, accountId: '123456789012'}",
         ))
         .await;

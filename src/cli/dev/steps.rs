@@ -43,7 +43,7 @@ impl Whole {
             NAME,
             &chart,
             "--set",
-            "replicaCount=0",
+            "replicaCount=0,clusterName=try",
         ])
         .args(["--namespace", NAMESPACE, "--create-namespace"]);
         succeed(helm).await?;
