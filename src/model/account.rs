@@ -89,6 +89,7 @@ text_value!(
     "an account alias: 3 to 63 lower-case letters, digits and single hyphens, no hyphen first or last, \
      not twelve digits",
     |text| {
+        let looks_like_an_id = text.len() == 12 && text.bytes().all(|b| b.is_ascii_digit());
         (3..=63).contains(&text.len())
             && text
                 .bytes()
@@ -96,7 +97,7 @@ text_value!(
             && !text.starts_with('-')
             && !text.ends_with('-')
             && !text.contains("--")
-            && !(text.len() == 12 && text.bytes().all(|b| b.is_ascii_digit()))
+            && !looks_like_an_id
     }
 );
 
