@@ -1,9 +1,10 @@
 //! A control plane on this machine, for trying and for tests: the real etcd, kube-apiserver and kube-controller-manager
-//! ([`ControlPlane`]), and the AWS emulator ([`Moto`]).
+//! ([`ControlPlane`]), and the AWS emulator ([`Moto`]); for the simulation an API server in memory ([`api_server`]).
 //!
-//! Both listen on loopback only and end with the value that holds them, also when a test panics or this process is
+//! The real ones listen on loopback only and end with the value that holds them, also when a test panics or this process is
 //! killed (see [`process`]). Nothing outside this module, `cli::dev` and the tests knows that emulators exist.
 
+pub mod api_server;
 pub mod certificates;
 pub mod http;
 pub mod moto;
