@@ -160,9 +160,11 @@ fn the_sdk_is_known_to_its_adapters_only() {
 
 #[test]
 fn clients_servers_environment_and_time_have_their_places() {
+    let with_clients = ["engine", "controllers", "app.rs", "cli", "dev"];
+    only_in(&[&with_clients[..], &["api"]].concat(), &["kube::"]);
     only_in(
-        &["engine", "controllers", "app.rs", "cli", "dev"],
-        &["kube::Client", "kube::{Api", "Client,"],
+        &with_clients,
+        &["kube::Client", "kube::Api", "kube::api", "kube::runtime"],
     );
     only_in(&["server"], &["axum::"]);
     only_in(&["config.rs"], &["env::var", "env::vars"]);
