@@ -21,8 +21,10 @@ const OURS: &[&str] = &[
     "helm",
 ];
 
-/// How long the operator may take to finish what it is at.
+/// How long the operator may take to finish what it is at: before the next one takes over, and before all of it is
+/// forgotten, perhaps with its API server gone already.
 const GRACE: Duration = Duration::from_secs(30);
+const LAST_GRACE: Duration = Duration::from_secs(3);
 
 /// A control plane and an emulator that belong together, and the operator between them.
 #[derive(Debug, Serialize, Deserialize)]
@@ -103,7 +105,9 @@ impl Trial {
 
     /// Ends everything, the operator first and etcd last, and removes what they wrote.
     pub fn end(mut self) -> Result<(), Error> {
-        self.end_operator();
+        if let Some(operator) = self.operator.take() {
+            operator.end(LAST_GRACE);
+        }
         for server in self.servers.iter().rev() {
             server.end(Duration::ZERO);
         }

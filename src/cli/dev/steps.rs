@@ -82,6 +82,7 @@ impl Whole {
             .env("AWS_ACCESS_KEY_ID", "try")
             .env("AWS_SECRET_ACCESS_KEY", "try")
             .env("AWS_EC2_METADATA_DISABLED", "true")
+            .env("NO_COLOR", "1")
             .env_remove("AWS_SESSION_TOKEN")
             .env_remove("AWS_PROFILE");
         let mut servers = Servers::new(None)?;
