@@ -2,13 +2,12 @@
 
 run = cargo run --locked --quiet --
 
-.PHONY: help test try try-stop bench generate
+.PHONY: help test try try-stop generate
 
 help:
 	@echo 'make try       start a control plane, an AWS emulator and the operator here, with the examples applied'
 	@echo 'make try-stop  end all of that'
 	@echo 'make test      everything that must hold before a change lands'
-	@echo 'make bench     the performance goals and what this machine makes of them'
 	@echo 'make generate  write the generated files: CRDs, their copy in the chart, the reference'
 
 test:
@@ -22,10 +21,6 @@ try:
 try-stop:
 	cargo build --locked --quiet
 	@$(run) dev down
-
-bench:
-	@tools/build
-	cargo bench --locked
 
 generate:
 	cargo run --locked --quiet -- generate
