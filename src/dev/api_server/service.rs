@@ -142,40 +142,78 @@ pub(super) fn partial(object: &Value) -> Value {
     })
 }
 
-/// Finds kind, object and verb in a request.
-fn understand(server: &ApiServer, parts: &http::request::Parts, body: &Bytes) -> Answer<Asked> {
-    let segments: Vec<&str> = parts
-        .uri
-        .path()
-        .split('/')
-        .filter(|s| !s.is_empty())
-        .collect();
-    let (group, version, rest) = match segments.as_slice() {
-        ["api", version, rest @ ..] => ("", *version, rest),
-        ["apis", group, version, rest @ ..] => (*group, *version, rest),
-        _ => return Err(status::unknown_path()),
-    };
-    let (namespace, rest) = match rest {
-        ["namespaces", _] | ["namespaces", _, "status" | "finalize"] => (None, rest),
-        ["namespaces", namespace, rest @ ..] => (Some(*namespace), rest),
-        _ => (None, rest),
-    };
-    let (plural, name, subresource) = match rest {
-        [plural] => (*plural, None, None),
-        [plural, name] => (*plural, Some(*name), None),
-        [plural, name, subresource] => (*plural, Some(*name), Some(*subresource)),
-        _ => return Err(status::unknown_path()),
-    };
-    let (table, serves_status) = {
+/// Where a path points.
+struct Address<'a> {
+    group: &'a str,
+    version: &'a str,
+    namespace: Option<&'a str>,
+    plural: &'a str,
+    name: Option<&'a str>,
+    subresource: Option<&'a str>,
+}
+
+impl<'a> Address<'a> {
+    fn read(path: &'a str) -> Option<Self> {
+        let segments: Vec<&str> = path.split('/').filter(|s| !s.is_empty()).collect();
+        let (group, version, rest) = match segments.as_slice() {
+            ["api", version, rest @ ..] => ("", *version, rest),
+            ["apis", group, version, rest @ ..] => (*group, *version, rest),
+            _ => return None,
+        };
+        let (namespace, rest) = match rest {
+            ["namespaces", _] | ["namespaces", _, "status" | "finalize"] => (None, rest),
+            ["namespaces", namespace, rest @ ..] => (Some(*namespace), rest),
+            _ => (None, rest),
+        };
+        let (plural, name, subresource) = match rest {
+            [plural] => (*plural, None, None),
+            [plural, name] => (*plural, Some(*name), None),
+            [plural, name, subresource] => (*plural, Some(*name), Some(*subresource)),
+            _ => return None,
+        };
+        Some(Self {
+            group,
+            version,
+            namespace,
+            plural,
+            name,
+            subresource,
+        })
+    }
+
+    /// The table of the kind, if it and the subresource are served.
+    fn table(&self, server: &ApiServer) -> Answer<usize> {
         let store = server.store();
         let table = store
-            .table(group, version, plural)
+            .table(self.group, self.version, self.plural)
             .ok_or_else(status::unknown_resource)?;
-        (table, store.tables[table].kind.status_subresource)
-    };
-    if subresource.is_some_and(|sub| !(sub == "status" && serves_status || sub == "finalize")) {
-        return Err(status::unknown_path());
+        let kind = &store.tables[table].kind;
+        match self.subresource {
+            None => Ok(table),
+            Some("status") if kind.status_subresource => Ok(table),
+            Some("finalize") if kind.is_namespace() => Ok(table),
+            Some(_) => Err(status::unknown_path()),
+        }
     }
+
+    fn verb(&self, method: &Method, is_watch: bool) -> Answer<Verb> {
+        Ok(match (method, self.name) {
+            (&Method::GET, Some(_)) => Verb::Get,
+            (&Method::GET, None) if is_watch => Verb::Watch,
+            (&Method::GET, None) => Verb::List,
+            (&Method::POST, None) => Verb::Create,
+            (&Method::PUT, Some(_)) => Verb::Update,
+            (&Method::PATCH, Some(_)) => Verb::Patch,
+            (&Method::DELETE, Some(_)) if self.subresource.is_none() => Verb::Delete,
+            _ => return Err(status::method_not_allowed()),
+        })
+    }
+}
+
+/// Finds kind, object and verb in a request.
+fn understand(server: &ApiServer, parts: &http::request::Parts, body: &Bytes) -> Answer<Asked> {
+    let address = Address::read(parts.uri.path()).ok_or_else(status::unknown_path)?;
+    let table = address.table(server)?;
     let query: HashMap<String, String> =
         form_urlencoded::parse(parts.uri.query().unwrap_or_default().as_bytes())
             .into_owned()
@@ -183,16 +221,7 @@ fn understand(server: &ApiServer, parts: &http::request::Parts, body: &Bytes) ->
     let is_watch = query
         .get("watch")
         .is_some_and(|watch| watch == "true" || watch == "1");
-    let verb = match (&parts.method, name) {
-        (&Method::GET, Some(_)) => Verb::Get,
-        (&Method::GET, None) if is_watch => Verb::Watch,
-        (&Method::GET, None) => Verb::List,
-        (&Method::POST, None) => Verb::Create,
-        (&Method::PUT, Some(_)) => Verb::Update,
-        (&Method::PATCH, Some(_)) => Verb::Patch,
-        (&Method::DELETE, Some(_)) if subresource.is_none() => Verb::Delete,
-        _ => return Err(status::method_not_allowed()),
-    };
+    let verb = address.verb(&parts.method, is_watch)?;
     let text = |name: header::HeaderName| {
         let value = parts
             .headers
@@ -207,11 +236,11 @@ fn understand(server: &ApiServer, parts: &http::request::Parts, body: &Bytes) ->
     Ok(Asked {
         call: Call {
             verb,
-            group: group.into(),
-            plural: plural.into(),
-            subresource: subresource.map(str::to_owned),
-            namespace: namespace.map(str::to_owned),
-            name: name.or(named).map(str::to_owned),
+            group: address.group.into(),
+            plural: address.plural.into(),
+            subresource: address.subresource.map(str::to_owned),
+            namespace: address.namespace.map(str::to_owned),
+            name: address.name.or(named).map(str::to_owned),
             body,
         },
         table,

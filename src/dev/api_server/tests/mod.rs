@@ -250,6 +250,23 @@ async fn faults_strike_the_client_they_are_meant_for() {
     assert_eq!((server.writes(), server.all_requests().len()), (0, 0));
 }
 
+#[test]
+fn the_kinds_of_this_project_start_with_a_status_that_nobody_has_observed() {
+    let server = ApiServer::new();
+    let definitions = crate::api::definitions().unwrap();
+    definitions.iter().for_each(|crd| server.register_crd(crd));
+    assert_eq!(
+        server.objects("customresourcedefinitions").len(),
+        definitions.len()
+    );
+    let team = json!({
+        "apiVersion": "bailiwick.dev/v1alpha1", "kind": "Team", "metadata": {"name": "a"}, "spec": {},
+    });
+    let team = server.put(&team).unwrap();
+    assert_eq!(team["status"], json!({"observedGeneration": -1}));
+    assert_eq!(team["metadata"]["generation"], 1);
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_namespace_ends_when_its_content_has_gone() {
     let server = server();
