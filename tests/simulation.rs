@@ -281,7 +281,7 @@ impl World {
     async fn settle(&self, fate: &Fate, limit: Duration) -> bool {
         let end = tokio::time::Instant::now() + limit;
         while tokio::time::Instant::now() < end {
-            tokio::time::sleep(Duration::from_millis(500)).await;
+            tokio::time::sleep(Duration::from_secs(5)).await;
             if fate.is_dead() {
                 return false;
             }
