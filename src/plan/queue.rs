@@ -10,7 +10,12 @@ use k8s_openapi::jiff::Timestamp;
 struct Waiter {
     team: String,
     since: Timestamp,
+    /// When it asked last. Who asks no more (suspended, refused, gone) must not hold the others up.
+    asked: Timestamp,
 }
+
+/// For how long somebody waits without asking again; whoever waits is told to ask more often than that.
+const ASKS_AGAIN_WITHIN: i64 = 900;
 
 /// What the queue answers.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -65,11 +70,16 @@ impl Queue {
             return Answer::Go;
         }
         self.waiting
-            .entry(uid.to_owned())
+            .retain(|_, waiter| now.as_second() - waiter.asked.as_second() < ASKS_AGAIN_WITHIN);
+        let waiter = self.waiting.entry(uid.to_owned());
+        let team = team.to_owned();
+        waiter
             .or_insert_with(|| Waiter {
-                team: team.to_owned(),
+                team,
                 since: now,
-            });
+                asked: now,
+            })
+            .asked = now;
         let busy = self.holding.union(durable).count();
         let position = self
             .order()
@@ -188,6 +198,22 @@ mod tests {
             Answer::Go,
             "it has one already"
         );
+    }
+
+    #[test]
+    fn who_asks_no_more_holds_nobody_up() {
+        let (mut queue, none) = (Queue::new(1), HashSet::new());
+        assert_eq!(queue.ask("a", "a", &none, at(0)), Answer::Go);
+        assert!(matches!(
+            queue.ask("gone", "a", &none, at(1)),
+            Answer::Wait { .. }
+        ));
+        queue.done("a", None);
+        assert!(matches!(
+            queue.ask("b", "a", &none, at(2)),
+            Answer::Wait { .. }
+        ));
+        assert_eq!(queue.ask("b", "a", &none, at(2000)), Answer::Go);
     }
 
     #[test]

@@ -19,7 +19,7 @@ use crate::controllers::organization::Row;
 use crate::engine::conditions::Truth;
 use crate::engine::record::Record;
 use crate::engine::{Failure, Outcome};
-use crate::model::{AccountId, AccountState, RootEmail};
+use crate::model::{AccountId, AccountState, RootEmail, TAG_QUARANTINED_AT};
 use crate::plan::account::{DesiredAccount, Ownership, ownership};
 use crate::plan::creation::{self, Intent, Verdict};
 use crate::plan::queue::Answer;
@@ -112,12 +112,32 @@ impl TeamAccounts {
         if let Ownership::Others(owner) = ownership(&tags, &uid.unwrap_or_default()) {
             return Ok(Err(owned_by_other(&id, &owner.reference, &owner.cluster)));
         }
+        let held = object.spec.mode == Mode::Plan || object.spec.suspend;
+        if tags.contains_key(TAG_QUARANTINED_AT) && !held {
+            // Time that it spent in an earlier quarantine must not count for a later one.
+            record.may_write()?;
+            let keys = [TAG_QUARANTINED_AT.to_owned()];
+            self.organization.cloud().accounts.untag(&id, &keys).await?;
+            self.organization.update(&id, |row| {
+                if let Some(tags) = &mut row.tags {
+                    tags.remove(TAG_QUARANTINED_AT);
+                }
+            });
+        }
         record.status.account_id = Some(id.to_string());
         record.note(
             reasons::ADOPTED,
             format!("adopting member account {id} ({})", row.account.name),
         );
         Ok(Ok(id))
+    }
+
+    /// The account's tags as AWS has them now: what is written to or let go must be ours at this moment.
+    pub(super) async fn tags_now(&self, id: &AccountId) -> Result<crate::model::Tags, Failure> {
+        let tags = self.organization.cloud().accounts.tags(id).await?;
+        self.organization
+            .update(id, |row| row.tags = Some(tags.clone()));
+        Ok(tags)
     }
 
     /// The account's tags, from the view or from AWS.
@@ -439,8 +459,8 @@ impl TeamAccounts {
         if let Some(creation) = &mut record.status.creation {
             creation.failure = Some(reason);
         }
-        record.save().await?;
         self.organization.slot_done(uid, None);
+        record.save().await?;
         match error.reason.as_deref().map(creation::constraint) {
             Some(Verdict::Person(what) | Verdict::Spec(what)) => Ok(Err(Outcome::blocked(
                 reasons::CREATION_FAILED,
@@ -488,8 +508,14 @@ impl TeamAccounts {
             || object.spec.suspend
             || object.spec.mode == Mode::Plan
         {
+            self.organization.slot_done(&uid, None);
             record.status.creation = None;
-            return Ok(Err(Outcome::Released));
+            let deleting = object.metadata.deletion_timestamp.is_some();
+            return Ok(Err(if deleting {
+                Outcome::Released
+            } else {
+                plan_creation(object, record, desired)
+            }));
         }
         self.call(object, record, desired).await
     }
@@ -518,17 +544,20 @@ impl TeamAccounts {
                 && !taken.contains(&request.id.0)
                 && !matches!(request.state, RequestState::Failed(_))
         };
-        let all = self
-            .organization
-            .requests(|seen| seen.iter().any(candidate))
-            .await?;
-        if let Some(request) = all.into_iter().find(candidate) {
+        // All of them: one of the same name may be somebody else's, and must not hide ours.
+        let all = self.organization.requests(|_| false).await?;
+        for request in all.into_iter().filter(candidate) {
+            if let RequestState::Succeeded(id) = &request.state
+                && !self.is_really_ours(object, id, intent).await?
+            {
+                continue;
+            }
             record.status.create_request_id = Some(request.id.to_string());
             record.save().await?;
-            return Ok(Some(
-                self.await_request(object, record, desired, intent, &request.id)
-                    .await?,
-            ));
+            let identity = self
+                .await_request(object, record, desired, intent, &request.id)
+                .await?;
+            return Ok(Some(identity));
         }
         self.organization.refresh().await?;
         let row = intent
@@ -575,7 +604,9 @@ impl TeamAccounts {
                 CREATING_AGAIN,
             ))),
             RequestState::Succeeded(id) => {
-                if !self.organization.is_own(request) && !self.is_really_ours(&id, intent).await? {
+                if !self.organization.is_own(request)
+                    && !self.is_really_ours(object, &id, intent).await?
+                {
                     self.organization.forget_request(request);
                     record.status.create_request_id = None;
                     record.save().await?;
@@ -595,8 +626,8 @@ impl TeamAccounts {
                     reasons::CREATION_FAILED,
                     format!("AWS did not create the account: {reason}"),
                 );
-                record.save().await?;
                 self.organization.slot_done(&uid, None);
+                record.save().await?;
                 self.organization.forget_request(request);
                 let unchanged = CreationStatus {
                     failure: Some(reason.clone()),
@@ -614,13 +645,20 @@ impl TeamAccounts {
         }
     }
 
+    /// A request that was found by its name proves itself by its account: our address, and our uid from birth on.
     async fn is_really_ours(
         &self,
+        object: &TeamAccount,
         id: &AccountId,
         intent: &CreationStatus,
     ) -> Result<bool, Failure> {
-        let account = self.organization.cloud().accounts.account(id).await?;
-        Ok(account.email.eq_ignore_ascii_case(&intent.email))
+        let accounts = &self.organization.cloud().accounts;
+        let account = accounts.account(id).await?;
+        if !account.email.eq_ignore_ascii_case(&intent.email) {
+            return Ok(false);
+        }
+        let tags = accounts.tags(id).await?;
+        Ok(ownership(&tags, &object.uid().unwrap_or_default()) == Ownership::Ours)
     }
 
     /// Enters a newborn account into the view: AWS puts it into the root, with the tags that we asked for.
@@ -657,15 +695,16 @@ impl TeamAccounts {
     ) -> Result<(), Failure> {
         record.status.account_id = Some(id.to_string());
         record.note(reasons::CREATED, format!("account {id} was created"));
-        record.save().await?;
         let began = record
             .status
             .creation
             .as_ref()
             .map(|creation| creation.started_at.0.as_second());
         let took = began.map(|began| Duration::from_secs(record.now.as_second().abs_diff(began)));
+        // Before the write: should it fail, the next pass finds the account and does not come by here again.
         self.organization
             .slot_done(&object.uid().unwrap_or_default(), took);
+        record.save().await?;
         if let Some(request) = request {
             self.organization.forget_request(request);
         }

@@ -61,7 +61,7 @@ impl TeamAccounts {
             );
             return Ok(Outcome::Released);
         };
-        let tags = self.tags(&row).await?;
+        let tags = self.tags_now(&id).await?;
         let ours = ownership(&tags, &uid) == Ownership::Ours;
         if object.spec.mode == Mode::Plan || !ours {
             let why = if ours {
@@ -129,7 +129,7 @@ impl TeamAccounts {
     ) -> Result<Outcome, Failure> {
         let id = &row.account.id;
         record.may_write()?;
-        let keys = [TAG_OWNER, TAG_UID, TAG_CLUSTER].map(str::to_owned);
+        let keys = [TAG_OWNER, TAG_UID, TAG_CLUSTER, TAG_QUARANTINED_AT].map(str::to_owned);
         self.organization.cloud().accounts.untag(id, &keys).await?;
         self.organization.update(id, |row| {
             if let Some(tags) = &mut row.tags {

@@ -30,7 +30,8 @@ use crate::engine::conditions::Truth;
 use crate::engine::frame::{Reconcile, jitter};
 use crate::engine::record::Record;
 use crate::engine::{Failure, FailureKind, Outcome};
-use crate::plan::account::{DesiredAccount, changes};
+use crate::model::AccountState;
+use crate::plan::account::{DesiredAccount, Ownership, changes, ownership};
 
 /// The reasons in this kind's conditions and events: a closed set, listed in the reference.
 pub mod reasons {
@@ -237,6 +238,13 @@ impl TeamAccounts {
         report::plan(record, id, &plan, object);
         if !plan.is_empty() && (object.spec.mode == Mode::Plan || object.spec.suspend) {
             return Ok(report::held(object, record, plan.len()));
+        }
+        // What the view says may be old. A newborn account bears the tags that we gave it.
+        if !plan.is_empty() && row.account.state != AccountState::PendingActivation {
+            let tags = self.tags_now(id).await?;
+            if let Ownership::Others(owner) = ownership(&tags, &desired.owner.uid) {
+                return Ok(create::owned_by_other(id, &owner.reference, &owner.cluster));
+            }
         }
         let drifted = !plan.is_empty()
             && record.is_true("InSync")
