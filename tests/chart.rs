@@ -1,5 +1,12 @@
 //! The chart, rendered and applied to a real API server: what it refuses, and who may do what.
+
+#![cfg(feature = "dev")]
 #![allow(clippy::unwrap_used, clippy::expect_used)]
+
+#[path = "chart/guards.rs"]
+mod guards;
+#[path = "chart/rendered.rs"]
+mod rendered;
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
@@ -97,34 +104,6 @@ async fn the_chart_installs_refuses_and_separates() {
     let config = world.plane.admin_kubeconfig();
     let chart = chart();
     let chart = chart.to_str().unwrap();
-    let rendered = helm(
-        &assets,
-        &config,
-        &[
-            "template",
-            chart,
-            "--set",
-            "clusterName=c,replicaCount=2,serviceMonitor.enabled=true",
-        ],
-    );
-    let manifests = String::from_utf8_lossy(&rendered.stdout).into_owned();
-    assert!(rendered.status.success(), "{}", text(&rendered));
-    for kind in [
-        "PodDisruptionBudget",
-        "NetworkPolicy",
-        "ServiceMonitor",
-        "Deployment",
-        "readOnlyRootFilesystem: true",
-    ] {
-        assert!(manifests.contains(kind), "{kind}");
-    }
-    let nameless = helm(&assets, &config, &["template", chart]);
-    assert!(
-        text(&nameless).contains("clusterName is required"),
-        "{}",
-        text(&nameless)
-    );
-
     let install = [
         "upgrade",
         "--install",
@@ -134,7 +113,7 @@ async fn the_chart_installs_refuses_and_separates() {
         "bailiwick-system",
         "--create-namespace",
         "--set",
-        "clusterName=test,replicaCount=0,platformGroup=platform",
+        "clusterName=test,replicaCount=0,platformGroup=platform,operatorUsers={outside}",
     ];
     let installed = helm(&assets, &config, &install);
     assert!(installed.status.success(), "{}", text(&installed));
@@ -161,6 +140,10 @@ async fn the_chart_installs_refuses_and_separates() {
     world.accepted(CLASS).await;
     bad_manifests_are_refused(&world).await;
     rights_are_separate(&world).await;
+    guards::policies_are_sound(&world).await;
+    guards::only_the_members_role_is_given(&world).await;
+    guards::the_team_label_is_the_platforms(&world).await;
+    guards::the_finalizer_is_the_operators(&world).await;
     let gone = helm(
         &assets,
         &config,
@@ -248,78 +231,85 @@ async fn bad_manifests_are_refused(world: &World) {
         .await;
 }
 
-/// Who may do what: verb, what, in which namespace.
+/// Who may do what in the namespace of team a.
 async fn rights_are_separate(world: &World) {
+    let kubeconfig = |user, groups: &[&str]| world.plane.kubeconfig(user, groups).unwrap();
     let people = [
-        ("member-a", world.plane.kubeconfig("member-a", &[]).unwrap()),
-        ("member-b", world.plane.kubeconfig("member-b", &[]).unwrap()),
-        (
-            "platform",
-            world.plane.kubeconfig("someone", &["platform"]).unwrap(),
-        ),
-        ("nobody", world.plane.kubeconfig("nobody", &[]).unwrap()),
+        ("member of a", Some(kubeconfig("member-a", &[]))),
+        ("member of b", Some(kubeconfig("member-b", &[]))),
+        ("platform", Some(kubeconfig("someone", &["platform"]))),
+        ("stranger", Some(kubeconfig("nobody", &[]))),
+        ("anonymous", None),
+        ("operator", Some(kubeconfig("outside", &[]))),
     ];
-    // member-a, member-b, platform, nobody
+    // One letter for each of them, in this order.
     let table = [
-        (
-            "get",
-            "teamaccounts.bailiwick.dev",
-            [true, false, true, false],
-        ),
-        ("list", "events", [true, false, true, false]),
-        (
-            "create",
-            "teamaccounts.bailiwick.dev",
-            [false, false, true, false],
-        ),
-        (
-            "update",
-            "teamaccounts.bailiwick.dev",
-            [false, false, true, false],
-        ),
-        (
-            "delete",
-            "teamaccounts.bailiwick.dev",
-            [false, false, true, false],
-        ),
-        (
-            "patch",
-            "teamaccounts.bailiwick.dev/status",
-            [false, false, false, false],
-        ),
-        (
-            "update",
-            "accountclasses.bailiwick.dev",
-            [false, false, true, false],
-        ),
-        ("update", "teams.bailiwick.dev", [false, false, true, false]),
-        (
-            "patch",
-            "teams.bailiwick.dev/status",
-            [false, false, false, false],
-        ),
-        (
-            "create",
-            "rolebindings.rbac.authorization.k8s.io",
-            [false, false, false, false],
-        ),
-        ("get", "secrets", [false, false, false, false]),
+        ("get", "teamaccounts.bailiwick.dev", "y-y--y"),
+        ("list", "events", "y-y---"),
+        ("create", "teamaccounts.bailiwick.dev", "--y---"),
+        ("update", "teamaccounts.bailiwick.dev", "--y---"),
+        ("patch", "teamaccounts.bailiwick.dev", "--y--y"),
+        ("delete", "teamaccounts.bailiwick.dev", "--y---"),
+        ("patch", "teamaccounts.bailiwick.dev/status", "-----y"),
+        ("get", "accountclasses.bailiwick.dev", "--y--y"),
+        ("update", "accountclasses.bailiwick.dev", "--y---"),
+        ("patch", "accountclasses.bailiwick.dev/status", "-----y"),
+        ("get", "teams.bailiwick.dev", "--y--y"),
+        ("update", "teams.bailiwick.dev", "--y---"),
+        ("patch", "teams.bailiwick.dev/status", "-----y"),
+        ("create", "rolebindings.rbac.authorization.k8s.io", "-----y"),
+        ("create", "roles.rbac.authorization.k8s.io", "------"),
+        ("delete", "namespaces", "-----y"),
+        ("patch", "namespaces", "------"),
+        ("get", "configmaps", "------"),
+        ("get", "secrets", "------"),
     ];
     for (verb, what, allowed) in table {
-        for ((who, config), allowed) in people.iter().zip(allowed) {
-            let (resource, part) = what
-                .split_once('/')
-                .map_or((what, None), |(name, part)| (name, Some(part)));
-            let mut arguments = vec!["auth", "can-i", verb, resource, "-n", "team-a"];
-            let subresource = part.map(|part| format!("--subresource={part}"));
-            arguments.extend(subresource.as_deref());
-            let output = world.kubectl(config, &arguments, "").await;
-            assert_eq!(
-                output.status.success(),
-                allowed,
-                "{who} {verb} {what}: {}",
-                text(&output)
-            );
+        for ((who, config), allowed) in people.iter().zip(allowed.chars()) {
+            let (said, answer) = match config {
+                Some(config) => can_i(world, config, verb, what).await,
+                None => can_anonymous(world, verb, what).await,
+            };
+            assert_eq!(answer, Some(allowed == 'y'), "{who} {verb} {what}: {said}");
         }
     }
+}
+
+/// What a person is told about themselves. `None`: nothing, which is not a no.
+async fn can_i(world: &World, config: &Path, verb: &str, what: &str) -> (String, Option<bool>) {
+    let (resource, part) = what.split_once('/').unwrap_or((what, ""));
+    let subresource = format!("--subresource={part}");
+    let arguments = [
+        "auth",
+        "can-i",
+        verb,
+        resource,
+        &subresource,
+        "-n",
+        "team-a",
+    ];
+    let said = text(&world.kubectl(config, &arguments, "").await);
+    let mut words = said.lines().map(|line| line.split(' ').next());
+    let answer = words.find_map(|word| match word {
+        Some("yes") => Some(true),
+        Some("no") => Some(false),
+        _ => None,
+    });
+    (said, answer)
+}
+
+/// Who is not known may not even ask about themselves: the administrator asks for them.
+async fn can_anonymous(world: &World, verb: &str, what: &str) -> (String, Option<bool>) {
+    let (resource, part) = what.split_once('/').unwrap_or((what, ""));
+    let (name, group) = resource.split_once('.').unwrap_or((resource, ""));
+    let review = format!(
+        "{{apiVersion: authorization.k8s.io/v1, kind: SubjectAccessReview, spec: {{user: 'system:anonymous', groups: \
+         ['system:unauthenticated'], resourceAttributes: {{namespace: team-a, verb: {verb}, group: '{group}', \
+         resource: {name}, subresource: '{part}'}}}}}}"
+    );
+    let config = world.plane.admin_kubeconfig();
+    let arguments = ["create", "-f", "-", "-o", "jsonpath={.status.allowed}"];
+    let said = text(&world.kubectl(&config, &arguments, &review).await);
+    let answer = said.trim().parse().ok();
+    (said, answer)
 }

@@ -8,3 +8,9 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 app.kubernetes.io/name: bailiwick
 app.kubernetes.io/instance: {{ .Release.Name }}
 {{- end }}
+{{- define "bailiwick.operators" -}}
+- {kind: ServiceAccount, name: bailiwick, namespace: {{ .Release.Namespace }}}
+{{- range .Values.operatorUsers }}
+- {apiGroup: rbac.authorization.k8s.io, kind: User, name: {{ . | quote }}}
+{{- end }}
+{{- end }}

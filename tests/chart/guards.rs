@@ -1,0 +1,254 @@
+//! What depends on who asks: the label that gives a namespace to a team, the operator's finalizer; and that a class which
+//! has gone holds up nobody who leaves.
+
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use bailiwick::api::TeamAccount;
+use kube::Api;
+use kube::api::{Patch, PatchParams};
+use serde_json::json;
+
+use super::{World, account, text};
+
+/// The operator, as the chart's service account.
+const OPERATOR: &str = "--as=system:serviceaccount:bailiwick-system:bailiwick";
+const FINALIZED: &str = r#"{"metadata":{"finalizers":["bailiwick.dev/finalizer"]}}"#;
+const BARE: &str = r#"{"metadata":{"finalizers":null}}"#;
+/// People who may edit namespaces, one of whom is of the platform team besides.
+const LABELLERS: &str = r#"
+{apiVersion: rbac.authorization.k8s.io/v1, kind: ClusterRole, metadata: {name: labeller}, rules: [
+  {apiGroups: [""], resources: [namespaces], verbs: [get, create, update, patch]}]}
+---
+{apiVersion: rbac.authorization.k8s.io/v1, kind: ClusterRoleBinding, metadata: {name: labeller},
+ roleRef: {apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: labeller}, subjects: [
+  {kind: User, name: labeller, apiGroup: rbac.authorization.k8s.io},
+  {kind: Group, name: platform, apiGroup: rbac.authorization.k8s.io}]}
+"#;
+
+fn namespace(name: &str, team: &str) -> String {
+    format!(
+        "{{apiVersion: v1, kind: Namespace, metadata: {{name: {name}, labels: {{bailiwick.dev/team: {team}}}}}}}"
+    )
+}
+
+async fn may(world: &World, config: &Path, arguments: &[&str], input: &str) {
+    let output = world.kubectl(config, arguments, input).await;
+    assert!(output.status.success(), "{arguments:?}: {}", text(&output));
+}
+
+/// Tries until refused with all of these words; a policy, or what it reads, takes a second or two to be known.
+async fn may_not(world: &World, config: &Path, arguments: &[&str], input: &str, words: &[&str]) {
+    let deadline = Instant::now() + Duration::from_secs(15);
+    let mut dry = arguments.to_vec();
+    dry.push("--dry-run=server");
+    loop {
+        let output = world.kubectl(config, &dry, input).await;
+        let said = text(&output);
+        if !output.status.success() && words.iter().all(|word| said.contains(word)) {
+            return;
+        }
+        assert!(
+            Instant::now() < deadline,
+            "{arguments:?} not refused with {words:?}: {said}"
+        );
+        tokio::time::sleep(Duration::from_millis(300)).await;
+    }
+}
+
+/// The expressions fit the types that they are applied to, as far as the cluster can tell.
+pub async fn policies_are_sound(world: &World) {
+    let config = world.plane.admin_kubeconfig();
+    let path = "jsonpath={range .items[*]}{.metadata.name} {.metadata.generation}={.status.observedGeneration} \
+                {.status.typeChecking.expressionWarnings}{\"\\n\"}{end}";
+    let deadline = Instant::now() + Duration::from_secs(15);
+    loop {
+        let arguments = ["get", "validatingadmissionpolicies", "-o", path];
+        let said = text(&world.kubectl(&config, &arguments, "").await);
+        assert!(!said.contains("warning"), "{said}");
+        if said.lines().filter(|line| line.contains(" 1=1 ")).count() == 3 {
+            return;
+        }
+        assert!(Instant::now() < deadline, "not checked: {said}");
+        tokio::time::sleep(Duration::from_millis(300)).await;
+    }
+}
+
+pub async fn the_team_label_is_the_platforms(world: &World) {
+    let admin = world.plane.admin_kubeconfig();
+    world.accepted(LABELLERS).await;
+    let labeller = world.plane.kubeconfig("labeller", &[]).unwrap();
+    let platform = world.plane.kubeconfig("someone", &["platform"]).unwrap();
+    let words = [
+        "metadata.labels",
+        "bailiwick.dev/team",
+        "only who may edit teams",
+    ];
+
+    let hijack = ["label", "namespace", "team-b", "bailiwick.dev/team=a"];
+    may_not(world, &labeller, &hijack, "", &words).await;
+    let create = ["create", "-f", "-"];
+    may_not(world, &labeller, &create, &namespace("team-c", "a"), &words).await;
+    may(
+        world,
+        &labeller,
+        &["label", "namespace", "team-b", "stage=test"],
+        "",
+    )
+    .await;
+
+    let as_operator = ["create", "-f", "-", OPERATOR];
+    may(world, &admin, &as_operator, &namespace("team-c", "c")).await;
+    let release = ["label", "namespace", "team-c", "bailiwick.dev/team-"];
+    may_not(world, &labeller, &release, "", &words).await;
+    may(
+        world,
+        &labeller,
+        &["label", "namespace", "team-c", "stage=test"],
+        "",
+    )
+    .await;
+    let give = ["label", "namespace", "team-b", "bailiwick.dev/team=b"];
+    may(world, &platform, &give, "").await;
+}
+
+pub async fn the_finalizer_is_the_operators(world: &World) {
+    let admin = world.plane.admin_kubeconfig();
+    let outside = world.plane.kubeconfig("outside", &[]).unwrap();
+    let platform = world.plane.kubeconfig("someone", &["platform"]).unwrap();
+    world.accepted(&account("held", "{className: test}")).await;
+    let patch = [
+        "-n",
+        "team-a",
+        "patch",
+        "teamaccount",
+        "held",
+        "--type=merge",
+        "-p",
+    ];
+    let with = |body| [&patch[..], &[body]].concat();
+    let words = [
+        "metadata.finalizers",
+        "bailiwick.dev/finalizer",
+        "operator alone",
+    ];
+
+    may_not(world, &platform, &with(FINALIZED), "", &words).await;
+    may(world, &outside, &with(FINALIZED), "").await;
+    may_not(world, &platform, &with(BARE), "", &words).await;
+    may(world, &platform, &with(r#"{"spec":{"suspend":true}}"#), "").await;
+    status_is_the_operators(world).await;
+
+    // The class goes first, then the account: it can be deleted, and by the operator alone let go.
+    let list = [
+        "-n",
+        "bailiwick-system",
+        "patch",
+        "configmap",
+        "bailiwick-account-classes",
+    ];
+    let unlist = [
+        &list[..],
+        &["--type=merge", "-p", r#"{"data":{"test":null}}"#],
+    ]
+    .concat();
+    may(world, &admin, &unlist, "").await;
+    world
+        .refused(
+            &account("late", "{className: test}"),
+            &[
+                "spec.className",
+                r#"no AccountClass "test""#,
+                "there are none",
+            ],
+        )
+        .await;
+    let delete = [
+        "-n",
+        "team-a",
+        "delete",
+        "teamaccount",
+        "held",
+        "--wait=false",
+    ];
+    may(world, &platform, &delete, "").await;
+    may_not(world, &platform, &with(BARE), "", &words).await;
+    let let_go = [&with(BARE)[..], &[OPERATOR]].concat();
+    may(world, &admin, &let_go, "").await;
+    let get = ["-n", "team-a", "get", "teamaccount", "held"];
+    let gone = text(&world.kubectl(&admin, &get, "").await);
+    assert!(gone.contains("NotFound"), "{gone}");
+
+    let list = [
+        "-n",
+        "bailiwick-system",
+        "delete",
+        "configmap",
+        "bailiwick-account-classes",
+    ];
+    may(world, &admin, &list, "").await;
+    world
+        .refused(
+            &account("late", "{className: test}"),
+            &["bailiwick-account-class", "denied"],
+        )
+        .await;
+}
+
+/// Asked without kubectl, which reads the status by itself before it patches it: a right that the operator does not need.
+async fn status_is_the_operators(world: &World) {
+    let state = Patch::Merge(json!({ "status": { "state": "ACTIVE" } }));
+    let write = async |user, groups: &[&str]| {
+        let client = world.plane.client(user, groups).await.unwrap();
+        let api: Api<TeamAccount> = Api::namespaced(client, "team-a");
+        api.patch_status("held", &PatchParams::default(), &state)
+            .await
+    };
+    let refusal = write("someone", &["platform"]).await.unwrap_err();
+    let refusal = refusal.to_string();
+    assert!(refusal.contains("cannot patch resource"), "{refusal}");
+    assert!(refusal.contains("teamaccounts/status"), "{refusal}");
+    let written = write("outside", &[]).await.unwrap();
+    let state = written.status.and_then(|status| status.state);
+    assert_eq!(state.as_deref(), Some("ACTIVE"));
+}
+
+/// The operator gives people the members' role and no other.
+pub async fn only_the_members_role_is_given(world: &World) {
+    let admin = world.plane.admin_kubeconfig();
+    for (role, allowed) in [
+        ("bailiwick-team-member", true),
+        ("bailiwick-platform", false),
+        ("cluster-admin", false),
+    ] {
+        let role_path = format!("clusterroles.rbac.authorization.k8s.io/{role}");
+        let asked = ["auth", "can-i", "bind", &role_path, OPERATOR];
+        assert_eq!(
+            world.kubectl(&admin, &asked, "").await.status.success(),
+            allowed,
+            "{role}"
+        );
+        let binding = format!("--clusterrole={role}");
+        let create = [
+            "-n",
+            "team-a",
+            "create",
+            "rolebinding",
+            "given",
+            &binding,
+            "--user=somebody",
+            OPERATOR,
+        ];
+        if allowed {
+            may(
+                world,
+                &admin,
+                &[&create[..], &["--dry-run=server"]].concat(),
+                "",
+            )
+            .await;
+        } else {
+            may_not(world, &admin, &create, "", &["forbidden"]).await;
+        }
+    }
+}
