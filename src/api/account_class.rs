@@ -71,6 +71,13 @@ pub struct AccountClassSpec {
     /// What IAM demands of passwords. Left alone if left out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub password_policy: Option<PasswordPolicySpec>,
+    /// Whether these accounts carry production. A team that has one can have no Ready release of an image tag that may
+    /// be moved: `latest`, or one that ends in `-SNAPSHOT`.
+    #[serde(default)]
+    pub production: bool,
+    /// Whether repositories in these accounts may have tags that can be moved.
+    #[serde(default)]
+    pub mutable_image_tags: bool,
     /// Where accounts go whose object was deleted with `deletionPolicy: Quarantine` or `Close`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub quarantine: Option<QuarantineSpec>,

@@ -4,6 +4,11 @@
 //! fields and over time are CEL in the schema, and what needs to know who asks is an admission policy in the chart.
 
 mod account_class;
+mod application;
+mod application_name;
+mod approval;
+mod image_repository;
+mod release;
 mod team;
 mod team_account;
 
@@ -15,6 +20,21 @@ use serde_json::{Value, json};
 pub use account_class::{
     AccountClass, AccountClassSpec, AccountClassStatus, AlternateContactSpec,
     AlternateContactsSpec, PasswordPolicySpec, QuarantineSpec,
+};
+pub use application::{
+    Application, ApplicationSpec, ApplicationStatus, LinkSpec, ReleaseSummary,
+    RequiredApprovalsSpec, RetirementStatus, TicketSystemSpec, Tier,
+};
+pub use application_name::{
+    ApplicationName, ApplicationNameSpec, ApplicationNameStatus, NameOwner, NameState,
+};
+pub use approval::{Approval, ApprovalSpec, ApprovalStatus};
+pub use image_repository::{
+    ImageRepository, ImageRepositorySpec, ImageRepositoryStatus, RepositoryDeletionPolicy,
+};
+pub use release::{
+    ApprovalSummary, Evidence, Release, ReleaseImage, ReleaseSpec, ReleaseStatus, SourceStatus,
+    TicketStatus,
 };
 pub use team::{
     ContactSpec, MemberSpec, Team, TeamAccountSummary, TeamDeletionPolicy, TeamSpec, TeamStatus,
@@ -34,6 +54,10 @@ pub const FINALIZER: &str = "bailiwick.dev/finalizer";
 pub const ANNOTATION_RECONCILE: &str = "bailiwick.dev/reconcile-requested-at";
 /// The second confirmation without which no account is closed: must hold the account's id.
 pub const ANNOTATION_CONFIRM_CLOSE: &str = "bailiwick.dev/confirm-close";
+/// Who made an object, as the API server authenticated them; set and kept by admission policies.
+pub const ANNOTATION_CREATED_BY: &str = "bailiwick.dev/created-by";
+/// Who changed an object's spec last, as the API server authenticated them; set and kept by admission policies.
+pub const ANNOTATION_CHANGED_BY: &str = "bailiwick.dev/changed-by";
 /// The code that AWS mailed to an account's new root address; taken off again when it has been used.
 pub const ANNOTATION_EMAIL_CODE: &str = "bailiwick.dev/email-confirmation-code";
 
@@ -74,10 +98,19 @@ pub(crate) use standard_status;
 /// # Errors
 /// Only if a definition cannot be turned into JSON and back, which a test rules out.
 pub fn definitions() -> Result<Vec<CustomResourceDefinition>, serde_json::Error> {
-    [AccountClass::crd(), Team::crd(), TeamAccount::crd()]
-        .into_iter()
-        .map(complete)
-        .collect()
+    [
+        AccountClass::crd(),
+        Application::crd(),
+        ApplicationName::crd(),
+        Approval::crd(),
+        ImageRepository::crd(),
+        Release::crd(),
+        Team::crd(),
+        TeamAccount::crd(),
+    ]
+    .into_iter()
+    .map(complete)
+    .collect()
 }
 
 /// Adds to a derived definition what the derive cannot say.
@@ -99,21 +132,24 @@ fn complete(
                 conditions["x-kubernetes-list-map-keys"] = json!(["type"]);
             }
         }
-        schema["x-kubernetes-validations"] = name_rule(&kind);
+        if let Some(rule) = name_rule(&kind) {
+            schema["x-kubernetes-validations"] = rule;
+        }
     }
     serde_json::from_value(value)
 }
 
-/// What an object of `kind` may be called.
-fn name_rule(kind: &str) -> Value {
-    let what = if kind == "Team" {
-        "a team id"
-    } else {
-        "its name"
+/// What an object of `kind` may be called, where its name is an id; others are called what Kubernetes allows.
+fn name_rule(kind: &str) -> Option<Value> {
+    let what = match kind {
+        "Team" => "a team id",
+        "Application" | "ApplicationName" => "an application id",
+        "AccountClass" | "TeamAccount" => "its name",
+        _ => return None,
     };
-    json!([{
+    Some(json!([{
         "rule": "self.metadata.name.matches('^[a-z][a-z0-9-]*[a-z0-9]$') && self.metadata.name.size() <= 40",
         "message": format!("metadata.name: {what} consists of lower-case letters, digits and hyphens, begins with a \
             letter, does not end with a hyphen, and has 2 to 40 characters"),
-    }])
+    }]))
 }

@@ -1,0 +1,172 @@
+//! `Release`: one version of an application, as an image whose origin is known.
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
+use kube::CustomResource;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// One version of an application. Its image is resolved to a digest once; a tag that moves later changes nothing.
+#[derive(CustomResource, Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[kube(
+    group = "bailiwick.dev",
+    version = "v1alpha1",
+    kind = "Release",
+    plural = "releases",
+    shortname = "rel",
+    category = "bailiwick",
+    namespaced,
+    status = "ReleaseStatus",
+    derive = "PartialEq",
+    selectable = ".spec.application",
+    doc = "One version of an application: an image by digest, the source it was built from, the tickets and the \
+        approvals of different people. The spec cannot be changed.",
+    printcolumn = r#"{"name":"Application","type":"string","jsonPath":".spec.application"}"#,
+    printcolumn = r#"{"name":"Version","type":"string","jsonPath":".spec.version"}"#,
+    printcolumn = r#"{"name":"Source","type":"string","jsonPath":".status.source.evidence"}"#,
+    printcolumn = r#"{"name":"Approved","type":"string","jsonPath":".status.conditions[?(@.type==\"Approved\")].status"}"#,
+    printcolumn = r#"{"name":"Ready","type":"string","jsonPath":".status.conditions[?(@.type==\"Ready\")].status"}"#,
+    printcolumn = r#"{"name":"Reason","type":"string","jsonPath":".status.conditions[?(@.type==\"Ready\")].reason"}"#,
+    printcolumn = r#"{"name":"Age","type":"date","jsonPath":".metadata.creationTimestamp","priority":1}"#,
+    printcolumn = r#"{"name":"Digest","type":"string","jsonPath":".status.image.digest","priority":1}"#,
+    printcolumn = r#"{"name":"Revision","type":"string","jsonPath":".status.source.revision","priority":1}"#,
+    printcolumn = r#"{"name":"Requester","type":"string","jsonPath":".metadata.annotations.bailiwick\\.dev/created-by","priority":1}"#
+)]
+#[serde(rename_all = "camelCase")]
+#[schemars(extend("x-kubernetes-validations" = [
+    {"rule": "self == oldSelf", "message": "the spec of a Release cannot be changed: make a new Release, with another version"}
+]))]
+pub struct ReleaseSpec {
+    /// The `Application`, in this namespace.
+    #[schemars(
+        length(min = 2, max = 40),
+        regex(pattern = r"^[a-z][a-z0-9-]*[a-z0-9]$")
+    )]
+    pub application: String,
+    /// The version: letters and digits, with single `.`, `_` or `-` between them.
+    #[schemars(
+        length(min = 1, max = 40),
+        regex(pattern = r"^[A-Za-z0-9]+([._-][A-Za-z0-9]+)*$")
+    )]
+    pub version: String,
+    /// The image, with its registry: `registry.example.com/payments/api:1.4.2`, or by digest.
+    #[schemars(length(min = 3, max = 512), regex(pattern = r"^[^\s]+/[^\s]+$"))]
+    pub image: String,
+    /// What is new, in Markdown.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 4000))]
+    pub notes: Option<String>,
+}
+
+/// What the controller knows of a release.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ReleaseStatus {
+    /// The generation that the last pass saw; -1: none has.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub observed_generation: Option<i64>,
+    /// The image, resolved once.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub image: Option<ReleaseImage>,
+    /// What it was built from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub source: Option<SourceStatus>,
+    /// The tickets that the commit names.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tickets: Vec<TicketStatus>,
+    /// The approvals that count: of this digest, by people other than the requester.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub approvals: Vec<ApprovalSummary>,
+    /// Who made the release, as the API server knew them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub requester: Option<String>,
+    /// The last value of the annotation `bailiwick.dev/reconcile-requested-at` that was acted upon.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_handled_reconcile_at: Option<String>,
+    /// `Ready` is the summary of the others.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub conditions: Vec<Condition>,
+}
+
+super::standard_status!(ReleaseStatus);
+
+/// An image, as it was resolved.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ReleaseImage {
+    /// Registry and repository, without tag and digest.
+    pub repository: String,
+    /// The tag that was asked for, if any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tag: Option<String>,
+    /// The digest of the manifest or index that the tag named when it was resolved.
+    pub digest: String,
+    /// The manifest's media type.
+    pub media_type: String,
+    /// The platforms of an index, `linux/amd64` for example.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub platforms: Vec<String>,
+    /// When it was resolved.
+    pub resolved_at: Time,
+    /// The digest that the tag was last seen at, if it has moved since.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub moved_to: Option<String>,
+}
+
+/// What an image was built from, and how that is known.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct SourceStatus {
+    /// The source repository, as it was found.
+    pub repository: String,
+    /// The commit.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub revision: Option<String>,
+    /// Whether the tree was modified when the image was built; unknown if left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dirty: Option<bool>,
+    /// Who built it, as the image says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub author: Option<String>,
+    /// How that is known.
+    pub evidence: Evidence,
+    /// Where the evidence was found: the digest of the attestation's manifest, of the layer or of the manifest.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub evidence_digest: Option<String>,
+    /// Who signed it, for an attestation: the name of the trusted key or identity.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub signed_by: Option<String>,
+}
+
+/// How the source of an image is known; the first is the best.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum Evidence {
+    /// A signed provenance attestation that is bound to the digest.
+    Attestation,
+    /// The image's OCI annotations.
+    Annotation,
+    /// A `scm-source.json` in the image.
+    ScmSourceFile,
+}
+
+/// A ticket.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct TicketStatus {
+    /// Its id.
+    pub id: String,
+    /// Where it is found.
+    pub url: String,
+}
+
+/// An approval that counts.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ApprovalSummary {
+    /// The `Approval`'s name; for a review on the code host, its URL.
+    pub name: String,
+    /// What was approved.
+    #[serde(rename = "type")]
+    pub type_: String,
+    /// By whom.
+    pub approver: String,
+}
