@@ -1,29 +1,23 @@
 //! The only place that constructs: configuration → clients → caches → controllers → server → leadership → shutdown.
 
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex};
+mod kinds;
 
-use futures::FutureExt;
-use kube::ResourceExt;
-use kube::core::DeserializeGuard;
+use std::sync::Arc;
+
 use kube::runtime::events::{Recorder, Reporter};
-use kube::runtime::reflector::Store;
-use kube::runtime::{WatchStreamExt, watcher};
-use kube::{Api, Client};
+use kube::{Client, ResourceExt};
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use crate::api::{AccountClass, Team, TeamAccount};
+use crate::api::TeamAccount;
 use crate::cloud::Cloud;
 use crate::config::RunOptions;
 use crate::controllers::Caches;
-use crate::controllers::account_class::AccountClasses;
 use crate::controllers::organization::Organization;
-use crate::controllers::team::{Teams, namespace_of};
-use crate::controllers::team_account::TeamAccounts;
+use crate::engine::cache::Cached;
 use crate::engine::clock::{Clock, SystemClock};
-use crate::engine::frame::{self, Engine, Trigger};
+use crate::engine::frame::Engine;
 use crate::engine::leader::{Candidate, Leadership};
 use crate::engine::metrics::Metrics;
 use crate::engine::shutdown;
@@ -199,70 +193,27 @@ async fn work(
         pass_timeout: options.pass_timeout,
         shutdown: stop.clone(),
     };
-    let (teams, classes, accounts) = (
-        frame::watch::<Team>(&client),
-        frame::watch::<AccountClass>(&client),
-        frame::watch::<TeamAccount>(&client),
-    );
-    let caches = Caches {
-        teams: teams.store.clone(),
-        classes: classes.store.clone(),
-        accounts: accounts.store.clone(),
-        filled: [
-            teams.filled.clone(),
-            classes.filled.clone(),
-            accounts.filled.clone(),
-        ],
-    };
-    let (wake_team, team_wakes) = Trigger::new();
-    let (wake_class, class_wakes) = Trigger::new();
-    let (wake_account, account_wakes) = Trigger::new();
+    let (caches, watches) = Caches::new(&client);
     let organization = Arc::new(Organization::new(
         cloud,
         clock,
-        wake_account.clone(),
+        caches.accounts.trigger(),
         options.creation_slots,
     ));
-
-    let mut tasks = JoinSet::new();
-    let of_class = AccountClasses {
-        caches: caches.clone(),
-        client: client.clone(),
-        namespace: options.namespace.clone(),
-    };
-    tasks.spawn(frame::run(of_class, classes, class_wakes, engine.clone()));
-    let of_team = Teams {
-        caches: caches.clone(),
-        client: client.clone(),
-    };
-    tasks.spawn(frame::run(of_team, teams, team_wakes, engine.clone()));
-    let of_account = TeamAccounts {
-        caches: caches.clone(),
-        organization: organization.clone(),
-        cluster: options.cluster_name.clone(),
-        deep_check_every: options.deep_check_interval,
-        due: Mutex::new(HashMap::new()),
-    };
-    tasks.spawn(frame::run(of_account, accounts, account_wakes, engine));
+    let mut tasks = kinds::run(options, &caches, watches, &organization, &engine);
 
     // What follows may be cut off at any moment: it writes nothing.
     let mut background = JoinSet::new();
-    let routes = Routes {
-        caches: caches.clone(),
-        wake_team,
-        wake_class,
-        wake_account,
-    };
-    background.spawn(routes.keep(client));
-    let (sweeper, every, store, ended) = (
+    background.spawn(kinds::watch_what_is_ours(client, caches.teams.clone()));
+    let (sweeper, every, accounts, ended) = (
         organization.clone(),
         options.sweep_interval,
-        caches.accounts.clone(),
+        caches.accounts,
         stop.clone(),
     );
     background.spawn(async move {
         sweeper
-            .keep_swept(every, move |changed| objects_of(&store, changed), ended)
+            .keep_swept(every, move |changed| objects_of(&accounts, changed), ended)
             .await;
     });
     let (watcher, ended) = (organization.clone(), stop.clone());
@@ -282,22 +233,17 @@ async fn work(
 }
 
 /// The objects that manage these accounts; all that have none yet, too, at the first sweep: they waited for it.
-fn objects_of(
-    store: &Store<DeserializeGuard<TeamAccount>>,
-    changed: &[AccountId],
-) -> Vec<(String, String)> {
+fn objects_of(accounts: &Cached<TeamAccount>, changed: &[AccountId]) -> Vec<(String, String)> {
     let changed: std::collections::HashSet<&str> = changed.iter().map(AccountId::as_str).collect();
-    store
-        .state()
-        .iter()
-        .filter_map(|account| account.0.as_ref().ok())
-        .filter(|account| {
-            let id = account
-                .status
-                .as_ref()
-                .and_then(|status| status.account_id.as_deref());
-            id.is_none_or(|id| changed.contains(id))
-        })
+    let concerned = accounts.select(|account| {
+        let id = account
+            .status
+            .as_ref()
+            .and_then(|status| status.account_id.as_deref());
+        id.is_none_or(|id| changed.contains(id))
+    });
+    concerned
+        .into_iter()
         .filter_map(|account| Some((account.namespace()?, account.name_any())))
         .collect()
 }
@@ -311,101 +257,3 @@ async fn report(organization: Arc<Organization>, metrics: Metrics, readiness: Re
         tokio::time::sleep(std::time::Duration::from_secs(2)).await;
     }
 }
-
-/// Who must look again when something changes that is not their own.
-struct Routes {
-    caches: Caches,
-    wake_team: Trigger<Team>,
-    wake_class: Trigger<AccountClass>,
-    wake_account: Trigger<TeamAccount>,
-}
-
-impl Routes {
-    /// An account's change concerns its team and its class; a class's and a team's change their accounts; what
-    /// somebody does to a team's namespace or binding, the team.
-    async fn keep(self, client: Client) {
-        use k8s_openapi::api::core::v1::Namespace;
-        use k8s_openapi::api::rbac::v1::RoleBinding;
-        let labelled = || watcher::Config::default().labels(crate::api::LABEL_TEAM);
-        let changes = |api: Api<DeserializeGuard<TeamAccount>>| {
-            watcher(api, watcher::Config::default())
-                .default_backoff()
-                .touched_objects()
-        };
-        let accounts =
-            changes(Api::all(client.clone())).map_each(|account: DeserializeGuard<TeamAccount>| {
-                let Ok(account) = account.0 else { return };
-                let namespace = account.namespace().unwrap_or_default();
-                if let Some(team) = self.caches.team_of(&namespace) {
-                    self.wake_team.fire(None, &team.name_any());
-                }
-                self.wake_class.fire(None, &account.spec.class_name);
-            });
-        let classes = watcher(
-            Api::<DeserializeGuard<AccountClass>>::all(client.clone()),
-            watcher::Config::default(),
-        )
-        .default_backoff()
-        .touched_objects()
-        .predicate_filter(kube::runtime::predicates::generation, Default::default())
-        .map_each(|class: DeserializeGuard<AccountClass>| {
-            let name = class.name_any();
-            self.wake_accounts(|account| account.spec.class_name == name);
-        });
-        let teams = watcher(
-            Api::<DeserializeGuard<Team>>::all(client.clone()),
-            watcher::Config::default(),
-        )
-        .default_backoff()
-        .touched_objects()
-        .predicate_filter(kube::runtime::predicates::generation, Default::default())
-        .map_each(|team: DeserializeGuard<Team>| {
-            let Ok(team) = team.0 else { return };
-            let namespace = namespace_of(&team);
-            self.wake_accounts(|account| account.namespace().as_deref() == Some(&namespace));
-        });
-        let wake = |labels: &std::collections::BTreeMap<String, String>| {
-            if let Some(team) = labels.get(crate::api::LABEL_TEAM) {
-                self.wake_team.fire(None, team);
-            }
-        };
-        let namespaces = watcher(Api::<Namespace>::all(client.clone()), labelled())
-            .default_backoff()
-            .touched_objects()
-            .map_each(|namespace: Namespace| wake(namespace.labels()));
-        let bindings = watcher(Api::<RoleBinding>::all(client), labelled())
-            .default_backoff()
-            .touched_objects()
-            .map_each(|binding: RoleBinding| wake(binding.labels()));
-        futures::join!(
-            accounts.boxed(),
-            classes.boxed(),
-            teams.boxed(),
-            namespaces.boxed(),
-            bindings.boxed()
-        );
-    }
-
-    fn wake_accounts(&self, which: impl Fn(&TeamAccount) -> bool) {
-        for account in self.caches.accounts(which) {
-            self.wake_account
-                .fire(account.namespace().as_deref(), &account.name_any());
-        }
-    }
-}
-
-/// Runs a function for every object of a watch; errors are the watch's own to retry.
-trait ForEachObject<T>: futures::Stream<Item = Result<T, watcher::Error>> + Sized {
-    fn map_each(self, mut action: impl FnMut(T)) -> impl Future<Output = ()> {
-        use futures::StreamExt;
-        self.for_each(move |item| {
-            match item {
-                Ok(object) => action(object),
-                Err(error) => tracing::debug!(%error, "a watch was interrupted and goes on"),
-            }
-            futures::future::ready(())
-        })
-    }
-}
-
-impl<T, S: futures::Stream<Item = Result<T, watcher::Error>>> ForEachObject<T> for S {}

@@ -6,61 +6,65 @@ pub mod organization;
 pub mod team;
 pub mod team_account;
 
-use kube::core::DeserializeGuard;
-use kube::runtime::reflector::Store;
-use tokio::sync::watch;
+use kube::Client;
 
 use crate::api::{AccountClass, Team, TeamAccount};
+use crate::engine::cache::{self, Cached, Watched};
 
-/// The caches of the kinds, kept by their watches and read by all controllers.
-#[derive(Clone)]
-pub struct Caches {
+/// Declares the kinds that there are: the caches that all controllers read, and the watches that fill them. Whoever
+/// takes the watches apart cannot forget one.
+macro_rules! kinds {
+    ($($(#[$doc:meta])* $field:ident: $kind:ty,)+) => {
+        /// The caches of the kinds, kept by their watches and read by all controllers.
+        #[derive(Clone)]
+        pub struct Caches {
+            $($(#[$doc])* pub $field: Cached<$kind>,)+
+        }
+
+        /// The watches of the kinds, each for its controller.
+        pub struct Watches {
+            $($(#[$doc])* pub $field: Watched<$kind>,)+
+        }
+
+        impl Caches {
+            /// A cache and a watch for every kind.
+            pub fn new(client: &Client) -> (Self, Watches) {
+                $(let $field = cache::watch::<$kind>(client);)+
+                (Self { $($field: $field.0,)+ }, Watches { $($field: $field.1,)+ })
+            }
+
+            /// Waits until all caches have been filled once: an object that is merely not known yet must not count as
+            /// missing.
+            pub async fn filled(&self) {
+                $(self.$field.filled().await;)+
+            }
+        }
+    };
+}
+
+kinds! {
     /// All teams.
-    pub teams: Store<DeserializeGuard<Team>>,
+    teams: Team,
     /// All classes.
-    pub classes: Store<DeserializeGuard<AccountClass>>,
+    classes: AccountClass,
     /// All accounts.
-    pub accounts: Store<DeserializeGuard<TeamAccount>>,
-    /// Whether each of them has been filled once.
-    pub filled: [watch::Receiver<bool>; 3],
+    accounts: TeamAccount,
 }
 
 impl Caches {
-    /// Waits until all caches have been filled once: an object that is merely not known yet must not count as missing.
-    pub async fn filled(&self) {
-        for filled in &self.filled {
-            // An error says that the watch has ended, which it does only with the whole process.
-            let _ = filled.clone().wait_for(|filled| *filled).await;
-        }
-    }
-
     /// The class of that name, if there is one that can be read.
     pub fn class(&self, name: &str) -> Option<AccountClass> {
-        let key = kube::runtime::reflector::ObjectRef::new(name);
-        self.classes
-            .get(&key)
-            .and_then(|class| class.0.clone().ok())
+        self.classes.get(None, name)
     }
 
     /// The team whose namespace this is.
     pub fn team_of(&self, namespace: &str) -> Option<Team> {
         let owns = |team: &Team| team::namespace_of(team) == namespace;
-        self.teams
-            .state()
-            .iter()
-            .filter_map(|team| team.0.as_ref().ok())
-            .find(|team| owns(team))
-            .cloned()
+        self.teams.select(owns).into_iter().next()
     }
 
     /// All accounts that can be read and for which `wanted` holds.
     pub fn accounts(&self, wanted: impl Fn(&TeamAccount) -> bool) -> Vec<TeamAccount> {
-        let state = self.accounts.state();
-        state
-            .iter()
-            .filter_map(|account| account.0.as_ref().ok())
-            .filter(|a| wanted(a))
-            .cloned()
-            .collect()
+        self.accounts.select(wanted)
     }
 }

@@ -1,24 +1,24 @@
 //! The one frame around every pass of every controller.
 
 use std::panic::AssertUnwindSafe;
-use std::pin::Pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
-use futures::{FutureExt, Stream, StreamExt, TryStreamExt};
+use futures::{FutureExt, StreamExt};
 use kube::core::DeserializeGuard;
 use kube::core::object::HasStatus;
+use kube::runtime::Controller;
 use kube::runtime::controller::{Action, Config};
 use kube::runtime::events::{Event, EventType, Recorder};
-use kube::runtime::reflector::{self, ObjectRef, Store};
-use kube::runtime::{Controller, Predicate, WatchStreamExt, predicates, watcher};
-use kube::{Api, Client, Resource, ResourceExt};
+use kube::runtime::reflector::ObjectRef;
+use kube::{Client, Resource, ResourceExt};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 
 use super::backoff::{Attempts, Backoff};
+use super::cache::Watched;
 use super::clock::Clock;
 use super::conditions;
 use super::leader::Leadership;
@@ -40,6 +40,10 @@ pub trait Reconcile: Send + Sync + 'static {
 
     /// The kind's name, for logs, events and metrics.
     const KIND: &'static str;
+
+    /// Whether something outside of the object is owed when it is deleted: then it has the finalizer, and is not gone
+    /// before a pass says `Released`.
+    const FINALIZES: bool = true;
 
     /// One pass: gather, validate, decide, act, report into `record.status`. Called with the finalizer in place, and
     /// also for an object that is being deleted.
@@ -69,45 +73,6 @@ pub struct Engine {
     pub pass_timeout: Duration,
     /// Cancelled when no new pass shall begin.
     pub shutdown: CancellationToken,
-}
-
-/// A cached kind: what its watch has seen, and the stream that keeps the cache and drives the controller.
-pub struct Watched<K: Kind> {
-    /// The cache.
-    pub store: Store<DeserializeGuard<K>>,
-    /// Whether the cache has been filled once. The store could tell, but wakes only one of those who wait for it, and
-    /// that one is the controller.
-    pub filled: tokio::sync::watch::Receiver<bool>,
-    stream: Pin<Box<dyn Stream<Item = Result<DeserializeGuard<K>, watcher::Error>> + Send>>,
-}
-
-/// Watches all objects of a kind. One that cannot be decoded is kept apart and stops no other.
-pub fn watch<K: Kind>(client: &Client) -> Watched<K> {
-    let api: Api<DeserializeGuard<K>> = Api::all(client.clone());
-    let (store, writer) = reflector::store();
-    let (fill, filled) = tokio::sync::watch::channel(false);
-    let stream = watcher(api, watcher::Config::default())
-        .default_backoff()
-        .modify(|object| object.managed_fields_mut().clear())
-        .reflect(writer)
-        .inspect_ok(move |event| {
-            if matches!(event, watcher::Event::InitDone) {
-                fill.send_replace(true);
-            }
-        })
-        .applied_objects()
-        // Our own status writes do not call for another pass.
-        .predicate_filter(
-            predicates::generation
-                .combine(predicates::finalizers)
-                .combine(predicates::annotations),
-            Default::default(),
-        );
-    Watched {
-        store,
-        filled,
-        stream: Box::pin(stream),
-    }
 }
 
 /// Asks for passes over objects of one kind, from anywhere.
@@ -148,12 +113,7 @@ struct Frame<R> {
 }
 
 /// Runs a kind's controller until the engine shuts down; passes in flight are finished.
-pub async fn run<R: Reconcile>(
-    reconciler: R,
-    watched: Watched<R::Kind>,
-    wake: mpsc::UnboundedReceiver<ObjectRef<DeserializeGuard<R::Kind>>>,
-    engine: Engine,
-) {
+pub async fn run<R: Reconcile>(reconciler: R, watched: Watched<R::Kind>, engine: Engine) {
     let (concurrency, shutdown) = (engine.concurrency, engine.shutdown.clone());
     let frame = Arc::new(Frame {
         reconciler,
@@ -161,11 +121,12 @@ pub async fn run<R: Reconcile>(
         attempts: Attempts::default(),
         backoff: Backoff::default(),
     });
+    let (store, stream, wake) = watched.start();
     let wake = futures::stream::unfold(wake, |mut wake| async move {
         let next = wake.recv().await?;
         Some((next, wake))
     });
-    Controller::for_stream(watched.stream, watched.store)
+    Controller::for_stream(stream, store)
         .with_config(Config::default().concurrency(concurrency))
         .reconcile_on(wake)
         .graceful_shutdown_on(shutdown.cancelled_owned())
@@ -241,7 +202,7 @@ impl<R: Reconcile> Frame<R> {
         record: &mut Record<R::Kind>,
         finalizing: bool,
     ) -> Result<Outcome, Failure> {
-        if !finalizing {
+        if !finalizing && R::FINALIZES {
             record.add_finalizer(FINALIZER).await?;
         }
         let pass = AssertUnwindSafe(self.reconciler.pass(object, record)).catch_unwind();

@@ -4,6 +4,7 @@
 //! for all kinds: leadership, finalizer, time limit, panics, backoff, the summary conditions, events on transition,
 //! metrics, and the one status write per pass.
 
+pub mod cache;
 pub mod conditions;
 pub mod frame;
 pub mod outcome;
