@@ -1,6 +1,7 @@
 //! The only place that constructs: configuration → clients → caches → controllers → server → leadership → shutdown.
 
 mod kinds;
+mod routes;
 
 use std::sync::Arc;
 
@@ -15,6 +16,7 @@ use crate::cloud::Cloud;
 use crate::config::RunOptions;
 use crate::controllers::Caches;
 use crate::controllers::organization::Organization;
+use crate::controllers::release::origins::{NoRegistry, Origins};
 use crate::engine::cache::Cached;
 use crate::engine::clock::{Clock, SystemClock};
 use crate::engine::frame::Engine;
@@ -75,6 +77,7 @@ pub async fn run(options: RunOptions) -> Result<(), AppError> {
     let parts = Parts {
         client,
         cloud,
+        origins: Arc::new(NoRegistry),
         clock: Arc::new(SystemClock),
         metrics,
         readiness,
@@ -106,6 +109,8 @@ pub struct Parts {
     pub client: Client,
     /// AWS, with its budgets.
     pub cloud: Cloud,
+    /// What registries say of images.
+    pub origins: Arc<dyn Origins>,
     /// The time.
     pub clock: Arc<dyn Clock>,
     /// What is counted.
@@ -175,6 +180,7 @@ async fn work(
     let Parts {
         client,
         cloud,
+        origins,
         clock,
         metrics,
         readiness,
@@ -200,11 +206,11 @@ async fn work(
         caches.accounts.trigger(),
         options.creation_slots,
     ));
-    let mut tasks = kinds::run(options, &caches, watches, &organization, &engine);
+    let mut tasks = kinds::run(options, &caches, watches, &organization, origins, &engine);
 
     // What follows may be cut off at any moment: it writes nothing.
     let mut background = JoinSet::new();
-    background.spawn(kinds::watch_what_is_ours(client, caches.teams.clone()));
+    background.spawn(routes::watch_what_is_ours(client, caches.teams.clone()));
     let (sweeper, every, accounts, ended) = (
         organization.clone(),
         options.sweep_interval,

@@ -49,6 +49,10 @@ pub struct RunOptions {
     /// How long one pass over an object may take.
     #[arg(long, env = "BAILIWICK_PASS_TIMEOUT", default_value = "120s", value_parser = duration)]
     pub pass_timeout: Duration,
+    /// Whether admission policies keep the annotations true that say who made an object, as the chart's do. Without
+    /// them nobody can tell who requested or approved what, and no approval counts.
+    #[arg(long, env = "BAILIWICK_AUTHORS_GUARDED", default_value_t = false, action = clap::ArgAction::Set)]
+    pub authors_guarded: bool,
     /// How long what is in flight may take to finish when the process is told to end.
     #[arg(long, env = "BAILIWICK_GRACE_PERIOD", default_value = "25s", value_parser = duration)]
     pub grace_period: Duration,

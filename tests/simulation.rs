@@ -223,6 +223,7 @@ impl World {
                 budgets,
                 Arc::new(metrics.clone()),
             ),
+            origins: Arc::new(bailiwick::controllers::release::origins::NoRegistry),
             clock: Arc::new(self.clock),
             metrics,
             readiness: Readiness::default(),

@@ -70,6 +70,9 @@ pub struct ReleaseStatus {
     /// What it was built from.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub source: Option<SourceStatus>,
+    /// What else was found about the image's source and does not count, or could not be looked at, and why.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub remarks: Vec<String>,
     /// The tickets that the commit names.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub tickets: Vec<TicketStatus>,
@@ -154,8 +157,9 @@ pub enum Evidence {
 pub struct TicketStatus {
     /// Its id.
     pub id: String,
-    /// Where it is found.
-    pub url: String,
+    /// Where it is found, if it is one of the application's ticket system.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub url: Option<String>,
 }
 
 /// An approval that counts.

@@ -2,13 +2,19 @@
 //! spec, *decide* is in `plan`, *act* writes, *report* says in the status how far things are.
 
 pub mod account_class;
+pub mod application;
+pub mod application_name;
+pub mod approval;
 pub mod organization;
+pub mod release;
 pub mod team;
 pub mod team_account;
 
 use kube::Client;
 
-use crate::api::{AccountClass, Team, TeamAccount};
+use crate::api::{
+    AccountClass, Application, ApplicationName, Approval, Release, Team, TeamAccount,
+};
 use crate::engine::cache::{self, Cached, Watched};
 
 /// Declares the kinds that there are: the caches that all controllers read, and the watches that fill them. Whoever
@@ -49,6 +55,14 @@ kinds! {
     classes: AccountClass,
     /// All accounts.
     accounts: TeamAccount,
+    /// All applications.
+    applications: Application,
+    /// All claims on applications' names.
+    names: ApplicationName,
+    /// All releases.
+    releases: Release,
+    /// All approvals.
+    approvals: Approval,
 }
 
 impl Caches {

@@ -1,7 +1,11 @@
 //! Pure decisions: (desired, observed, now) → what to do. No I/O, no clock, no randomness: whoever calls brings them.
 
 pub mod account;
+pub mod approval;
+pub mod claim;
 pub mod creation;
 pub mod naming;
 pub mod queue;
+pub mod release;
+pub mod retirement;
 pub mod revision;

@@ -10,7 +10,9 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::{Teams, reasons};
-use crate::api::{LABEL_TEAM, Team, TeamAccount};
+use crate::api::{Application, LABEL_TEAM, Team, TeamAccount};
+use crate::controllers::application;
+use crate::engine::conditions;
 use crate::engine::record::Record;
 use crate::engine::{Failure, Outcome};
 
@@ -111,6 +113,21 @@ impl Teams {
         Ok(list.items.iter().map(ResourceExt::name_any).collect())
     }
 
+    /// The applications that are in the namespace now and in use: neither deleted nor retired nor given away.
+    pub(super) async fn active_applications_now(
+        &self,
+        namespace: &str,
+    ) -> Result<Vec<String>, Failure> {
+        let api: Api<Application> = Api::namespaced(self.client.clone(), namespace);
+        let list = api.list(&ListParams::default()).await?;
+        Ok(list
+            .items
+            .iter()
+            .filter(|application| is_active(application))
+            .map(ResourceExt::name_any)
+            .collect())
+    }
+
     /// Takes the members' rights away; the namespace stays, labelled.
     pub(super) async fn remove_members(&self, team: &Team, namespace: &str) -> Result<(), Failure> {
         let api: Api<RoleBinding> = Api::namespaced(self.client.clone(), namespace);
@@ -141,6 +158,17 @@ impl Teams {
         }
         Ok(())
     }
+}
+
+fn is_active(application: &Application) -> bool {
+    let status = application.status.as_ref();
+    let retired = status
+        .and_then(|status| status.retirement.as_ref())
+        .is_some_and(|retirement| retirement.effective && !application.spec.active);
+    let refused = status
+        .and_then(|status| conditions::find(&status.conditions, application::ACCEPTED))
+        .is_some_and(|accepted| accepted.status == "False");
+    !retired && !refused && application.metadata.deletion_timestamp.is_none()
 }
 
 fn member_role() -> RoleRef {

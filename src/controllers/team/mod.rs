@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use kube::{Client, ResourceExt};
 
 use super::Caches;
-use crate::api::{Team, TeamAccount, TeamAccountSummary, TeamDeletionPolicy};
+use crate::api::{Application, Team, TeamAccount, TeamAccountSummary, TeamDeletionPolicy};
 use crate::engine::conditions::{self, Truth};
 use crate::engine::frame::Reconcile;
 use crate::engine::record::Record;
@@ -71,6 +71,9 @@ impl Reconcile for Teams {
         record.status.namespace = Some(namespace.clone());
         record.status.members = i64::try_from(object.spec.members.len()).ok();
         record.status.accounts = summaries(&accounts);
+        let of_team = |one: &Application| one.namespace().as_deref() == Some(&namespace);
+        let applications = self.caches.applications.select(of_team);
+        record.status.applications = i64::try_from(applications.len()).ok();
         if object.metadata.deletion_timestamp.is_some() {
             return self.leave(object, record, &namespace).await;
         }
@@ -131,6 +134,15 @@ impl Teams {
             let message = format!(
                 "the team still owns the account(s) {}: delete those objects first (their AWS accounts are kept)",
                 owned.join(", ")
+            );
+            return Ok(Outcome::blocked(reasons::STILL_OWNS, message));
+        }
+        let active = self.active_applications_now(namespace).await?;
+        if !active.is_empty() {
+            let message = format!(
+                "the team still owns the active application(s) {}: set spec.active: false on them and let their \
+                 retirement take effect, transfer them, or delete those objects first",
+                active.join(", ")
             );
             return Ok(Outcome::blocked(reasons::STILL_OWNS, message));
         }

@@ -1,0 +1,223 @@
+//! Who must look again when something changes that is not their own.
+
+use std::collections::BTreeMap;
+
+use futures::FutureExt;
+use k8s_openapi::api::core::v1::Namespace;
+use k8s_openapi::api::rbac::v1::RoleBinding;
+use kube::runtime::{WatchStreamExt, watcher};
+use kube::{Api, Client, ResourceExt};
+
+use crate::api::{Application, LABEL_TEAM, Release, Status, Team};
+use crate::controllers::application::{ACCEPTED, summary};
+use crate::controllers::team::namespace_of;
+use crate::controllers::{Caches, Watches};
+use crate::engine::cache::Cached;
+use crate::engine::conditions;
+
+/// Enters all routes.
+pub(super) fn enter(caches: &Caches, watches: &mut Watches) {
+    of_teams_and_classes(caches, watches);
+    of_accounts(caches, watches);
+    of_applications(caches, watches);
+    of_names(caches, watches);
+    of_releases(caches, watches);
+    of_approvals(caches, watches);
+}
+
+/// A class's change concerns its accounts, and a team's what is in its namespace. Their own status concerns nobody.
+fn of_teams_and_classes(caches: &Caches, watches: &mut Watches) {
+    let of = caches.clone();
+    watches.classes.on_change(move |change| {
+        if let Some(class) = change
+            .object()
+            .filter(|_| change.of(|class| class.metadata.generation))
+        {
+            let name = class.name_any();
+            of.accounts
+                .wake_where(|account| account.spec.class_name == name);
+            if change.of(|class| class.spec.production) {
+                of.releases.wake_where(may_move);
+            }
+        }
+    });
+    let of = caches.clone();
+    watches.teams.on_change(move |change| {
+        if let Some(team) = change
+            .object()
+            .filter(|_| change.of(|team| team.metadata.generation))
+        {
+            let namespace = namespace_of(team);
+            of.accounts
+                .wake_where(|account| account.namespace().as_deref() == Some(&namespace));
+            of.applications
+                .wake_where(|one| one.namespace().as_deref() == Some(&namespace));
+        }
+    });
+}
+
+/// An account's change concerns its team and its class, and its class the releases that may not be deployed there.
+fn of_accounts(caches: &Caches, watches: &mut Watches) {
+    let of = caches.clone();
+    watches.accounts.on_change(move |change| {
+        let Some(account) = change.object() else {
+            return;
+        };
+        let namespace = account.namespace().unwrap_or_default();
+        if let Some(team) = of.team_of(&namespace) {
+            of.teams.wake(None, &team.name_any());
+        }
+        of.classes.wake(None, &account.spec.class_name);
+        if change.of(|account| account.spec.class_name.clone()) {
+            of.releases.wake_where(|release| {
+                may_move(release) && release.namespace().as_deref() == Some(&namespace)
+            });
+        }
+    });
+}
+
+/// An application's change concerns its team, which counts it, its releases, which are compared with it, its name, and
+/// those who want the same name.
+fn of_applications(caches: &Caches, watches: &mut Watches) {
+    let of = caches.clone();
+    watches.applications.on_change(move |change| {
+        let Some(application) = change.object() else {
+            return;
+        };
+        let (name, namespace) = (
+            application.name_any(),
+            application.namespace().unwrap_or_default(),
+        );
+        let is_retired = |one: &Application| {
+            let status = one.status.as_ref();
+            status.and_then(|status| status.retirement.as_ref().map(|it| it.effective))
+        };
+        if change.of(|one| (is_retired(one), accepted(one)))
+            && let Some(team) = of.team_of(&namespace)
+        {
+            of.teams.wake(None, &team.name_any());
+        }
+        if change.of(|one| (one.metadata.generation, accepted(one))) {
+            of.releases.wake_where(|release| {
+                release.spec.application == name
+                    && release.namespace().as_deref() == Some(&namespace)
+            });
+        }
+        if change.of(|one| one.metadata.generation) {
+            of.names.wake(None, &name);
+            of.applications.wake_where(|one| {
+                one.name_any() == name && one.namespace().as_deref() != Some(&namespace)
+            });
+        }
+    });
+}
+
+/// A name's change concerns all who want it.
+fn of_names(caches: &Caches, watches: &mut Watches) {
+    let applications = caches.applications.clone();
+    watches.names.on_change(move |change| {
+        if let Some(name) = change
+            .object()
+            .filter(|_| change.of(|name| name.metadata.generation))
+        {
+            let name = name.name_any();
+            applications.wake_where(|one| one.name_any() == name);
+        }
+    });
+}
+
+/// A release's change concerns its application, once there is something to say, its approvals, and the release of the
+/// same version that waits for it to go.
+fn of_releases(caches: &Caches, watches: &mut Watches) {
+    let of = caches.clone();
+    watches.releases.on_change(move |change| {
+        let Some(release) = change.object() else {
+            return;
+        };
+        let namespace = release.namespace();
+        let said = |release: &Release| {
+            let status = release.status.clone().unwrap_or_default();
+            conditions::find(status.conditions_ref(), conditions::READY).map(|_| summary(release))
+        };
+        if change.after.is_none() || change.before.and_then(said) != change.after.and_then(said) {
+            of.applications
+                .wake(namespace.as_deref(), &release.spec.application);
+        }
+        let digest = |release: &Release| {
+            let image = release.status.as_ref()?.image.as_ref()?;
+            Some(image.digest.clone())
+        };
+        if change.of(digest) {
+            let name = release.name_any();
+            of.approvals.wake_where(|approval| {
+                approval.spec.release == name && approval.namespace() == namespace
+            });
+        }
+        if change.after.is_none() {
+            of.releases.wake_where(|other| {
+                other.namespace() == namespace
+                    && other.spec.application == release.spec.application
+                    && other.spec.version == release.spec.version
+            });
+        }
+    });
+}
+
+/// An approval concerns its release.
+fn of_approvals(caches: &Caches, watches: &mut Watches) {
+    let releases = caches.releases.clone();
+    watches.approvals.on_change(move |change| {
+        if let Some(approval) = change
+            .object()
+            .filter(|_| change.of(|approval| approval.metadata.generation))
+        {
+            releases.wake(approval.namespace().as_deref(), &approval.spec.release);
+        }
+    });
+}
+
+fn accepted(application: &Application) -> Option<String> {
+    let status = application.status.as_ref()?;
+    conditions::find(&status.conditions, ACCEPTED).map(|accepted| accepted.status.clone())
+}
+
+/// Whether the release's image has a tag that is meant to be moved.
+fn may_move(release: &Release) -> bool {
+    let image = release.spec.image.parse::<crate::model::ImageRef>();
+    image.is_ok_and(|image| image.has_moving_tag())
+}
+
+/// What somebody does to a team's namespace or binding concerns the team. Of both only ours are watched, by label.
+pub(super) async fn watch_what_is_ours(client: Client, teams: Cached<Team>) {
+    let labelled = || watcher::Config::default().labels(LABEL_TEAM);
+    let wake = |labels: &BTreeMap<String, String>| {
+        if let Some(team) = labels.get(LABEL_TEAM) {
+            teams.wake(None, team);
+        }
+    };
+    let namespaces = watcher(Api::<Namespace>::all(client.clone()), labelled())
+        .default_backoff()
+        .touched_objects()
+        .map_each(|namespace: Namespace| wake(namespace.labels()));
+    let bindings = watcher(Api::<RoleBinding>::all(client), labelled())
+        .default_backoff()
+        .touched_objects()
+        .map_each(|binding: RoleBinding| wake(binding.labels()));
+    futures::join!(namespaces.boxed(), bindings.boxed());
+}
+
+/// Runs a function for every object of a watch; errors are the watch's own to retry.
+trait ForEachObject<T>: futures::Stream<Item = Result<T, watcher::Error>> + Sized {
+    fn map_each(self, mut action: impl FnMut(T)) -> impl Future<Output = ()> {
+        use futures::StreamExt;
+        self.for_each(move |item| {
+            match item {
+                Ok(object) => action(object),
+                Err(error) => tracing::debug!(%error, "a watch was interrupted and goes on"),
+            }
+            futures::future::ready(())
+        })
+    }
+}
+
+impl<T, S: futures::Stream<Item = Result<T, watcher::Error>>> ForEachObject<T> for S {}

@@ -1,0 +1,155 @@
+//! Act: claim the name, take it over, and bury it. The API server decides who is first: a name is made by a create, and
+//! changes hands by a write under the version that was read.
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use kube::api::PostParams;
+use kube::{Api, ResourceExt};
+
+use super::{Applications, reasons};
+use crate::api::{Application, ApplicationName, ApplicationNameSpec, NameOwner, NameState};
+use crate::engine::record::Record;
+use crate::engine::{Failure, FailureKind, Outcome};
+use crate::plan::claim::{Claimant, Holder, Owner, Verdict, decide};
+
+/// A reason and a sentence for whoever must act.
+pub type Refusal = (&'static str, String);
+
+impl Applications {
+    /// Makes the name this application's, if it may have it.
+    pub(super) async fn claim(
+        &self,
+        object: &Application,
+        record: &mut Record<Application>,
+        team: &str,
+    ) -> Result<Result<(), Refusal>, Failure> {
+        let name = object.name_any();
+        let us = Claimant {
+            team: team.to_owned(),
+            namespace: object.namespace().unwrap_or_default(),
+            uid: object.uid().unwrap_or_default(),
+            offers_to: object.spec.transfer_to.clone(),
+        };
+        // A name that is ours by the cache costs no question. It may have been taken over since: then the cache will
+        // say so in a moment, and nothing has been written meanwhile.
+        let cached = self.caches.names.get(None, &name);
+        if cached.is_some_and(|found| verdict(&us, &found, &Owner::Gone) == Verdict::Ours) {
+            return Ok(Ok(()));
+        }
+        let api: Api<ApplicationName> = Api::all(self.client.clone());
+        let Some(found) = api.get_opt(&name).await? else {
+            record.may_write()?;
+            let fresh = ApplicationName::new(&name, held(&us));
+            return match api.create(&PostParams::default(), &fresh).await {
+                Ok(_) => Ok(Ok(())),
+                Err(kube::Error::Api(status)) if status.is_already_exists() => Err(Failure::new(
+                    FailureKind::Conflict,
+                    "Conflict",
+                    "another application has claimed the name at the same time",
+                )),
+                Err(error) => Err(error.into()),
+            };
+        };
+        // Whether the holder is still there is asked of the API server: a cache that lags behind must not give a name
+        // away.
+        let owner = self.owner_now(&found).await?;
+        let message = match verdict(&us, &found, &owner) {
+            Verdict::Ours => return Ok(Ok(())),
+            verdict @ (Verdict::Reclaim | Verdict::TakeOver) => {
+                record.may_write()?;
+                // Under the version that was read: whoever else takes it at the same time is refused, or refuses us.
+                let taken = ApplicationName {
+                    spec: held(&us),
+                    ..found.clone()
+                };
+                api.replace(&name, &PostParams::default(), &taken).await?;
+                if verdict == Verdict::TakeOver {
+                    let from = &found.spec.owner.team;
+                    let message = format!("the application was taken over from team {from}");
+                    record.note(reasons::TAKEN_OVER, message);
+                }
+                return Ok(Ok(()));
+            }
+            Verdict::GivenAway => {
+                let message = format!(
+                    "the application was transferred to team {}: delete this object; the name stays theirs",
+                    found.spec.owner.team
+                );
+                return Ok(Err((reasons::TRANSFERRED, message)));
+            }
+            Verdict::Taken => format!(
+                "the name {name} is team {holder}'s (Application {namespace}/{name}): choose another name; to take the \
+                 application over, team {holder} sets spec.transferTo: {team} on theirs",
+                holder = found.spec.owner.team,
+                namespace = found.spec.owner.namespace
+            ),
+            Verdict::Buried => format!(
+                "the name {name} was team {}'s, whose application is gone, and what was granted to it is not to fall to \
+                 another team by accident: choose another name, or ask the platform team to release it by deleting \
+                 ApplicationName {name}",
+                found.spec.owner.team
+            ),
+        };
+        Ok(Err((reasons::NAME_TAKEN, message)))
+    }
+
+    /// What has become of the application that a name belongs to.
+    async fn owner_now(&self, found: &ApplicationName) -> Result<Owner, Failure> {
+        let owner = &found.spec.owner;
+        let api: Api<Application> = Api::namespaced(self.client.clone(), &owner.namespace);
+        let lives = api.get_opt(&found.name_any()).await?;
+        Ok(lives
+            .filter(|application| application.uid().as_ref() == Some(&owner.uid))
+            .map_or(Owner::Gone, |application| Owner::Lives {
+                offers_to: application.spec.transfer_to,
+            }))
+    }
+
+    /// Leaves the name as a tombstone, if it is this application's.
+    pub(super) async fn bury(
+        &self,
+        object: &Application,
+        record: &mut Record<Application>,
+    ) -> Result<Outcome, Failure> {
+        let name = object.name_any();
+        let api: Api<ApplicationName> = Api::all(self.client.clone());
+        let Some(mut found) = api.get_opt(&name).await? else {
+            return Ok(Outcome::Released);
+        };
+        let ours = object.uid().as_ref() == Some(&found.spec.owner.uid);
+        if !ours || found.spec.state == NameState::Tombstone {
+            return Ok(Outcome::Released);
+        }
+        record.may_write()?;
+        found.spec.state = NameState::Tombstone;
+        found.spec.retired_at = Some(Time(record.now));
+        api.replace(&name, &PostParams::default(), &found).await?;
+        let message = format!(
+            "the name {name} stays reserved for team {}; the platform team releases it by deleting ApplicationName {name}",
+            found.spec.owner.team
+        );
+        record.note(reasons::NAME_KEPT, message);
+        Ok(Outcome::Released)
+    }
+}
+
+fn verdict(us: &Claimant, found: &ApplicationName, owner: &Owner) -> Verdict {
+    let holder = Holder {
+        team: found.spec.owner.team.clone(),
+        uid: found.spec.owner.uid.clone(),
+        tombstone: found.spec.state == NameState::Tombstone,
+    };
+    decide(us, &holder, owner)
+}
+
+/// The name, held by this claimant.
+fn held(us: &Claimant) -> ApplicationNameSpec {
+    ApplicationNameSpec {
+        owner: NameOwner {
+            team: us.team.clone(),
+            namespace: us.namespace.clone(),
+            uid: us.uid.clone(),
+        },
+        state: NameState::Held,
+        retired_at: None,
+    }
+}

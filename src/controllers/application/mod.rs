@@ -1,0 +1,154 @@
+//! `Application`: the claim on its name, its retirement, and the answer to "what is this and which versions are there".
+//!
+//! | step | file |
+//! |---|---|
+//! | validate: what the schema cannot say | `validate.rs` |
+//! | decide | `plan::claim`, `plan::retirement` |
+//! | act: claim the name; bury it | `claim.rs` |
+//! | report: releases, retirement | `report.rs` |
+
+mod claim;
+mod report;
+mod validate;
+
+pub use report::summary;
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use k8s_openapi::jiff::Timestamp;
+use kube::{Client, ResourceExt};
+
+use super::Caches;
+use crate::api::{ANNOTATION_RECONCILE, Application};
+use crate::engine::conditions::Truth;
+use crate::engine::frame::Reconcile;
+use crate::engine::record::Record;
+use crate::engine::{Failure, Outcome};
+
+/// The reasons in this kind's conditions and events: a closed set, listed in the reference.
+pub mod reasons {
+    /// Everything is as declared.
+    pub const READY: &str = "Ready";
+    /// The name is this team's.
+    pub const ACCEPTED: &str = "Accepted";
+    /// The spec cannot be carried out as it is.
+    pub const INVALID_SPEC: &str = "InvalidSpec";
+    /// The namespace belongs to no team.
+    pub const TEAM_NOT_FOUND: &str = "TeamNotFound";
+    /// Another team has, or had, the name.
+    pub const NAME_TAKEN: &str = "NameTaken";
+    /// The application was given to another team, which has taken it over.
+    pub const TRANSFERRED: &str = "Transferred";
+    /// The application was taken over from another team.
+    pub const TAKEN_OVER: &str = "TakenOver";
+    /// The application is suspended.
+    pub const SUSPENDED: &str = "Suspended";
+    /// The application is in use.
+    pub const ACTIVE: &str = "Active";
+    /// The application is inactive; what that means happens at the time that the message names.
+    pub const RETIRING: &str = "Retiring";
+    /// The application is inactive: nothing new is deployed, and its credentials are retired.
+    pub const RETIRED: &str = "Retired";
+    /// The application is active again.
+    pub const RETIREMENT_CALLED_OFF: &str = "RetirementCalledOff";
+    /// The application is gone, its name is kept.
+    pub const NAME_KEPT: &str = "NameKept";
+    /// All, for the reference.
+    pub const ALL: &[&str] = &[
+        READY,
+        ACCEPTED,
+        INVALID_SPEC,
+        TEAM_NOT_FOUND,
+        NAME_TAKEN,
+        TRANSFERRED,
+        TAKEN_OVER,
+        SUSPENDED,
+        ACTIVE,
+        RETIRING,
+        RETIRED,
+        RETIREMENT_CALLED_OFF,
+        NAME_KEPT,
+    ];
+}
+
+/// The condition that says whether the name is this team's.
+pub const ACCEPTED: &str = "Accepted";
+/// The condition that says whether the application is in use.
+pub const ACTIVE: &str = "Active";
+
+/// The controller of `Application`.
+pub struct Applications {
+    /// The caches.
+    pub caches: Caches,
+    /// The API server.
+    pub client: Client,
+}
+
+#[async_trait]
+impl Reconcile for Applications {
+    type Kind = Application;
+    const KIND: &'static str = "Application";
+
+    async fn pass(
+        &self,
+        object: &Application,
+        record: &mut Record<Application>,
+    ) -> Result<Outcome, Failure> {
+        self.caches.filled().await;
+        if object.metadata.deletion_timestamp.is_some() {
+            return self.bury(object, record).await;
+        }
+        let namespace = object.namespace().unwrap_or_default();
+        let Some(team) = self.caches.team_of(&namespace) else {
+            let message = format!(
+                "namespace {namespace} belongs to no Team: create the Team first, or use its namespace"
+            );
+            record.set(ACCEPTED, Truth::False, reasons::TEAM_NOT_FOUND, &message);
+            return Ok(Outcome::blocked(reasons::TEAM_NOT_FOUND, message));
+        };
+        let valid = match validate::application(object) {
+            Ok(valid) => valid,
+            Err(message) => {
+                record.set(ACCEPTED, Truth::False, reasons::INVALID_SPEC, &message);
+                return Ok(Outcome::blocked(reasons::INVALID_SPEC, message));
+            }
+        };
+        if object.spec.suspend {
+            let message = "spec.suspend is true: nothing is written for this application";
+            return Ok(Outcome::blocked(reasons::SUSPENDED, message));
+        }
+        let team = team.name_any();
+        if let Err(refusal) = self.claim(object, record, &team).await? {
+            record.status.team = None;
+            let (reason, message) = refusal;
+            record.set(ACCEPTED, Truth::False, reason, &message);
+            return Ok(Outcome::blocked(reason, message));
+        }
+        let message = format!("the name is team {team}'s");
+        record.set(ACCEPTED, Truth::True, reasons::ACCEPTED, &message);
+        record.status.team = Some(team);
+        record.status.repositories = valid.repositories;
+        report::releases(record, &self.releases_of(&namespace, &object.name_any()));
+        let effective_at = report::retirement(object, record, valid.retirement_period);
+        record.status.last_handled_reconcile_at =
+            object.annotations().get(ANNOTATION_RECONCILE).cloned();
+        Ok(Outcome::Settled {
+            resync: effective_at.map(|at| until(record.now, at)),
+        })
+    }
+}
+
+impl Applications {
+    fn releases_of(&self, namespace: &str, application: &str) -> Vec<crate::api::Release> {
+        self.caches.releases.select(|release| {
+            release.spec.application == application
+                && release.namespace().as_deref() == Some(namespace)
+        })
+    }
+}
+
+/// How long it is until then; a second more, since the clock of a pass has no fractions.
+fn until(now: Timestamp, then: Timestamp) -> Duration {
+    Duration::try_from(then.duration_since(now)).unwrap_or_default() + Duration::from_secs(1)
+}

@@ -1,0 +1,114 @@
+//! Report: which releases there are, and what becomes of an application that was set inactive.
+
+use std::cmp::Reverse;
+use std::time::Duration;
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use k8s_openapi::jiff::Timestamp;
+use kube::ResourceExt;
+
+use super::{ACTIVE, reasons};
+use crate::api::{Application, Release, ReleaseSummary, RetirementStatus};
+use crate::engine::conditions::{self, Truth};
+use crate::engine::record::Record;
+use crate::plan::retirement::{Retirement, Step, step};
+
+/// How many releases are listed.
+const LISTED: usize = 20;
+
+/// Lists the newest releases, counts all, and names the newest that is Ready.
+pub fn releases(record: &mut Record<Application>, releases: &[Release]) {
+    let mut newest: Vec<&Release> = releases.iter().collect();
+    newest.sort_by_key(|release| {
+        let made = release.creation_timestamp().map(|time| time.0);
+        (Reverse(made), Reverse(release.name_any()))
+    });
+    let ready = newest.iter().find(|release| is_ready(release));
+    record.status.release_count = i64::try_from(newest.len()).ok();
+    record.status.latest_ready_version = ready.map(|release| release.spec.version.clone());
+    let listed = newest.iter().take(LISTED);
+    record.status.releases = listed.map(|release| summary(release)).collect();
+}
+
+fn is_ready(release: &Release) -> bool {
+    let status = release.status.as_ref();
+    status.is_some_and(|status| conditions::is_true(&status.conditions, conditions::READY))
+}
+
+/// One release, in short: what the list of its application shows of it.
+pub fn summary(release: &Release) -> ReleaseSummary {
+    let status = release.status.as_ref();
+    let ready = is_ready(release);
+    let condition =
+        status.and_then(|status| conditions::find(&status.conditions, conditions::READY));
+    ReleaseSummary {
+        name: release.name_any(),
+        version: release.spec.version.clone(),
+        digest: status
+            .and_then(|status| status.image.as_ref())
+            .map(|image| image.digest.clone()),
+        ready,
+        reason: condition
+            .filter(|_| !ready)
+            .map(|condition| condition.reason.clone()),
+    }
+}
+
+/// Says what becomes of the application: in the status, in a condition and, when it changes, in an event. Gives back
+/// when that is, if it has not happened yet.
+pub fn retirement(
+    object: &Application,
+    record: &mut Record<Application>,
+    period: Duration,
+) -> Option<Timestamp> {
+    let before = record.status.retirement.as_ref().map(|status| Retirement {
+        announced_at: status.announced_at.0,
+        effective_at: status.effective_at.0,
+        effective: status.effective,
+    });
+    let step = step(object.spec.active, period, before, record.now);
+    let (after, truth, reason, message) = match step {
+        Step::Active | Step::CalledOff(_) => (
+            None,
+            Truth::True,
+            reasons::ACTIVE,
+            "the application is in use".to_owned(),
+        ),
+        Step::Announced(after) | Step::Waiting(after) => {
+            let message = format!(
+                "spec.active is false: from {} on nothing new is deployed and the application's credentials are \
+                 retired; set spec.active back to true before then to call it off",
+                after.effective_at
+            );
+            (Some(after), Truth::False, reasons::RETIRING, message)
+        }
+        Step::Effected(after) | Step::Retired(after) => {
+            let message = format!(
+                "spec.active is false: since {} nothing new is deployed and the application's credentials are retired",
+                after.effective_at
+            );
+            (Some(after), Truth::False, reasons::RETIRED, message)
+        }
+    };
+    match step {
+        Step::Announced(_) | Step::Effected(_) => record.warn(reason, message.clone()),
+        Step::CalledOff(false) => record.note(
+            reasons::RETIREMENT_CALLED_OFF,
+            "spec.active is true again before the retirement took effect: nothing was taken away",
+        ),
+        Step::CalledOff(true) => record.note(
+            reasons::RETIREMENT_CALLED_OFF,
+            "spec.active is true again: new versions can be deployed, and credentials are issued anew",
+        ),
+        Step::Active | Step::Waiting(_) | Step::Retired(_) => {}
+    }
+    record.set(ACTIVE, truth, reason, &message);
+    record.status.retirement = after.map(|after| RetirementStatus {
+        announced_at: Time(after.announced_at),
+        effective_at: Time(after.effective_at),
+        effective: after.effective,
+    });
+    after
+        .filter(|after| !after.effective)
+        .map(|after| after.effective_at)
+}

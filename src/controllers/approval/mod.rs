@@ -1,0 +1,176 @@
+//! `Approval`: says whether it counts, and if not, why. The counting itself is the release's.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use kube::ResourceExt;
+
+use super::Caches;
+use crate::api::{Approval, Release};
+use crate::engine::frame::Reconcile;
+use crate::engine::record::Record;
+use crate::engine::{Failure, Outcome};
+use crate::plan::approval::{Asked, Author, Given, Refusal, judge};
+
+/// The reasons in this kind's conditions and events: a closed set, listed in the reference.
+pub mod reasons {
+    /// It counts.
+    pub const READY: &str = "Ready";
+    /// There is no such release.
+    pub const RELEASE_NOT_FOUND: &str = "ReleaseNotFound";
+    /// The release has no digest yet.
+    pub const RELEASE_NOT_RESOLVED: &str = "ReleaseNotResolved";
+    /// It is for another digest than the release's.
+    pub const DIGEST_MISMATCH: &str = "DigestMismatch";
+    /// It is by the one who requested the release.
+    pub const OWN_RELEASE: &str = "OwnRelease";
+    /// It was written by somebody else than its approver.
+    pub const NOT_THE_APPROVER: &str = "NotTheApprover";
+    /// It was not written by a person.
+    pub const NOT_A_PERSON: &str = "NotAPerson";
+    /// Who wrote it is not known.
+    pub const AUTHOR_UNKNOWN: &str = "AuthorUnknown";
+    /// Who requested the release is not known.
+    pub const REQUESTER_UNKNOWN: &str = "RequesterUnknown";
+    /// All, for the reference.
+    pub const ALL: &[&str] = &[
+        READY,
+        RELEASE_NOT_FOUND,
+        RELEASE_NOT_RESOLVED,
+        DIGEST_MISMATCH,
+        OWN_RELEASE,
+        NOT_THE_APPROVER,
+        NOT_A_PERSON,
+        AUTHOR_UNKNOWN,
+        REQUESTER_UNKNOWN,
+    ];
+}
+
+/// How soon an approval of a release without a digest is looked at again if nothing is heard of the release.
+const RELEASE_AGAIN: Duration = Duration::from_secs(600);
+
+/// Who made an object, if that can be believed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Authors {
+    /// Whether admission policies see to it that the stamp of an object is true, or not there.
+    pub guarded: bool,
+}
+
+impl Authors {
+    /// Who made this object; `None`: nobody can tell.
+    pub fn of(self, object: &impl ResourceExt) -> Author {
+        let stamp = object.annotations().get(crate::api::ANNOTATION_CREATED_BY);
+        stamp
+            .filter(|stamp| self.guarded && !stamp.is_empty())
+            .cloned()
+    }
+
+    /// A release, as approvals are judged by it.
+    pub fn asked(self, release: &Release) -> Asked {
+        let image = release
+            .status
+            .as_ref()
+            .and_then(|status| status.image.as_ref());
+        Asked {
+            requester: self.of(release),
+            digest: image.map(|image| image.digest.clone()),
+        }
+    }
+
+    /// An approval, as it is judged.
+    pub fn given(self, approval: &Approval) -> Given {
+        Given {
+            name: approval.name_any(),
+            type_: approval.spec.type_.clone(),
+            approver: approval.spec.approver.clone(),
+            digest: approval.spec.digest.clone(),
+            author: self.of(approval),
+        }
+    }
+}
+
+/// The controller of `Approval`.
+pub struct Approvals {
+    /// The caches.
+    pub caches: Caches,
+    /// Who made what.
+    pub authors: Authors,
+}
+
+#[async_trait]
+impl Reconcile for Approvals {
+    type Kind = Approval;
+    const KIND: &'static str = "Approval";
+    /// Nothing outside of it is owed: its release is told that it is gone.
+    const FINALIZES: bool = false;
+
+    async fn pass(
+        &self,
+        object: &Approval,
+        _record: &mut Record<Approval>,
+    ) -> Result<Outcome, Failure> {
+        self.caches.filled().await;
+        let name = &object.spec.release;
+        let release = self
+            .caches
+            .releases
+            .get(object.namespace().as_deref(), name);
+        let asked = release.map(|release| self.authors.asked(&release));
+        let given = self.authors.given(object);
+        Ok(match judge(&given, asked.as_ref()) {
+            Ok(()) => Outcome::Settled { resync: None },
+            Err(refusal) => outcome(refusal, object, asked.as_ref()),
+        })
+    }
+}
+
+fn outcome(refusal: Refusal, object: &Approval, asked: Option<&Asked>) -> Outcome {
+    let (name, approver) = (&object.spec.release, &object.spec.approver);
+    let (reason, message) = match refusal {
+        Refusal::ReleaseNotFound => (
+            reasons::RELEASE_NOT_FOUND,
+            format!("spec.release: there is no Release {name} in this namespace"),
+        ),
+        Refusal::ReleaseNotResolved => {
+            let message = format!("Release {name} has no digest yet; see its condition Resolved");
+            return Outcome::waiting(reasons::RELEASE_NOT_RESOLVED, message, RELEASE_AGAIN);
+        }
+        Refusal::DigestMismatch => (
+            reasons::DIGEST_MISMATCH,
+            format!(
+                "spec.digest is {}, and Release {name} is {}: look at that one, and approve it by a new Approval",
+                object.spec.digest,
+                asked
+                    .and_then(|asked| asked.digest.as_deref())
+                    .unwrap_or_default()
+            ),
+        ),
+        Refusal::OwnRelease => (
+            reasons::OWN_RELEASE,
+            format!("{approver} requested Release {name}: another person must approve it"),
+        ),
+        Refusal::NotTheApprover => (
+            reasons::NOT_THE_APPROVER,
+            format!("spec.approver is {approver}, and somebody else wrote this: everybody approves for themselves"),
+        ),
+        Refusal::NotAPerson => (
+            reasons::NOT_A_PERSON,
+            format!("{approver} is not a person: service accounts may make releases and never approve them"),
+        ),
+        Refusal::AuthorUnknown => (
+            reasons::AUTHOR_UNKNOWN,
+            "nobody can tell who wrote this, since the cluster did not stamp it: the platform team enables \
+             admission in the chart, on Kubernetes 1.36 or later; then write it anew"
+                .to_owned(),
+        ),
+        Refusal::RequesterUnknown => (
+            reasons::REQUESTER_UNKNOWN,
+            format!(
+                "nobody can tell who requested Release {name}, since the cluster did not stamp it, and so it may have \
+                 been {approver}: the platform team enables admission in the chart, on Kubernetes 1.36 or later; then \
+                 make the release anew"
+            ),
+        ),
+    };
+    Outcome::blocked(reason, message)
+}

@@ -1,0 +1,207 @@
+//! Act: the digest, resolved once and kept; whether the tag still means it; and the source.
+
+use std::sync::PoisonError;
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use tokio::time::Instant;
+
+use super::lookups::Asker;
+use super::origins::{Searched, Trouble, TroubleKind};
+use super::{ANSWER_AGAIN, LOOK_AGAIN, Releases, reasons};
+use crate::api::{Release, ReleaseImage, SourceStatus, TicketStatus};
+use crate::engine::conditions::{self, Truth};
+use crate::engine::record::Record;
+use crate::engine::{Failure, Outcome};
+use crate::model::{Digest, ImageRef};
+
+/// The condition that says whether the image is known by its digest.
+const RESOLVED: &str = "Resolved";
+/// The condition that is there while the tag names another image than the one that was resolved.
+const TAG_MOVED: &str = "TagMoved";
+
+/// How much of what does not count is kept: others can attach as much as they like to an image.
+const REMARKS: usize = 10;
+const REMARK_LENGTH: usize = 400;
+
+impl Releases {
+    /// Learns of the registry what is not known yet, or shall be looked at again. `Some`: an answer is waited for.
+    pub(super) async fn look(
+        &self,
+        record: &mut Record<Release>,
+        image: &ImageRef,
+        asker: &Asker,
+        again: bool,
+    ) -> Result<Option<Outcome>, Failure> {
+        let digest = match known_digest(record) {
+            Some(digest) => digest,
+            None => match self.resolve(record, image, asker).await? {
+                Ok(digest) => digest,
+                Err(outcome) => return Ok(Some(outcome)),
+            },
+        };
+        // After a restart nothing is due: ten thousand settled releases are not asked about all at once.
+        let due = again || self.is_due(&asker.uid);
+        if due && let Some(waiting) = self.compare(record, image, asker, &digest).await? {
+            return Ok(Some(waiting));
+        }
+        let source = record.status.source.as_ref();
+        let lacking = source.is_none_or(|source| source.revision.is_none());
+        let never = conditions::find(&record.status.conditions, "SourceKnown").is_none();
+        if !(again || never || (lacking && due)) {
+            return Ok(None);
+        }
+        match self.lookups.search(asker, &image.name().at(digest)).await {
+            None => Ok(Some(waiting(image, "where it comes from"))),
+            Some(Ok(searched)) => {
+                self.looked_now(&asker.uid);
+                enter(record, searched);
+                Ok(None)
+            }
+            // Of the best evidence nothing may be known: a worse one is not taken in its place.
+            Some(Err(trouble)) if trouble.kind == TroubleKind::Transient => Err(trouble.into()),
+            Some(Err(trouble)) => {
+                self.looked_now(&asker.uid);
+                let searched = Searched {
+                    remarks: vec![trouble.message],
+                    ..Searched::default()
+                };
+                enter(record, searched);
+                Ok(None)
+            }
+        }
+    }
+
+    /// The digest, which is in the status before anything is done with it.
+    async fn resolve(
+        &self,
+        record: &mut Record<Release>,
+        image: &ImageRef,
+        asker: &Asker,
+    ) -> Result<Result<Digest, Outcome>, Failure> {
+        let resolved = match self.lookups.resolve(asker, image).await {
+            None => return Ok(Err(waiting(image, "which digest it has"))),
+            Some(Err(trouble)) if trouble.kind == TroubleKind::Transient => {
+                return Err(trouble.into());
+            }
+            Some(Err(trouble)) => return Ok(Err(unresolved(record, trouble))),
+            Some(Ok(resolved)) => resolved,
+        };
+        self.looked_now(&asker.uid);
+        record.status.image = Some(ReleaseImage {
+            repository: image.name().to_string(),
+            tag: image.tag().map(str::to_owned),
+            digest: resolved.digest.to_string(),
+            media_type: resolved.media_type,
+            platforms: resolved.platforms,
+            resolved_at: Time(record.now),
+            moved_to: None,
+        });
+        let message = format!("{image} is {}", resolved.digest);
+        record.set(RESOLVED, Truth::True, reasons::RESOLVED, &message);
+        record.save().await?;
+        Ok(Ok(resolved.digest))
+    }
+
+    /// Whether the tag still means the digest. The digest stays what it is.
+    async fn compare(
+        &self,
+        record: &mut Record<Release>,
+        image: &ImageRef,
+        asker: &Asker,
+        digest: &Digest,
+    ) -> Result<Option<Outcome>, Failure> {
+        let Some(tag) = image.tag().filter(|_| image.digest().is_none()) else {
+            self.looked_now(&asker.uid);
+            return Ok(None);
+        };
+        let current = match self.lookups.current(asker, image).await {
+            None => return Ok(Some(waiting(image, "whether its tag was moved"))),
+            Some(Ok(current)) => Some(current),
+            // A tag that is gone means nothing else: what was resolved stays.
+            Some(Err(trouble)) if trouble.kind == TroubleKind::NotFound => None,
+            // A settled release does not become less so by a registry that does not answer.
+            Some(Err(_)) => return Ok(None),
+        };
+        self.looked_now(&asker.uid);
+        let moved = current.filter(|current| current != digest);
+        let Some(status) = record.status.image.as_mut() else {
+            return Ok(None);
+        };
+        let before = std::mem::replace(
+            &mut status.moved_to,
+            moved.as_ref().map(ToString::to_string),
+        );
+        let Some(moved) = moved else {
+            conditions::remove(&mut record.status.conditions, TAG_MOVED);
+            return Ok(None);
+        };
+        let message = format!(
+            "the tag {tag} of {} names {moved} now; this release stays {digest}: release the other one under another \
+             version, if it is wanted",
+            image.name()
+        );
+        record.set(TAG_MOVED, Truth::True, reasons::TAG_MOVED, &message);
+        if before.as_deref() != Some(moved.as_str()) {
+            record.warn(reasons::TAG_MOVED, message);
+        }
+        Ok(None)
+    }
+
+    fn is_due(&self, uid: &str) -> bool {
+        let mut looked = self.looked.lock().unwrap_or_else(PoisonError::into_inner);
+        let now = Instant::now();
+        let last = *looked.entry(uid.to_owned()).or_insert(now);
+        now.duration_since(last) >= LOOK_AGAIN
+    }
+
+    fn looked_now(&self, uid: &str) {
+        let mut looked = self.looked.lock().unwrap_or_else(PoisonError::into_inner);
+        looked.insert(uid.to_owned(), Instant::now());
+    }
+}
+
+fn known_digest(record: &Record<Release>) -> Option<Digest> {
+    record.status.image.as_ref()?.digest.parse().ok()
+}
+
+fn waiting(image: &ImageRef, what: &str) -> Outcome {
+    let message = format!(
+        "the registry {} is being asked about {image}: {what}",
+        image.name().registry()
+    );
+    Outcome::waiting(reasons::ASKING_REGISTRY, message, ANSWER_AGAIN)
+}
+
+fn unresolved(record: &mut Record<Release>, trouble: Trouble) -> Outcome {
+    let failure = Failure::from(trouble);
+    record.set(RESOLVED, Truth::False, failure.label, &failure.message);
+    Outcome::blocked(failure.label, failure.message)
+}
+
+/// Enters what was found. What was found before and is not there any more is forgotten: the status says what can be
+/// shown.
+fn enter(record: &mut Record<Release>, searched: Searched) {
+    let Searched {
+        origin,
+        tickets,
+        remarks,
+    } = searched;
+    record.status.source = origin.map(|origin| SourceStatus {
+        repository: origin.repository.to_string(),
+        revision: origin.revision,
+        dirty: origin.dirty,
+        author: origin.author,
+        evidence: origin.evidence,
+        evidence_digest: origin.evidence_digest.map(|digest| digest.to_string()),
+        signed_by: origin.signed_by,
+    });
+    record.status.remarks = remarks
+        .into_iter()
+        .take(REMARKS)
+        .map(|remark| remark.chars().take(REMARK_LENGTH).collect())
+        .collect();
+    record.status.tickets = tickets
+        .into_iter()
+        .map(|id| TicketStatus { id, url: None })
+        .collect();
+}

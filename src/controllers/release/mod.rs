@@ -1,0 +1,117 @@
+//! `Release`: from an image reference to a digest, a source, and the word of different people.
+//!
+//! | step | file |
+//! |---|---|
+//! | gather: what registries say, aside of the passes | `origins.rs` (the port), `lookups.rs` |
+//! | validate: the application, the version, the image | `validate.rs` |
+//! | decide | `plan::release`, `plan::approval` |
+//! | act: the digest, once; the source | `image.rs` |
+//! | report: conditions | `report.rs` |
+
+mod image;
+pub mod lookups;
+pub mod origins;
+pub mod reasons;
+mod report;
+pub mod validate;
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use kube::ResourceExt;
+use tokio::time::Instant;
+
+use self::lookups::{Asker, Lookups};
+use super::Caches;
+use super::approval::Authors;
+use crate::api::{ANNOTATION_RECONCILE, Approval, Release};
+use crate::engine::frame::Reconcile;
+use crate::engine::record::Record;
+use crate::engine::{Failure, Outcome};
+use crate::plan::approval::{Required, count};
+
+/// A registry is asked for nothing more often than this of one release, unless a person wants it.
+const LOOK_AGAIN: Duration = Duration::from_secs(3600);
+/// How soon a pass that waits for a registry looks again if it hears nothing.
+const ANSWER_AGAIN: Duration = Duration::from_secs(60);
+
+/// The controller of `Release`.
+pub struct Releases {
+    /// The caches.
+    pub caches: Caches,
+    /// Questions to registries.
+    pub lookups: Arc<Lookups>,
+    /// Who made what.
+    pub authors: Authors,
+    /// When the registry was asked about each release's image last, by uid.
+    pub looked: Looked,
+}
+
+/// When something was looked at last, by uid.
+pub type Looked = Arc<Mutex<HashMap<String, Instant>>>;
+
+#[async_trait]
+impl Reconcile for Releases {
+    type Kind = Release;
+    const KIND: &'static str = "Release";
+    /// Nothing outside is made for a release, so nothing is owed when it goes.
+    const FINALIZES: bool = false;
+
+    async fn pass(
+        &self,
+        object: &Release,
+        record: &mut Record<Release>,
+    ) -> Result<Outcome, Failure> {
+        self.caches.filled().await;
+        record.status.requester = self.authors.of(object);
+        let valid = match validate::release(object, &self.caches) {
+            Ok(valid) => valid,
+            Err((reason, message)) => return Ok(Outcome::blocked(reason, message)),
+        };
+        let requested = object.annotations().get(ANNOTATION_RECONCILE).cloned();
+        let again = requested.is_some() && requested != record.status.last_handled_reconcile_at;
+        let asker = Asker {
+            uid: object.uid().unwrap_or_default(),
+            namespace: object.namespace().unwrap_or_default(),
+            name: object.name_any(),
+        };
+        if let Some(waiting) = self.look(record, &valid.image, &asker, again).await? {
+            return Ok(waiting);
+        }
+        let approvals = self.approvals(object, record, &valid.required);
+        let findings = report::findings(record, &valid, &approvals);
+        record.status.last_handled_reconcile_at = requested;
+        Ok(report::outcome(&findings))
+    }
+}
+
+impl Releases {
+    /// Counts the approvals of this release.
+    fn approvals(
+        &self,
+        object: &Release,
+        record: &Record<Release>,
+        required: &Required,
+    ) -> crate::plan::approval::Count {
+        let (namespace, name) = (object.namespace(), object.name_any());
+        let of_it = |approval: &Approval| {
+            approval.spec.release == name
+                && approval.namespace() == namespace
+                && approval.metadata.deletion_timestamp.is_none()
+        };
+        let given: Vec<_> = self
+            .caches
+            .approvals
+            .select(of_it)
+            .iter()
+            .map(|approval| self.authors.given(approval))
+            .collect();
+        // The digest of this pass: the object may not have it yet.
+        let mut asked = self.authors.asked(object);
+        let image = record.status.image.as_ref();
+        asked.digest = image.map(|image| image.digest.clone());
+        count(required, &asked, &given)
+    }
+}

@@ -1,0 +1,20 @@
+//! Applications, their names, releases and approvals: the real controllers against an API server in memory, in virtual
+//! time. Two teams, two operators, killed at every write, in any order.
+//!
+//! | file | what it asks |
+//! |---|---|
+//! | `world.rs` | the harness: an API server, operators that die or are slow, registries |
+//! | `claims.rs` | exactly one has a name, whatever happens when |
+//! | `lives.rs` | transfer, burial, retirement, a team that still owns something |
+//! | `releases.rs` | from create to Ready; slow registries, moved tags, approvals |
+#![cfg(feature = "dev")]
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+#[path = "applications/claims.rs"]
+mod claims;
+#[path = "applications/lives.rs"]
+mod lives;
+#[path = "applications/releases.rs"]
+mod releases;
+#[path = "applications/world.rs"]
+mod world;

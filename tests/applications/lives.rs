@@ -1,0 +1,318 @@
+//! What becomes of an application: given away, deleted, declared anew, retired.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::json;
+
+use super::world::{Fate, Fault, HOUR, World};
+
+const MINUTE: Duration = Duration::from_secs(60);
+
+fn accepted(world: &World, team: &str) -> String {
+    world.condition("applications", team, "shop", "Accepted")
+}
+
+fn holder(world: &World) -> String {
+    let name = world.server.get("applicationnames", "", "shop");
+    let spec = name.unwrap_or_default()["spec"].clone();
+    format!(
+        "{} {}",
+        spec["owner"]["team"].as_str().unwrap_or_default(),
+        spec["state"].as_str().unwrap_or_default()
+    )
+}
+
+/// A has it and gives it to B; B, which wants it already, takes it.
+fn transfer() -> World {
+    let world = World::new();
+    world.team("a");
+    world.team("b");
+    world.application("a", "shop", &json!({"transferTo": "b"}));
+    world
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_application_changes_hands_whenever_the_operator_dies() {
+    let given = |world: &World| {
+        accepted(world, "b").starts_with("True")
+            && accepted(world, "a").starts_with("False Transferred")
+    };
+    let life = async |strike: Option<(u64, Fault)>| {
+        let world = transfer();
+        let calm = Arc::default();
+        let before = world.operator(&calm);
+        world
+            .until("a has it", MINUTE, |world| holder(world) == "a Held")
+            .await;
+        before.abort();
+        world.application("b", "shop", &json!({}));
+        let fate = Arc::new(Fate {
+            strike,
+            ..Fate::default()
+        });
+        let first = world.operator(&fate);
+        if !world.until_or_dead(&fate, HOUR, given).await {
+            assert!(fate.is_dead(), "{strike:?}: never given");
+            let second = world.operator(&Arc::default());
+            world.until("given", HOUR, given).await;
+            second.abort();
+        }
+        first.abort();
+        assert_eq!(holder(&world), "b Held", "{strike:?}");
+        fate.writes.load(std::sync::atomic::Ordering::SeqCst)
+    };
+    let writes = life(None).await;
+    for fault in [Fault::KillBefore, Fault::KillAfter, Fault::LoseAnswer] {
+        for at in 1..=writes {
+            life(Some((at, fault))).await;
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_gave_it_away_has_no_say_any_more() {
+    let world = transfer();
+    let operator = world.operator(&Arc::default());
+    world.application("b", "shop", &json!({}));
+    world
+        .until("given", MINUTE, |world| {
+            accepted(world, "b").starts_with("True")
+                && accepted(world, "a").starts_with("False Transferred")
+        })
+        .await;
+    assert!(world.server.delete("applications", "team-a", "shop"));
+    world
+        .until("a's object is gone", MINUTE, |world| {
+            world.server.get("applications", "team-a", "shop").is_none()
+        })
+        .await;
+    assert_eq!(holder(&world), "b Held");
+    // A declares it anew: it is B's.
+    world.application("a", "shop", &json!({}));
+    world
+        .until("taken", MINUTE, |world| {
+            accepted(world, "a").starts_with("False NameTaken")
+        })
+        .await;
+    operator.abort();
+}
+
+#[tokio::test(start_paused = true)]
+async fn nobody_takes_what_is_offered_to_another_or_not_at_all() {
+    let world = World::new();
+    for team in ["a", "b", "c"] {
+        world.team(team);
+    }
+    world.application("a", "shop", &json!({"transferTo": "c"}));
+    let operator = world.operator(&Arc::default());
+    world
+        .until("a has it", MINUTE, |world| holder(world) == "a Held")
+        .await;
+    world.application("b", "shop", &json!({}));
+    world
+        .until("taken", MINUTE, |world| {
+            accepted(world, "b").starts_with("False NameTaken")
+        })
+        .await;
+    // The offer is changed: B is told without asking.
+    world.edit("applications", "a", "shop", |object| {
+        object["spec"]["transferTo"] = json!("b");
+    });
+    world
+        .until("given", MINUTE, |world| holder(world) == "b Held")
+        .await;
+    operator.abort();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_name_is_buried_kept_for_its_team_and_released_by_deleting_it() {
+    let life = async |strike: Option<(u64, Fault)>| {
+        let world = World::new();
+        world.team("a");
+        world.team("b");
+        world.application("a", "shop", &json!({}));
+        let calm = world.operator(&Arc::default());
+        world
+            .until("a has it", MINUTE, |world| holder(world) == "a Held")
+            .await;
+        calm.abort();
+        assert!(world.server.delete("applications", "team-a", "shop"));
+        let fate = Arc::new(Fate {
+            strike,
+            ..Fate::default()
+        });
+        let mut operator = world.operator(&fate);
+        let gone = |world: &World| world.server.get("applications", "team-a", "shop").is_none();
+        if !world.until_or_dead(&fate, HOUR, gone).await {
+            operator.abort();
+            operator = world.operator(&Arc::default());
+            world.until("gone", HOUR, gone).await;
+        }
+        let struck_writes = fate.writes.load(std::sync::atomic::Ordering::SeqCst);
+        operator.abort();
+        let operator = world.operator(&Arc::default());
+        assert_eq!(holder(&world), "a Tombstone", "{strike:?}");
+
+        // Another team does not get it; its own team does.
+        world.application("b", "shop", &json!({}));
+        world
+            .until("refused", MINUTE, |world| {
+                accepted(world, "b").contains("platform team to release it")
+            })
+            .await;
+        world.application("a", "shop", &json!({}));
+        world
+            .until("a has it again", MINUTE, |world| holder(world) == "a Held")
+            .await;
+        world
+            .until("b is told", MINUTE, |world| {
+                accepted(world, "b").contains("team a's (Application team-a/shop)")
+            })
+            .await;
+
+        // Buried again, and released by the platform team: now the other team has it.
+        assert!(world.server.delete("applications", "team-a", "shop"));
+        world
+            .until("buried", MINUTE, |world| holder(world) == "a Tombstone")
+            .await;
+        assert!(world.server.delete("applicationnames", "", "shop"));
+        world
+            .until("b has it", MINUTE, |world| {
+                holder(world) == "b Held" && accepted(world, "b").starts_with("True")
+            })
+            .await;
+        operator.abort();
+        struck_writes
+    };
+    let writes = life(None).await;
+    assert!(writes >= 2, "only {writes} writes");
+    for fault in [Fault::KillBefore, Fault::KillAfter, Fault::LoseAnswer] {
+        for at in 1..=writes {
+            life(Some((at, fault))).await;
+        }
+    }
+}
+
+/// Somebody takes the finalizer off by force, while nobody looks.
+#[tokio::test(start_paused = true)]
+async fn a_name_whose_application_went_without_a_word_is_buried() {
+    let world = World::new();
+    world.team("a");
+    world.application("a", "shop", &json!({}));
+    let operator = world.operator(&Arc::default());
+    world
+        .until("a has it", MINUTE, |world| {
+            accepted(world, "a").starts_with("True")
+        })
+        .await;
+    operator.abort();
+    world.edit("applications", "a", "shop", |object| {
+        object["metadata"]["finalizers"] = json!([]);
+    });
+    assert!(world.server.delete("applications", "team-a", "shop"));
+    assert!(world.server.get("applications", "team-a", "shop").is_none());
+    let operator = world.operator(&Arc::default());
+    world
+        .until("buried", MINUTE, |world| holder(world) == "a Tombstone")
+        .await;
+    operator.abort();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_retirement_is_announced_waits_and_takes_effect_or_is_called_off() {
+    let world = World::new();
+    world.team("a");
+    world.application("a", "shop", &json!({"retirementPeriod": "2h"}));
+    let operator = world.operator(&Arc::default());
+    let active = |world: &World| world.condition("applications", "a", "shop", "Active");
+    let ready = |world: &World| world.condition("applications", "a", "shop", "Ready");
+    let set = |world: &World, active: bool| {
+        world.edit("applications", "a", "shop", |object| {
+            object["spec"]["active"] = json!(active);
+        });
+    };
+    world
+        .until("in use", MINUTE, |world| {
+            active(world).starts_with("True Active")
+        })
+        .await;
+    set(&world, false);
+    world
+        .until("announced", MINUTE, |world| {
+            active(world).starts_with("False Retiring") && active(world).contains("call it off")
+        })
+        .await;
+    set(&world, true);
+    world
+        .until("called off", MINUTE, |world| {
+            active(world).starts_with("True Active")
+        })
+        .await;
+    set(&world, false);
+    world
+        .until("announced again", MINUTE, |world| {
+            active(world).starts_with("False Retiring")
+        })
+        .await;
+    let announced = tokio::time::Instant::now();
+    let effective = |world: &World| {
+        let object = world.server.get("applications", "team-a", "shop").unwrap();
+        object["status"]["retirement"]["effective"] == true
+    };
+    world.until("retired", 3 * HOUR, effective).await;
+    let took = announced.elapsed();
+    assert!(
+        took >= 2 * HOUR - 2 * MINUTE && took <= 2 * HOUR + MINUTE,
+        "{took:?}"
+    );
+    assert!(
+        active(&world).starts_with("False Retired"),
+        "{}",
+        active(&world)
+    );
+    assert!(ready(&world).starts_with("True"), "{}", ready(&world));
+    let said: Vec<String> = world
+        .server
+        .objects("events")
+        .iter()
+        .map(|event| event["reason"].as_str().unwrap_or_default().to_owned())
+        .collect();
+    for reason in ["Retiring", "RetirementCalledOff", "Retired"] {
+        assert!(
+            said.iter().any(|one| one == reason),
+            "no {reason} in {said:?}"
+        );
+    }
+    operator.abort();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_team_does_not_go_while_it_has_active_applications() {
+    let world = World::new();
+    world.team("a");
+    world.application("a", "shop", &json!({"retirementPeriod": "1h"}));
+    let operator = world.operator(&Arc::default());
+    let team = |world: &World| world.server.get("teams", "", "a");
+    world
+        .until("counted", MINUTE, |world| {
+            team(world).unwrap()["status"]["applications"] == 1
+        })
+        .await;
+    assert!(world.server.delete("teams", "", "a"));
+    world
+        .until("refused", MINUTE, |world| {
+            let conditions = team(world).unwrap()["status"]["conditions"].to_string();
+            conditions.contains("StillOwns") && conditions.contains("shop")
+        })
+        .await;
+    world.edit("applications", "a", "shop", |object| {
+        object["spec"]["active"] = json!(false);
+    });
+    tokio::time::sleep(Duration::from_secs(1800)).await;
+    assert!(team(&world).is_some(), "its retirement is not over");
+    world
+        .until("gone", 2 * HOUR, |world| team(world).is_none())
+        .await;
+    operator.abort();
+}
