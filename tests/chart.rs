@@ -3,6 +3,8 @@
 #![cfg(feature = "dev")]
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+#[path = "chart/approvals.rs"]
+mod approvals;
 #[path = "chart/guards.rs"]
 mod guards;
 #[path = "chart/rendered.rs"]
@@ -80,8 +82,18 @@ impl World {
     }
 
     async fn accepted(&self, manifest: &str) {
-        let output = self.apply(manifest).await;
-        assert!(output.status.success(), "{}", text(&output));
+        // A kind that was installed a moment ago is not served at once.
+        let deadline = Instant::now() + Duration::from_secs(15);
+        loop {
+            let output = self.apply(manifest).await;
+            let said = text(&output);
+            if output.status.success() {
+                return;
+            }
+            let early = said.contains("ServiceUnavailable") && Instant::now() < deadline;
+            assert!(early, "{said}");
+            tokio::time::sleep(Duration::from_millis(300)).await;
+        }
     }
 }
 
@@ -144,6 +156,7 @@ async fn the_chart_installs_refuses_and_separates() {
     guards::only_the_members_role_is_given(&world).await;
     guards::the_team_label_is_the_platforms(&world).await;
     guards::the_finalizer_is_the_operators(&world).await;
+    approvals::approvals_are_the_word_of_different_people(&world).await;
     let gone = helm(
         &assets,
         &config,
@@ -257,6 +270,18 @@ async fn rights_are_separate(world: &World) {
         ("get", "teams.bailiwick.dev", "--y--y"),
         ("update", "teams.bailiwick.dev", "--y---"),
         ("patch", "teams.bailiwick.dev/status", "-----y"),
+        ("create", "applications.bailiwick.dev", "y-----"),
+        ("deletecollection", "releases.bailiwick.dev", "y-----"),
+        ("patch", "releases.bailiwick.dev/status", "-----y"),
+        ("patch", "releases.bailiwick.dev", "y-----"),
+        ("create", "approvals.bailiwick.dev", "y-----"),
+        ("get", "approvals.bailiwick.dev", "y-y---"),
+        ("update", "imagerepositories.bailiwick.dev", "y-----"),
+        ("patch", "applications.bailiwick.dev", "y----y"),
+        ("patch", "applications.bailiwick.dev/status", "-----y"),
+        ("create", "applicationnames.bailiwick.dev", "-----y"),
+        ("delete", "applicationnames.bailiwick.dev", "--y---"),
+        ("get", "applicationnames.bailiwick.dev", "--y--y"),
         ("create", "rolebindings.rbac.authorization.k8s.io", "-----y"),
         ("create", "roles.rbac.authorization.k8s.io", "------"),
         ("delete", "namespaces", "-----y"),

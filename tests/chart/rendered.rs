@@ -115,14 +115,14 @@ fn what_is_set_arrives_and_what_is_off_is_left_out() {
     );
     assert_eq!(
         everything.matches("helm.sh/resource-policy: keep").count(),
-        3
+        8
     );
 
     let off = "crds.install=false,admission.enabled=false,networkPolicy.enabled=false";
     let least = rendered(&["--set", off]);
     for kind in [
         "CustomResourceDefinition",
-        "ValidatingAdmissionPolicy",
+        "AdmissionPolicy",
         "NetworkPolicy",
         "ServiceMonitor",
         "PodDisruptionBudget",
@@ -130,6 +130,26 @@ fn what_is_set_arrives_and_what_is_off_is_left_out() {
         "kind: Group",
     ] {
         assert!(!least.contains(kind), "{kind}");
+    }
+}
+
+/// An older cluster gets no policy that it does not know, and the others.
+#[test]
+fn stamps_are_written_where_the_cluster_can() {
+    let api = "admissionregistration.k8s.io/v1/MutatingAdmissionPolicy";
+    let counted = |manifests: &str| {
+        [
+            "\nkind: MutatingAdmissionPolicy\n",
+            "\nkind: ValidatingAdmissionPolicy\n",
+        ]
+        .map(|kind| manifests.matches(kind).count())
+    };
+    assert_eq!(counted(&rendered(&["--api-versions", api])), [3, 7]);
+    assert_eq!(counted(&rendered(&[])), [0, 7]);
+    for (enabled, said) in [("true", "\"true\""), ("false", "\"false\"")] {
+        let manifests = rendered(&["--set", &format!("admission.enabled={enabled}")]);
+        let guarded = format!("name: BAILIWICK_AUTHORS_GUARDED\n              value: {said}\n");
+        assert!(manifests.contains(&guarded), "{enabled}");
     }
 }
 

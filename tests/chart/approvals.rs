@@ -1,0 +1,334 @@
+//! Who may say what about a release, on the real API server: stamps, approvals, and the names of applications.
+
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use bailiwick::api::{Application, ApplicationName, Release};
+use kube::Api;
+use kube::api::{Patch, PatchParams};
+use serde_json::{Value, json};
+
+use super::guards::{OPERATOR, may, may_not};
+use super::{World, text};
+
+const ROBOT: &str = "--as=system:serviceaccount:team-a:robot";
+/// Ann and Bob are members of team a besides the one that the chart's test has, and so is a robot.
+const MEMBERS: &str = r#"{apiVersion: rbac.authorization.k8s.io/v1, kind: RoleBinding, metadata: {name: more, namespace: team-a},
+  roleRef: {apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: bailiwick-team-member}, subjects: [
+  {kind: User, name: ann, apiGroup: rbac.authorization.k8s.io}, {kind: User, name: bob, apiGroup: rbac.authorization.k8s.io},
+  {kind: ServiceAccount, name: robot, namespace: team-a}]}"#;
+const IMAGE: &str = "registry.example.com/a/shop:1";
+
+fn digest(letter: &str) -> String {
+    format!("sha256:{}", letter.repeat(64))
+}
+
+fn application(spec: &str) -> String {
+    format!(
+        "{{apiVersion: bailiwick.dev/v1alpha1, kind: Application, metadata: {{name: shop, namespace: team-a}}, spec: {spec}}}"
+    )
+}
+
+fn release(name: &str, annotations: &str) -> String {
+    format!(
+        "{{apiVersion: bailiwick.dev/v1alpha1, kind: Release, metadata: {{name: {name}, namespace: team-a, annotations: \
+         {annotations}}}, spec: {{application: shop, version: '1', image: '{IMAGE}'}}}}"
+    )
+}
+
+fn approval(name: &str, approver: &str, release: &str, digest: &str) -> String {
+    format!(
+        "{{apiVersion: bailiwick.dev/v1alpha1, kind: Approval, metadata: {{name: {name}, namespace: team-a}}, spec: \
+         {{release: {release}, digest: '{digest}', type: CodeChange, approver: {approver}}}}}"
+    )
+}
+
+struct People {
+    member: PathBuf,
+    ann: PathBuf,
+    bob: PathBuf,
+    platform: PathBuf,
+    admin: PathBuf,
+}
+
+const CREATE: [&str; 3] = ["create", "-f", "-"];
+
+pub async fn approvals_are_the_word_of_different_people(world: &World) {
+    world.accepted(MEMBERS).await;
+    let config = |user, groups: &[&str]| world.plane.kubeconfig(user, groups).unwrap();
+    let people = People {
+        member: config("member-a", &[]),
+        ann: config("ann", &[]),
+        bob: config("bob", &[]),
+        platform: config("someone", &["platform"]),
+        admin: world.plane.admin_kubeconfig(),
+    };
+    stamps_are_written_and_cannot_be_forged(world, &people).await;
+    repositories_are_urls(world, &people).await;
+    nobody_approves_their_own_or_for_others(world, &people).await;
+    a_name_in_use_is_not_released(world, &people).await;
+}
+
+/// Waits until stamps are written: a new policy takes a second or two.
+async fn stamped(world: &World, people: &People) {
+    let deadline = Instant::now() + Duration::from_secs(15);
+    loop {
+        let dry = [&CREATE[..], &["--dry-run=server", "-o", "json"]].concat();
+        let output = world
+            .kubectl(&people.member, &dry, &release("probe", "{}"))
+            .await;
+        if text(&output).contains("bailiwick.dev/created-by") {
+            return;
+        }
+        assert!(Instant::now() < deadline, "no stamp: {}", text(&output));
+        tokio::time::sleep(Duration::from_millis(300)).await;
+    }
+}
+
+async fn annotations(world: &World, kind: &str, name: &str) -> Value {
+    let admin = world.plane.admin_kubeconfig();
+    let arguments = ["-n", "team-a", "get", kind, name, "-o", "json"];
+    let output = world.kubectl(&admin, &arguments, "").await;
+    let object: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let stamps = &object["metadata"]["annotations"];
+    json!([
+        stamps["bailiwick.dev/created-by"],
+        stamps["bailiwick.dev/changed-by"]
+    ])
+}
+
+async fn stamps_are_written_and_cannot_be_forged(world: &World, people: &People) {
+    stamped(world, people).await;
+    let manifest = application("{repositories: ['https://git.example.com/a/shop']}");
+    may(world, &people.member, &CREATE, &manifest).await;
+    // Written by hand, it is overwritten by the truth.
+    let forged = release(
+        "shop-1",
+        "{bailiwick.dev/created-by: ann, bailiwick.dev/changed-by: ann}",
+    );
+    may(world, &people.member, &CREATE, &forged).await;
+    let mine = json!(["member-a", "member-a"]);
+    assert_eq!(annotations(world, "release", "shop-1").await, mine);
+
+    // Changed afterwards by anybody, the operator and the administrator included, it is refused.
+    let operator = ["-n", "team-a", "annotate", "application", "shop", OPERATOR];
+    let hand = ["-n", "team-a", "annotate", "application", "shop"];
+    for stamp in ["created-by", "changed-by"] {
+        let value = format!("bailiwick.dev/{stamp}=ann");
+        let words = [stamp, "written by the API server", "cannot set"];
+        for (config, arguments) in [
+            (&people.member, &hand[..]),
+            (&people.admin, &hand[..]),
+            (&people.admin, &operator[..]),
+        ] {
+            let forge = [arguments, &[&value, "--overwrite"]].concat();
+            may_not(world, config, &forge, "", &words).await;
+        }
+        // Left out, it is put back.
+        let remove = format!("bailiwick.dev/{stamp}-");
+        may(world, &people.member, &[&hand[..], &[&remove]].concat(), "").await;
+    }
+    assert_eq!(annotations(world, "application", "shop").await, mine);
+    may(
+        world,
+        &people.ann,
+        &["-n", "team-a", "replace", "-f", "-"],
+        &manifest,
+    )
+    .await;
+    assert_eq!(annotations(world, "application", "shop").await, mine);
+
+    // Another one changes the spec: the change is theirs, the object's making is not, whatever they write.
+    let patch = r#"{"metadata":{"annotations":{"bailiwick.dev/created-by":"bob","bailiwick.dev/changed-by":"bob"}},
+        "spec":{"tier":"Tier1"}}"#;
+    let change = [
+        "-n",
+        "team-a",
+        "patch",
+        "application",
+        "shop",
+        "--type=merge",
+        "-p",
+        patch,
+    ];
+    may(world, &people.ann, &change, "").await;
+    let theirs = json!(["member-a", "ann"]);
+    assert_eq!(annotations(world, "application", "shop").await, theirs);
+}
+
+async fn repositories_are_urls(world: &World, people: &People) {
+    for bad in [
+        "shop",
+        "https://git.example.com",
+        "https://git.example.com/a",
+        "ftp://git.example.com/a/b",
+    ] {
+        let manifest = application(&format!("{{repositories: ['{bad}']}}"));
+        let words = ["spec.repositories[0]", "https://host/owner/name"];
+        may_not(
+            world,
+            &people.member,
+            &["apply", "-f", "-"],
+            &manifest,
+            &words,
+        )
+        .await;
+    }
+    for good in [
+        "https://git.example.com/a/b.git",
+        "ssh://git@git.example.com:2222/a/b",
+        "git@git.example.com:a/b.git",
+        "https://git.example.com/group/sub/b",
+    ] {
+        let manifest = application(&format!("{{repositories: ['{good}']}}"));
+        let dry = ["apply", "-f", "-", "--dry-run=server"];
+        may(world, &people.member, &dry, &manifest).await;
+    }
+}
+
+async fn nobody_approves_their_own_or_for_others(world: &World, people: &People) {
+    let (right, wrong) = (digest("1"), digest("2"));
+    let by = |who: &str, digest: &str| approval("given", who, "shop-1", digest);
+    let words = ["Release shop-1 has no digest yet", "status.image.digest"];
+    may_not(world, &people.ann, &CREATE, &by("ann", &right), &words).await;
+
+    // Nobody but the operator says what the digest is.
+    let image = json!({ "status": { "image": {
+        "repository": "registry.example.com/a/shop", "digest": right, "mediaType": "m", "resolvedAt": "2026-01-01T00:00:00Z",
+    }}});
+    let write = async |user, groups: &[&str]| {
+        let client = world.plane.client(user, groups).await.unwrap();
+        let api: Api<Release> = Api::namespaced(client, "team-a");
+        api.patch_status("shop-1", &PatchParams::default(), &Patch::Merge(&image))
+            .await
+    };
+    let refusal = write("member-a", &[]).await.unwrap_err().to_string();
+    assert!(refusal.contains("releases/status"), "{refusal}");
+    write("outside", &[]).await.unwrap();
+
+    let own = [
+        "you, member-a, requested Release shop-1 yourself",
+        "another person must approve it",
+    ];
+    may_not(
+        world,
+        &people.member,
+        &CREATE,
+        &by("member-a", &right),
+        &own,
+    )
+    .await;
+    let digests = [
+        "spec.digest: Release shop-1 is",
+        right.as_str(),
+        "approve it by its own digest",
+    ];
+    may_not(world, &people.ann, &CREATE, &by("ann", &wrong), &digests).await;
+    let name = ["spec.approver: you are ann", "not in that of bob"];
+    may_not(world, &people.ann, &CREATE, &by("bob", &right), &name).await;
+    let robot = [&CREATE[..], &[ROBOT]].concat();
+    let user = "system:serviceaccount:team-a:robot";
+    let person = [user, "is not a person", "never approve them"];
+    may_not(world, &people.admin, &robot, &by(user, &right), &person).await;
+    may_not(world, &people.admin, &robot, &by("ann", &right), &person).await;
+    // An administrator of the certificate's group is no exception either.
+    let master = [
+        &CREATE[..],
+        &["--as=system:admin", "--as-group=system:masters"],
+    ]
+    .concat();
+    let person = ["system:admin", "is not a person"];
+    may_not(
+        world,
+        &people.admin,
+        &master,
+        &by("system:admin", &right),
+        &person,
+    )
+    .await;
+
+    // A robot makes releases; both others approve it.
+    may(world, &people.admin, &robot, &release("shop-robot", "{}")).await;
+    let made = annotations(world, "release", "shop-robot").await;
+    assert_eq!(made[0], user);
+    for (config, who) in [(&people.ann, "ann"), (&people.bob, "bob")] {
+        may(
+            world,
+            config,
+            &CREATE,
+            &approval(who, who, "shop-1", &right),
+        )
+        .await;
+        assert_eq!(annotations(world, "approval", who).await, json!([who, who]));
+    }
+    // Nobody changes what was said.
+    let comment = r#"{"spec":{"comment":"changed my mind"}}"#;
+    let change = [
+        "-n",
+        "team-a",
+        "patch",
+        "approval",
+        "ann",
+        "--type=merge",
+        "-p",
+        comment,
+    ];
+    let words = ["the spec of an Approval cannot be changed"];
+    may_not(world, &people.ann, &change, "", &words).await;
+    // Of a release that does not exist there is nothing to compare: the operator judges it.
+    let early = [&CREATE[..], &["--dry-run=server"]].concat();
+    may(
+        world,
+        &people.ann,
+        &early,
+        &approval("early", "ann", "later", &right),
+    )
+    .await;
+}
+
+async fn a_name_in_use_is_not_released(world: &World, people: &People) {
+    let name = "{apiVersion: bailiwick.dev/v1alpha1, kind: ApplicationName, metadata: {name: shop}, spec: {owner: \
+                {team: payments, namespace: team-a, uid: '1'}}}";
+    for config in [&people.member, &people.platform] {
+        may_not(world, config, &CREATE, name, &["forbidden"]).await;
+    }
+    let as_operator = [&CREATE[..], &[OPERATOR]].concat();
+    may(world, &people.admin, &as_operator, name).await;
+    let delete = ["delete", "applicationname", "shop"];
+    let words = [
+        "the name shop is in use by team payments",
+        "Application team-a/shop",
+    ];
+    may_not(world, &people.platform, &delete, "", &words).await;
+    may_not(world, &people.admin, &delete, "", &words).await;
+    may_not(world, &people.member, &delete, "", &["forbidden"]).await;
+    let client = world.plane.client("outside", &[]).await.unwrap();
+    let names: Api<ApplicationName> = Api::all(client);
+    let mut found = names.get("shop").await.unwrap();
+    found.spec.state = bailiwick::api::NameState::Tombstone;
+    names
+        .replace("shop", &Default::default(), &found)
+        .await
+        .unwrap();
+    may(world, &people.platform, &delete, "").await;
+    leave_nothing(world, &people.admin).await;
+}
+
+async fn leave_nothing(world: &World, admin: &Path) {
+    let everything = [
+        "-n",
+        "team-a",
+        "delete",
+        "approvals,releases,applications",
+        "--all",
+    ];
+    may(world, admin, &everything, "").await;
+    let left: Api<Application> = Api::all(world.plane.admin().await.unwrap());
+    assert!(
+        left.list(&Default::default())
+            .await
+            .unwrap()
+            .items
+            .is_empty()
+    );
+}
