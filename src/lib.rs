@@ -10,6 +10,7 @@
 //! | [`cloud`] | ports to AWS; `cloud::aws` is the real one, `cloud::simulated` the one in memory |
 //! | [`engine`] | the frame that all controllers share |
 //! | [`controllers`] | one folder per kind: gather → validate → decide → act → report |
+//! | [`trace`] | the chain from an image to the people who answer for it; pure |
 //! | [`server`] | /livez /readyz /metrics |
 //! | [`config`], [`telemetry`], [`app`] | what is configured, logged, and constructed |
 //! | [`cli`] | the commands people type |
@@ -28,3 +29,4 @@ pub mod model;
 pub mod plan;
 pub mod server;
 pub mod telemetry;
+pub mod trace;

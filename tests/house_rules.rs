@@ -115,6 +115,19 @@ fn dependencies_point_inwards() {
         ],
     );
     knows_nothing_of(
+        "trace",
+        &[
+            "app",
+            "cli",
+            "cloud",
+            "config",
+            "controllers",
+            "engine",
+            "server",
+            "dev",
+        ],
+    );
+    knows_nothing_of(
         "cloud/aws",
         &[
             "api",
@@ -161,7 +174,10 @@ fn the_sdk_is_known_to_its_adapters_only() {
 #[test]
 fn clients_servers_environment_and_time_have_their_places() {
     let with_clients = ["engine", "controllers", "app", "cli", "dev"];
-    only_in(&[&with_clients[..], &["api"]].concat(), &["kube::"]);
+    only_in(
+        &[&with_clients[..], &["api", "trace"]].concat(),
+        &["kube::"],
+    );
     only_in(
         &with_clients,
         &["kube::Client", "kube::Api", "kube::api", "kube::runtime"],

@@ -3,6 +3,7 @@
 #[cfg(feature = "dev")]
 pub mod dev;
 pub mod generate;
+pub mod trace;
 
 use clap::{Parser, Subcommand, ValueEnum};
 
@@ -40,6 +41,9 @@ enum Command {
         #[arg(short, long, value_enum, default_value = "yaml")]
         output: Output,
     },
+    /// Show where an image comes from and who answers for it: every hop with its evidence, and who can mend a broken one.
+    #[command(after_long_help = TRACE_HELP)]
+    Trace(trace::TraceOptions),
     /// A control plane and an AWS emulator on this machine, to try bailiwick with.
     #[cfg(feature = "dev")]
     #[command(subcommand)]
@@ -57,6 +61,19 @@ Example:
   bailiwick crds | kubectl apply --server-side -f -
   bailiwick run --cluster-name platform";
 
+const TRACE_HELP: &str = "\
+✓ the hop holds, ✗ the chain is broken here, ? not known, and the chain does not depend on it.
+
+Exit codes:
+  0  the chain is whole
+  1  it is broken
+  2  what was asked for was not understood, not found, or could not be read
+
+Examples:
+  bailiwick trace registry.example.com/payments/api:1.4.2
+  bailiwick trace release/api-1.4.2 -n team-payments
+  bailiwick trace api -o json | jq -r '.hops[] | select(.mark == \"Broken\") | .mend'";
+
 /// Runs the command. The exit code: 0 done, 1 failed, 2 not understood.
 pub async fn main() -> std::process::ExitCode {
     let result = match Cli::parse().command {
@@ -65,6 +82,7 @@ pub async fn main() -> std::process::ExitCode {
             .map_err(|error| error.to_string()),
         Command::Generate => generate::write(std::path::Path::new(".")),
         Command::Crds { output } => print_definitions(output),
+        Command::Trace(options) => return trace::run(&options).await,
         #[cfg(feature = "dev")]
         Command::Dev(command) => dev::run(command).await.map_err(|error| error.to_string()),
     };

@@ -1,0 +1,162 @@
+//! `bailiwick trace`: the chain from an image to the people who answer for it.
+
+use std::process::ExitCode;
+
+use kube::api::ListParams;
+use kube::core::NamespaceResourceScope;
+use kube::{Api, Client, Resource};
+use serde::de::DeserializeOwned;
+
+use super::Output;
+use crate::api::{Application, ApplicationName, Release, Team};
+use crate::trace::{Chain, Mark, Seen, Subject, chain};
+
+/// The chain is broken.
+const BROKEN: u8 = 1;
+/// What was asked for was not understood, not found, or could not be read.
+const NO_CHAIN: u8 = 2;
+
+/// What to trace.
+#[derive(Debug, clap::Args)]
+pub struct TraceOptions {
+    /// An image with its registry, or the name of a release or an application; `release/NAME` and `application/NAME`
+    /// say which of the two.
+    #[arg(value_name = "IMAGE|RELEASE|APPLICATION")]
+    subject: String,
+    /// The namespace of the release or application. All that you may read if left out.
+    #[arg(short, long)]
+    namespace: Option<String>,
+    /// As JSON or YAML; a list for people if left out.
+    #[arg(short, long, value_enum)]
+    output: Option<Output>,
+}
+
+/// Shows the chain.
+pub async fn run(options: &TraceOptions) -> ExitCode {
+    match find(options).await {
+        Ok(chain) => match print(&chain, options.output) {
+            Ok(()) if chain.whole => ExitCode::SUCCESS,
+            Ok(()) => ExitCode::from(BROKEN),
+            Err(message) => complain(&message),
+        },
+        Err(message) => complain(&message),
+    }
+}
+
+fn complain(message: &str) -> ExitCode {
+    eprintln!("bailiwick: {message}");
+    ExitCode::from(NO_CHAIN)
+}
+
+async fn find(options: &TraceOptions) -> Result<Chain, String> {
+    let subject: Subject = options.subject.parse()?;
+    let config = kube::Config::infer()
+        .await
+        .map_err(|error| format!("no cluster is configured: {error}. Set KUBECONFIG"))?;
+    let own = config.default_namespace.clone();
+    let client = Client::try_from(config).map_err(|error| error.to_string())?;
+    let seen = gather(&client, options.namespace.as_deref(), &own)
+        .await
+        .map_err(|error| format!("the cluster cannot be read: {error}"))?;
+    chain(&subject, &seen).map_err(|error| error.to_string())
+}
+
+async fn gather(client: &Client, namespace: Option<&str>, own: &str) -> Result<Seen, kube::Error> {
+    Ok(Seen {
+        releases: namespaced::<Release>(client, namespace, own).await?,
+        applications: namespaced::<Application>(client, namespace, own).await?,
+        names: readable(Api::<ApplicationName>::all(client.clone())).await?,
+        teams: readable(Api::<Team>::all(client.clone())).await?,
+    })
+}
+
+/// Of the namespace that is asked for; else of all, or, for whoever may not read all, of their own.
+async fn namespaced<K>(
+    client: &Client,
+    namespace: Option<&str>,
+    own: &str,
+) -> Result<Vec<K>, kube::Error>
+where
+    K: Resource<DynamicType = (), Scope = NamespaceResourceScope>
+        + Clone
+        + std::fmt::Debug
+        + DeserializeOwned,
+{
+    if namespace.is_none()
+        && let Some(found) = readable(Api::<K>::all(client.clone())).await?
+    {
+        return Ok(found);
+    }
+    let api: Api<K> = Api::namespaced(client.clone(), namespace.unwrap_or(own));
+    list(&api).await
+}
+
+/// `None`: the reader may not.
+async fn readable<K>(api: Api<K>) -> Result<Option<Vec<K>>, kube::Error>
+where
+    K: Clone + std::fmt::Debug + DeserializeOwned,
+{
+    match list(&api).await {
+        Ok(found) => Ok(Some(found)),
+        Err(kube::Error::Api(status)) if status.is_forbidden() => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// All of them, in pages.
+async fn list<K>(api: &Api<K>) -> Result<Vec<K>, kube::Error>
+where
+    K: Clone + std::fmt::Debug + DeserializeOwned,
+{
+    let (mut all, mut params) = (Vec::new(), ListParams::default().limit(500));
+    loop {
+        let page = api.list(&params).await?;
+        all.extend(page.items);
+        match page.metadata.continue_.filter(|token| !token.is_empty()) {
+            Some(token) => params = params.continue_token(&token),
+            None => return Ok(all),
+        }
+    }
+}
+
+fn print(chain: &Chain, output: Option<Output>) -> Result<(), String> {
+    let text = match output {
+        None => text(chain),
+        Some(Output::Json) => {
+            serde_json::to_string_pretty(chain).map_err(|error| error.to_string())? + "\n"
+        }
+        Some(Output::Yaml) => super::yaml(chain)?,
+    };
+    print!("{text}");
+    Ok(())
+}
+
+/// For people: a mark, the hop, what it says; below it by what that is known, or who can mend it.
+pub fn text(chain: &Chain) -> String {
+    let mut text = format!("{}\n", chain.subject);
+    for hop in &chain.hops {
+        let mark = match hop.mark {
+            Mark::Holds => '✓',
+            Mark::Broken => '✗',
+            Mark::Unknown => '?',
+        };
+        text.push_str(&format!("  {mark} {:<12} {}\n", hop.hop, hop.says));
+        if let Some(evidence) = &hop.evidence {
+            text.push_str(&format!("    {:<12} {evidence}\n", ""));
+        }
+        if let Some(mend) = &hop.mend {
+            text.push_str(&format!("    {:<12} to mend it: {mend}\n", ""));
+        }
+    }
+    let broken = chain
+        .hops
+        .iter()
+        .filter(|hop| hop.mark == Mark::Broken)
+        .count();
+    text.push_str(&match broken {
+        0 => "The chain is whole.\n".to_owned(),
+        1 => "The chain is broken at one hop.\n".to_owned(),
+        many => format!("The chain is broken at {many} hops.\n"),
+    });
+    text
+}

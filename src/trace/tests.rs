@@ -1,0 +1,210 @@
+use serde_json::{Value, json};
+
+use super::*;
+
+fn digest() -> String {
+    format!("sha256:{}", "1".repeat(64))
+}
+
+fn read<T: serde::de::DeserializeOwned>(value: Value) -> T {
+    serde_json::from_value(value).unwrap()
+}
+
+fn condition(type_: &str, status: &str, message: &str) -> Value {
+    json!({
+        "type": type_, "status": status, "reason": "Reason", "message": message,
+        "lastTransitionTime": "2026-01-01T00:00:00Z",
+    })
+}
+
+/// A release whose conditions are all True, but for those that are named.
+fn release(name: &str, wrong: &[(&str, &str)]) -> Release {
+    let conditions: Vec<Value> = [
+        "Ready",
+        "Resolved",
+        "SourceKnown",
+        "SourceMatches",
+        "Clean",
+        "Approved",
+    ]
+    .into_iter()
+    .map(|type_| match wrong.iter().find(|(one, _)| *one == type_) {
+        Some((_, status)) => condition(type_, status, &format!("{type_} is wrong")),
+        None => condition(type_, "True", &format!("{type_} holds")),
+    })
+    .collect();
+    read(json!({
+        "apiVersion": "bailiwick.dev/v1alpha1", "kind": "Release",
+        "metadata": {"name": name, "namespace": "team-a", "creationTimestamp": "2026-01-01T00:00:00Z"},
+        "spec": {"application": "shop", "version": "1", "image": "registry.example.com/a/shop:1"},
+        "status": {
+            "requester": "dev",
+            "image": {
+                "repository": "registry.example.com/a/shop", "tag": "1", "digest": digest(), "mediaType": "m",
+                "resolvedAt": "2026-01-01T00:00:00Z",
+            },
+            "source": {
+                "repository": "https://git.example.com/a/shop", "revision": "abc", "evidence": "Attestation",
+                "signedBy": "ci",
+            },
+            "tickets": [{"id": "SHOP-1", "url": "https://tickets.example.com/SHOP-1"}],
+            "approvals": [{"name": "ok", "type": "CodeChange", "approver": "ann"}],
+            "conditions": conditions,
+        },
+    }))
+}
+
+fn seen(releases: Vec<Release>) -> Seen {
+    Seen {
+        releases,
+        applications: vec![read(json!({
+            "apiVersion": "bailiwick.dev/v1alpha1", "kind": "Application",
+            "metadata": {"name": "shop", "namespace": "team-a", "uid": "u"}, "spec": {},
+            "status": {"team": "a", "conditions": [condition("Accepted", "True", "the name is team a's")]},
+        }))],
+        names: Some(vec![read(json!({
+            "apiVersion": "bailiwick.dev/v1alpha1", "kind": "ApplicationName", "metadata": {"name": "shop"},
+            "spec": {"owner": {"team": "a", "namespace": "team-a", "uid": "u"}, "state": "Held"},
+        }))]),
+        teams: Some(vec![read(json!({
+            "apiVersion": "bailiwick.dev/v1alpha1", "kind": "Team", "metadata": {"name": "a"},
+            "spec": {"members": [{"user": "ann"}], "contact": {"email": "a@example.com"}},
+        }))]),
+    }
+}
+
+fn traced(subject: &str, seen: &Seen) -> Chain {
+    chain(&subject.parse().unwrap(), seen).unwrap()
+}
+
+fn broken(chain: &Chain) -> Vec<&str> {
+    let broken = chain.hops.iter().filter(|hop| hop.mark == Mark::Broken);
+    broken.map(|hop| hop.hop).collect()
+}
+
+#[test]
+fn a_whole_chain_goes_from_the_image_to_the_team_however_it_is_asked_for() {
+    let seen = seen(vec![release("shop-1", &[])]);
+    let by_digest = format!("registry.example.com/a/shop@{}", digest());
+    for subject in [
+        "registry.example.com/a/shop:1",
+        &by_digest,
+        "release/shop-1",
+        "shop-1",
+        "application/shop",
+        "shop",
+    ] {
+        let chain = traced(subject, &seen);
+        assert!(chain.whole, "{subject}: {chain:#?}");
+        let hops: Vec<&str> = chain.hops.iter().map(|hop| hop.hop).collect();
+        let wanted = [
+            "image",
+            "release",
+            "source",
+            "repository",
+            "tree",
+            "tickets",
+            "approvals",
+            "application",
+            "team",
+        ];
+        assert_eq!(hops, wanted, "{subject}");
+        for hop in &chain.hops {
+            assert!(
+                hop.mark == Mark::Holds && hop.evidence.is_some(),
+                "{subject}: {hop:?}"
+            );
+        }
+        let team = &chain.hops[8];
+        assert_eq!(team.says, "a, a@example.com");
+        assert!(
+            chain.hops[2]
+                .evidence
+                .as_ref()
+                .unwrap()
+                .contains("signed by ci")
+        );
+    }
+}
+
+#[test]
+fn a_broken_hop_says_who_can_mend_it_and_the_others_still_speak() {
+    for (wrong, status, hop, whole) in [
+        ("SourceKnown", "False", "source", false),
+        ("SourceMatches", "False", "repository", false),
+        ("SourceMatches", "Unknown", "repository", false),
+        ("Clean", "False", "tree", false),
+        ("Clean", "Unknown", "tree", true),
+        ("Approved", "False", "approvals", false),
+        ("Approved", "Unknown", "approvals", false),
+    ] {
+        let chain = traced("shop-1", &seen(vec![release("shop-1", &[(wrong, status)])]));
+        assert_eq!(chain.whole, whole, "{wrong} {status}");
+        assert_eq!(chain.hops.len(), 9, "{wrong}");
+        assert_eq!(
+            broken(&chain),
+            if whole { vec![] } else { vec![hop] },
+            "{wrong} {status}"
+        );
+        for hop in chain.hops.iter().filter(|hop| hop.mark == Mark::Broken) {
+            assert!(
+                hop.mend.is_some() && hop.says.contains("is wrong"),
+                "{hop:?}"
+            );
+        }
+    }
+}
+
+#[test]
+fn what_is_around_a_release_can_be_broken_too() {
+    let mut unclaimed = seen(vec![release("shop-1", &[])]);
+    unclaimed.names = Some(Vec::new());
+    assert_eq!(broken(&traced("shop-1", &unclaimed)), ["application"]);
+    let mut orphaned = seen(vec![release("shop-1", &[])]);
+    orphaned.teams = Some(Vec::new());
+    assert_eq!(broken(&traced("shop-1", &orphaned)), ["team"]);
+    let mut homeless = seen(vec![release("shop-1", &[])]);
+    homeless.applications.clear();
+    assert_eq!(broken(&traced("shop-1", &homeless)), ["application"]);
+    // Whoever may not read claims and teams goes by what the application says.
+    let mut limited = seen(vec![release("shop-1", &[])]);
+    (limited.names, limited.teams) = (None, None);
+    assert!(traced("shop-1", &limited).whole);
+    let mut unresolved = release("shop-1", &[("Resolved", "False")]);
+    unresolved.status.as_mut().unwrap().image = None;
+    assert_eq!(
+        broken(&traced("shop-1", &seen(vec![unresolved]))),
+        ["image"]
+    );
+}
+
+#[test]
+fn an_image_that_nobody_released_is_a_broken_chain_and_a_name_that_is_not_there_none() {
+    let seen = seen(vec![release("shop-1", &[])]);
+    for image in [
+        "registry.example.com/a/shop:2",
+        "registry.example.com/a/web:1",
+    ] {
+        assert_eq!(broken(&traced(image, &seen)), ["image"], "{image}");
+    }
+    let missing = chain(&"web".parse().unwrap(), &seen)
+        .unwrap_err()
+        .to_string();
+    assert!(
+        missing.contains("there is no Release or Application web"),
+        "{missing}"
+    );
+    for unclear in ["Shop_1", "release/", "docker:1/", "a/b:1"] {
+        assert!(unclear.parse::<Subject>().is_err(), "{unclear}");
+    }
+}
+
+#[test]
+fn of_several_releases_the_ready_one_speaks_for_its_application() {
+    let seen = seen(vec![
+        release("shop-1", &[]),
+        release("shop-2", &[("Ready", "False"), ("Approved", "False")]),
+    ]);
+    assert!(traced("application/shop", &seen).whole);
+    assert!(!traced("release/shop-2", &seen).whole);
+}
