@@ -1,0 +1,183 @@
+//! Registries on this machine, and the tools with which people push images and sign them.
+//!
+//! Two that differ where it matters: [`Kind::Distribution`] is the one that most others descend from, and has no
+//! referrers API; [`Kind::Referrers`] has it, and keeps everything in its memory.
+
+use std::ffi::OsStr;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use tempfile::TempDir;
+
+use super::plane::{free_port, place};
+use super::process::Servers;
+use super::{Error, http};
+
+const DEADLINE: Duration = Duration::from_secs(60);
+const TRIES: usize = 5;
+
+/// The folder with the registries, crane and cosign.
+#[derive(Clone, Debug)]
+pub struct ImageTools(PathBuf);
+
+impl ImageTools {
+    /// Asks `tools/build` of the given checkout, which builds what is missing: about six minutes where nothing is there.
+    pub fn find(repository: &Path) -> Result<Self, Error> {
+        let tool = repository.join("tools/build");
+        let output = Command::new(&tool)
+            .arg("--print-registry")
+            .stdin(Stdio::null())
+            .stderr(Stdio::inherit())
+            .output()
+            .map_err(|source| Error::io("run", &tool, source))?;
+        let text = String::from_utf8_lossy(&output.stdout);
+        match (output.status.success(), text.lines().next()) {
+            (true, Some(folder)) => Ok(Self(folder.into())),
+            _ => Err(Error::Assets {
+                tool,
+                status: output.status.to_string(),
+            }),
+        }
+    }
+
+    /// Runs `crane` with these arguments, and gives back what it prints.
+    pub fn crane<I, S>(&self, home: &Path, arguments: I) -> Result<String, Error>
+    where
+        I: IntoIterator<Item = S>,
+        S: AsRef<OsStr>,
+    {
+        self.run("crane", home, arguments)
+    }
+
+    /// Runs `cosign` with these arguments in the folder `home`; keys that it makes have no password.
+    pub fn cosign<I, S>(&self, home: &Path, arguments: I) -> Result<String, Error>
+    where
+        I: IntoIterator<Item = S>,
+        S: AsRef<OsStr>,
+    {
+        self.run("cosign", home, arguments)
+    }
+
+    /// Nothing of the user's own configuration counts: neither logins nor keys.
+    fn run<I, S>(&self, program: &str, home: &Path, arguments: I) -> Result<String, Error>
+    where
+        I: IntoIterator<Item = S>,
+        S: AsRef<OsStr>,
+    {
+        let path = self.0.join(program);
+        let output = Command::new(&path)
+            .args(arguments)
+            .current_dir(home)
+            .env("HOME", home)
+            .env("DOCKER_CONFIG", home)
+            .env("COSIGN_PASSWORD", "")
+            .stdin(Stdio::null())
+            .output()
+            .map_err(|source| Error::io("run", &path, source))?;
+        if output.status.success() {
+            return Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned());
+        }
+        Err(Error::Tool {
+            tool: program.to_owned(),
+            status: output.status.to_string(),
+            said: String::from_utf8_lossy(&output.stderr).trim().to_owned(),
+        })
+    }
+}
+
+/// Which registry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// The distribution project's: no referrers API.
+    Distribution,
+    /// The same, and it wants this user and password (`robot`, `secret`) for everything.
+    DistributionWithLogin,
+    /// go-containerregistry's, with the referrers API.
+    Referrers,
+}
+
+/// A registry of our own, empty at first. It ends, and what it keeps goes away, when this value is dropped.
+pub struct Registry {
+    // Dropped in this order: first the server, then the folder it uses.
+    servers: Servers,
+    host: String,
+    _temporary: Option<TempDir>,
+}
+
+impl Registry {
+    /// Starts one and waits until it serves.
+    pub async fn start(tools: &ImageTools, kind: Kind) -> Result<Self, Error> {
+        let (folder, temporary) = place(None)?;
+        let mut servers = Servers::new(temporary.as_ref().map(TempDir::path))?;
+        let mut tries = 0;
+        loop {
+            tries += 1;
+            let host = format!("127.0.0.1:{}", free_port()?);
+            let mut command = command(tools, kind, &folder, &host)?;
+            let server = servers.start("registry", &mut command, &folder.join("logs"))?;
+            let endpoint = format!("http://{host}");
+            let serves = async || match http::get(&endpoint, "/v2/") {
+                Ok((200 | 401, _)) => Ok(()),
+                Ok((status, _)) => Err(format!("it answers {status}")),
+                Err(error) => Err(error.to_string()),
+            };
+            match server.ready(DEADLINE, serves).await {
+                Ok(()) => {
+                    return Ok(Self {
+                        servers,
+                        host,
+                        _temporary: temporary,
+                    });
+                }
+                Err(Error::Ended { .. }) if tries < TRIES && server.said().contains("in use") => {
+                    servers.end_last()
+                }
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    /// `127.0.0.1:<port>`, as it stands in references.
+    pub fn host(&self) -> &str {
+        &self.host
+    }
+
+    /// The ids of its processes.
+    pub fn pids(&self) -> Vec<u32> {
+        self.servers.pids()
+    }
+}
+
+fn command(tools: &ImageTools, kind: Kind, folder: &Path, host: &str) -> Result<Command, Error> {
+    if kind == Kind::Referrers {
+        let mut command = Command::new(tools.0.join("referrers-registry"));
+        command.args(["-address", host]).current_dir(folder);
+        return Ok(command);
+    }
+    let mut configuration = format!(
+        "version: 0.1\nlog:\n  level: warn\nstorage:\n  filesystem:\n    rootdirectory: {}\nhttp:\n  addr: {host}\n",
+        folder.join("blobs").display()
+    );
+    if kind == Kind::DistributionWithLogin {
+        let users = folder.join("users");
+        write(&users, ROBOT)?;
+        configuration += &format!(
+            "auth:\n  htpasswd:\n    realm: dev\n    path: {}\n",
+            users.display()
+        );
+    }
+    let path = folder.join("registry.yaml");
+    write(&path, &configuration)?;
+    let mut command = Command::new(tools.0.join("registry"));
+    command.arg("serve").arg(&path).current_dir(folder);
+    Ok(command)
+}
+
+/// `robot` with the password `secret`, hashed by bcrypt: the only form that this registry takes.
+const ROBOT: &str = "robot:$2b$04$abcdefghijklmnopqrstuu2r9OfJnfCsdneAXAGHnS4UpFFP8WIrW\n";
+
+fn write(path: &Path, text: &str) -> Result<(), Error> {
+    fs::write(path, text).map_err(|source| Error::io("write", path, source))
+}

@@ -1,0 +1,148 @@
+//! Registries, tools, and images to push.
+
+use std::collections::BTreeMap;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use bailiwick::dev::registries::{ImageTools, Kind, Registry};
+use bailiwick::model::ImageRef;
+use bailiwick::registry::Images;
+use bailiwick::registry::oci::{Limits, Login, Registries, Settings};
+use tempfile::TempDir;
+
+/// A client for these registries, by plain HTTP and with these logins.
+pub fn client_with(hosts: &[&str], limits: Limits, logins: &[(&str, Login)]) -> Registries {
+    let settings = Settings {
+        plain_http: hosts.iter().map(|host| (*host).to_owned()).collect(),
+        limits,
+        ..Settings::default()
+    };
+    let logins: BTreeMap<String, Login> = logins
+        .iter()
+        .map(|(host, login)| ((*host).to_owned(), login.clone()))
+        .collect();
+    Registries::new(settings, Arc::new(logins)).unwrap()
+}
+
+/// A client for these registries, by plain HTTP.
+pub fn client(hosts: &[&str]) -> Registries {
+    client_with(hosts, Limits::default(), &[])
+}
+
+/// A registry, the tools to fill it, and a folder for what they need.
+pub struct Stage {
+    pub tools: ImageTools,
+    pub registry: Registry,
+    pub folder: TempDir,
+    pub images: Registries,
+}
+
+impl Stage {
+    pub async fn new(kind: Kind) -> Self {
+        let tools = ImageTools::find(Path::new(env!("CARGO_MANIFEST_DIR"))).unwrap();
+        let registry = Registry::start(&tools, kind).await.unwrap();
+        let images = client(&[registry.host()]);
+        Self {
+            tools,
+            registry,
+            folder: TempDir::new().unwrap(),
+            images,
+        }
+    }
+
+    pub fn image(&self, path_and_tag: &str) -> ImageRef {
+        format!("{}/{path_and_tag}", self.registry.host())
+            .parse()
+            .unwrap()
+    }
+
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    pub fn crane(&self, arguments: &[&str]) -> String {
+        self.tools.crane(self.folder.path(), arguments).unwrap()
+    }
+
+    pub fn cosign(&self, arguments: &[&str]) -> String {
+        self.tools.cosign(self.folder.path(), arguments).unwrap()
+    }
+
+    /// Writes a file into the folder and gives back its path.
+    pub fn write(&self, name: &str, content: &[u8]) -> String {
+        let path = self.path(name);
+        std::fs::write(&path, content).unwrap();
+        path.to_str().unwrap().to_owned()
+    }
+
+    /// Pushes an image whose layers are these files, the lowest first, on an empty base.
+    pub fn push(&self, image: &ImageRef, layers: &[String]) {
+        self.append(image, None, layers);
+    }
+
+    /// Pushes an image that is `base` with these layers on it.
+    pub fn append(&self, image: &ImageRef, base: Option<&ImageRef>, layers: &[String]) {
+        let (image, base) = (image.to_string(), base.map(ToString::to_string));
+        let mut arguments = vec!["append", "--insecure", "--new_tag", &image];
+        match &base {
+            Some(base) => arguments.extend(["--base", base, "--set-base-image-annotations"]),
+            None => arguments.push("--oci-empty-base"),
+        }
+        for layer in layers {
+            arguments.extend(["--new_layer", layer]);
+        }
+        self.crane(&arguments);
+    }
+
+    /// Pushes the same image again with these annotations.
+    pub fn annotate(&self, image: &ImageRef, annotations: &[(&str, &str)]) {
+        let (image, mut arguments) = (
+            image.to_string(),
+            vec!["mutate".to_owned(), "--insecure".to_owned()],
+        );
+        for (key, value) in annotations {
+            arguments.push("--annotation".to_owned());
+            arguments.push(format!("{key}={value}"));
+        }
+        arguments.extend(["--tag".to_owned(), image.clone(), image]);
+        self.tools.crane(self.folder.path(), arguments).unwrap();
+    }
+
+    pub async fn digest(&self, image: &ImageRef) -> bailiwick::model::Digest {
+        self.images.resolve(image).await.unwrap().digest
+    }
+}
+
+/// A tar archive with these files.
+pub fn archive(files: &[(&str, &[u8])]) -> Vec<u8> {
+    let mut builder = tar::Builder::new(Vec::new());
+    for (name, content) in files {
+        let mut header = tar::Header::new_gnu();
+        header.set_size(content.len() as u64);
+        header.set_mode(0o644);
+        builder.append_data(&mut header, name, *content).unwrap();
+    }
+    builder.into_inner().unwrap()
+}
+
+pub fn gzip(bytes: &[u8]) -> Vec<u8> {
+    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    encoder.write_all(bytes).unwrap();
+    encoder.finish().unwrap()
+}
+
+pub fn zstd(bytes: &[u8]) -> Vec<u8> {
+    ruzstd::encoding::compress_to_vec(bytes, ruzstd::encoding::CompressionLevel::Fastest)
+}
+
+pub const SHOP: &str = "https://github.com/acme/shop";
+pub const COMMIT: &str = "5c1f2a3b4c5d6e7f8091a2b3c4d5e6f708192a3b";
+
+/// A `scm-source.json`.
+pub fn scm_source(repository: &str, status: &str) -> Vec<u8> {
+    let url = format!("git:git@github.com:{repository}.git");
+    serde_json::json!({"url": url, "revision": COMMIT, "author": "jane", "status": status})
+        .to_string()
+        .into_bytes()
+}
