@@ -16,7 +16,8 @@ use crate::cloud::Cloud;
 use crate::config::RunOptions;
 use crate::controllers::Caches;
 use crate::controllers::organization::Organization;
-use crate::controllers::release::origins::{NoRegistry, Origins};
+use crate::controllers::release::gather::RegistryOrigins;
+use crate::controllers::release::origins::Origins;
 use crate::engine::cache::Cached;
 use crate::engine::clock::{Clock, SystemClock};
 use crate::engine::frame::Engine;
@@ -38,6 +39,9 @@ pub enum AppError {
     /// AWS cannot be used.
     #[error("AWS cannot be used: {0}")]
     Aws(String),
+    /// What is configured for registries cannot be used.
+    #[error("the configuration for registries cannot be used: {0}")]
+    Registries(String),
     /// The address for /readyz and /metrics cannot be had.
     #[error("{0} cannot be listened on: {1}. Choose another address with --listen")]
     Listen(std::net::SocketAddr, std::io::Error),
@@ -77,7 +81,7 @@ pub async fn run(options: RunOptions) -> Result<(), AppError> {
     let parts = Parts {
         client,
         cloud,
-        origins: Arc::new(NoRegistry),
+        origins: registries(&options)?,
         clock: Arc::new(SystemClock),
         metrics,
         readiness,
@@ -101,6 +105,29 @@ async fn connect(options: &RunOptions, metrics: &Metrics) -> Result<Cloud, AppEr
         Arc::new(Budgets::new(BudgetOptions::default())),
         Arc::new(metrics.clone()),
     ))
+}
+
+/// Registries, as they are configured. A trust that cannot be read ends the process: what somebody believes to be checked
+/// must not silently be not.
+fn registries(options: &RunOptions) -> Result<Arc<dyn Origins>, AppError> {
+    use crate::registry::files::{FileLogins, trust};
+    use crate::registry::oci::{Login, Logins, Registries, Settings};
+    let settings = Settings {
+        plain_http: options.registry_plain_http.iter().cloned().collect(),
+        internal: options.registry_internal.iter().cloned().collect(),
+        ..Settings::default()
+    };
+    let logins: Arc<dyn Logins> = match &options.registry_credentials {
+        Some(path) => Arc::new(FileLogins::new(path).map_err(AppError::Registries)?),
+        None => Arc::new(std::collections::BTreeMap::<String, Login>::new()),
+    };
+    let trust = options.trust.as_deref().map(trust).transpose();
+    let images = Registries::new(settings, logins)
+        .map_err(|error| AppError::Registries(error.to_string()))?;
+    Ok(Arc::new(RegistryOrigins {
+        images: Arc::new(images),
+        trust: trust.map_err(AppError::Registries)?.unwrap_or_default(),
+    }))
 }
 
 /// What the operator is made of; a simulation brings others.

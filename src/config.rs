@@ -1,6 +1,7 @@
 //! What `bailiwick run` is told, by flags or by variables of the environment. The only place that reads them.
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::telemetry::LogFormat;
@@ -53,6 +54,19 @@ pub struct RunOptions {
     /// them nobody can tell who requested or approved what, and no approval counts.
     #[arg(long, env = "BAILIWICK_AUTHORS_GUARDED", default_value_t = false, action = clap::ArgAction::Set)]
     pub authors_guarded: bool,
+    /// Registries (host or host:port, several divided by commas) that are reached by plain HTTP.
+    #[arg(long, env = "BAILIWICK_REGISTRY_PLAIN_HTTP", value_delimiter = ',')]
+    pub registry_plain_http: Vec<String>,
+    /// Registries that are reached by HTTPS although they are named by an address, or by a name without a domain.
+    #[arg(long, env = "BAILIWICK_REGISTRY_INTERNAL", value_delimiter = ',')]
+    pub registry_internal: Vec<String>,
+    /// A file with logins for registries, in Docker's format (config.json). It is read again for every login.
+    #[arg(long, env = "BAILIWICK_REGISTRY_CREDENTIALS")]
+    pub registry_credentials: Option<PathBuf>,
+    /// A file that says whose signatures of provenance count: a YAML list of {name, key}, the public key in PEM. Nobody's
+    /// if left out.
+    #[arg(long, env = "BAILIWICK_TRUST")]
+    pub trust: Option<PathBuf>,
     /// How long what is in flight may take to finish when the process is told to end.
     #[arg(long, env = "BAILIWICK_GRACE_PERIOD", default_value = "25s", value_parser = duration)]
     pub grace_period: Duration,

@@ -8,6 +8,7 @@
 
 pub mod attestation;
 pub mod error;
+pub mod files;
 pub mod find;
 mod hash;
 pub mod layer;

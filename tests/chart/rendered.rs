@@ -19,6 +19,7 @@ env: [{name: AWS_ENDPOINT_URL, value: "http://aws.example.com:5000"}]
 args: ["--concurrency=4"]
 platformGroup: platform
 operatorUsers: [outside]
+registries: {plainHttp: ["a.example.com:5000", b.example.com], internal: [c], credentialsSecret: logins, trustConfigMap: keys}
 networkPolicy: {enabled: true}
 serviceMonitor: {enabled: true}
 podAnnotations: {note: "yes"}
@@ -101,6 +102,10 @@ fn what_is_set_arrives_and_what_is_off_is_left_out() {
         "AWS_ENDPOINT_URL",
         "--concurrency=4",
         "disk: fast",
+        r#"value: "a.example.com:5000,b.example.com""#,
+        "value: /etc/bailiwick/registries/.dockerconfigjson",
+        r#"{name: registries, secret: {secretName: "logins"}}"#,
+        r#"{name: trust, configMap: {name: "keys"}}"#,
         "runAsNonRoot: true",
         "readOnlyRootFilesystem: true",
         "drop: [ALL]",

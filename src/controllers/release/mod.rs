@@ -2,12 +2,13 @@
 //!
 //! | step | file |
 //! |---|---|
-//! | gather: what registries say, aside of the passes | `origins.rs` (the port), `lookups.rs` |
+//! | gather: what registries say, aside of the passes | `origins.rs` (the port), `gather.rs`, `lookups.rs` |
 //! | validate: the application, the version, the image | `validate.rs` |
 //! | decide | `plan::release`, `plan::approval` |
 //! | act: the digest, once; the source | `image.rs` |
 //! | report: conditions | `report.rs` |
 
+pub mod gather;
 mod image;
 pub mod lookups;
 pub mod origins;

@@ -1,0 +1,209 @@
+//! Logins and trust out of files, as the chart mounts them from a Secret and a ConfigMap of the operator's namespace.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use async_trait::async_trait;
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use serde::Deserialize;
+
+use super::attestation::{Trust, TrustEntry};
+use super::error::{ErrorKind, RegistryError};
+use super::oci::{Login, Logins, Secret};
+
+/// Logins from a file in Docker's format (`config.json`, the content of a Secret of type
+/// `kubernetes.io/dockerconfigjson`). Read whenever a registry wants one, so that a changed Secret is enough.
+#[derive(Debug, Clone)]
+pub struct FileLogins(PathBuf);
+
+impl FileLogins {
+    /// Logins from this file.
+    ///
+    /// # Errors
+    /// If it cannot be read now, or is not in that format.
+    pub fn new(path: &Path) -> Result<Self, String> {
+        let logins = Self(path.to_owned());
+        logins.read()?;
+        Ok(logins)
+    }
+
+    fn read(&self) -> Result<BTreeMap<String, Login>, String> {
+        logins(&text(&self.0)?).map_err(|error| format!("{}: {error}", self.0.display()))
+    }
+}
+
+#[async_trait]
+impl Logins for FileLogins {
+    async fn login(&self, registry: &str) -> super::Result<Option<Login>> {
+        // A file of a few kilobytes, mounted into memory.
+        let mut logins = self
+            .read()
+            .map_err(|error| RegistryError::new(ErrorKind::Unavailable, registry, error))?;
+        Ok(logins.remove(registry))
+    }
+}
+
+#[derive(Deserialize)]
+struct Config {
+    #[serde(default)]
+    auths: BTreeMap<String, Entry>,
+}
+
+#[derive(Deserialize)]
+struct Entry {
+    auth: Option<String>,
+    username: Option<String>,
+    password: Option<String>,
+    registrytoken: Option<String>,
+}
+
+/// The logins of a file in Docker's format, by registry. What is wrong with an entry is said without what is in it.
+///
+/// # Errors
+/// If it is not in that format.
+pub fn logins(text: &str) -> Result<BTreeMap<String, Login>, String> {
+    // Where it cannot be read, and not what stands there: it has passwords in it.
+    let config: Config = serde_json::from_str(text).map_err(|error| {
+        let (line, column) = (error.line(), error.column());
+        format!("it is no Docker configuration: line {line}, column {column}")
+    })?;
+    let mut logins = BTreeMap::new();
+    for (server, entry) in config.auths {
+        let login = login(entry).ok_or_else(|| {
+            format!("the entry {server:?} has neither auth (base64 of user:password) nor username and password")
+        })?;
+        logins.insert(host(&server), login);
+    }
+    Ok(logins)
+}
+
+fn login(entry: Entry) -> Option<Login> {
+    if let Some(token) = entry.registrytoken.filter(|token| !token.is_empty()) {
+        return Some(Login::Token(Secret::new(token)));
+    }
+    let (user, password) = match (entry.username, entry.password, entry.auth) {
+        (Some(user), Some(password), _) => (user, password),
+        (_, _, Some(auth)) => {
+            let text = String::from_utf8(STANDARD.decode(auth.trim()).ok()?).ok()?;
+            let (user, password) = text.split_once(':')?;
+            (user.to_owned(), password.to_owned())
+        }
+        _ => return None,
+    };
+    let password = Secret::new(password);
+    Some(Login::Password { user, password })
+}
+
+/// Old files name a registry by the URL of its first version.
+fn host(server: &str) -> String {
+    let rest = server
+        .trim_start_matches("https://")
+        .trim_start_matches("http://");
+    let host = rest.split('/').next().unwrap_or_default();
+    match host {
+        "index.docker.io" => "docker.io".to_owned(),
+        host => host.to_ascii_lowercase(),
+    }
+}
+
+/// One entry of the trust configuration, as it is written.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Written {
+    name: String,
+    key: Option<String>,
+    issuer: Option<String>,
+    subject: Option<String>,
+}
+
+/// Whose signatures count, from a YAML list of `{name, key}`, the key in PEM.
+///
+/// # Errors
+/// If it cannot be read, or one entry cannot be used.
+pub fn trust(path: &Path) -> Result<Trust, String> {
+    trusted(&text(path)?).map_err(|error| format!("{}: {error}", path.display()))
+}
+
+fn trusted(text: &str) -> Result<Trust, String> {
+    let written: Vec<Written> =
+        serde_saphyr::from_str(text).map_err(|error| format!("it is no list of keys: {error}"))?;
+    let entries: Result<Vec<TrustEntry>, String> = written.into_iter().map(entry).collect();
+    Trust::new(&entries?).map_err(|error| error.to_string())
+}
+
+fn entry(written: Written) -> Result<TrustEntry, String> {
+    let Written {
+        name,
+        key,
+        issuer,
+        subject,
+    } = written;
+    match (key, issuer, subject) {
+        (Some(pem), None, None) => Ok(TrustEntry::Key { name, pem }),
+        (None, Some(issuer), Some(subject)) => Ok(TrustEntry::Identity {
+            name,
+            issuer,
+            subject,
+        }),
+        _ => Err(format!(
+            "the entry {name:?} must have a key, or an issuer and a subject"
+        )),
+    }
+}
+
+fn text(path: &Path) -> Result<String, String> {
+    std::fs::read_to_string(path)
+        .map_err(|error| format!("{} cannot be read: {error}", path.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn logins_are_read_in_all_forms_and_by_host() {
+        let text = r#"{"auths": {
+            "registry.example.com": {"auth": "cm9ib3Q6czplY3JldA=="},
+            "https://Other.example.com:5000/v1/": {"username": "u", "password": "p"},
+            "https://index.docker.io/v1/": {"registrytoken": "t"}
+        }}"#;
+        let logins = logins(text).unwrap();
+        let password = |user: &str, password: &str| Login::Password {
+            user: user.to_owned(),
+            password: Secret::new(password),
+        };
+        assert_eq!(logins["registry.example.com"], password("robot", "s:ecret"));
+        assert_eq!(logins["other.example.com:5000"], password("u", "p"));
+        assert_eq!(logins["docker.io"], Login::Token(Secret::new("t")));
+    }
+
+    #[test]
+    fn what_is_wrong_is_said_without_the_secret() {
+        for text in [
+            r#"{"auths": {"r": {"auth": "hunter2"}}}"#,
+            r#"{"auths": {"r": {"username": "hunter2"}}}"#,
+            r#"{"auths": "hunter2"}"#,
+            "hunter2",
+        ] {
+            let error = logins(text).unwrap_err();
+            assert!(!error.contains("hunter2"), "{error}");
+        }
+        assert!(logins("{}").unwrap().is_empty());
+    }
+
+    #[test]
+    fn a_trust_that_cannot_be_used_is_refused_as_a_whole() {
+        for (text, words) in [
+            ("- {name: ci}", "must have a key"),
+            ("- {name: ci, key: none}", "PEM"),
+            ("- {name: ci, issuer: i, subject: s}", "keyless"),
+            ("- {name: ci, keys: []}", "no list of keys"),
+            ("name: ci", "no list of keys"),
+        ] {
+            let error = trusted(text).unwrap_err();
+            assert!(error.contains(words), "{text}: {error}");
+        }
+        assert!(trusted("[]").unwrap().is_empty());
+    }
+}
