@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
+use bailiwick::dev::registries::ImageTools;
 use bailiwick::dev::trial::Trial;
 use bailiwick::dev::{Assets, ControlPlane, Moto, moto};
 use k8s_openapi::api::core::v1::{ConfigMap, Namespace};
@@ -166,7 +167,12 @@ async fn a_trial_is_found_again_and_ends_as_a_whole() {
     let folder = tempfile::tempdir().unwrap();
     fs::write(folder.path().join("mine"), "not bailiwick's").unwrap();
     assert!(Trial::load(folder.path()).unwrap().is_none());
-    drop(Trial::start(&assets(), folder.path()).await.unwrap());
+    let tools = ImageTools::find(Path::new(env!("CARGO_MANIFEST_DIR"))).unwrap();
+    drop(
+        Trial::start(&assets(), &tools, folder.path())
+            .await
+            .unwrap(),
+    );
 
     let trial = Trial::load(folder.path()).unwrap().unwrap();
     assert!(trial.is_whole() && !trial.operator_runs());
@@ -177,7 +183,7 @@ async fn a_trial_is_found_again_and_ends_as_a_whole() {
     admin.apiserver_version().await.unwrap();
 
     let pids: Vec<u32> = trial.servers().iter().map(|server| server.pid).collect();
-    assert_eq!(pids.len(), 4);
+    assert_eq!(pids.len(), 5);
     trial.servers()[0].end(Duration::ZERO);
     assert!(!trial.is_whole(), "one of them has ended");
     trial.end().unwrap();

@@ -56,6 +56,13 @@ fn everything_is_ready_at_the_first_go_and_again_at_once_and_gone_when_told() {
         "team.bailiwick.dev/payments",
         "team-payments   teamaccount.bailiwick.dev/test",
         "aws+payments-test@example.com",
+        "team-payments   release.bailiwick.dev/api-1.0.0",
+        "dev1@example.com approves sha256:",
+        "$ bailiwick trace application/api",
+        "PAY-42 (https://tickets.example.com/PAY-42)",
+        "The chain is whole.",
+        "✗ tree",
+        "The chain is broken at one hop.",
         "export KUBECONFIG=",
     ] {
         assert!(first.contains(expected), "no {expected:?} in:\n{first}");

@@ -12,7 +12,7 @@ use std::time::Duration;
 use tempfile::TempDir;
 
 use super::plane::{free_port, place};
-use super::process::Servers;
+use super::process::{Detached, Servers};
 use super::{Error, http};
 
 const DEADLINE: Duration = Duration::from_secs(60);
@@ -109,7 +109,25 @@ pub struct Registry {
 impl Registry {
     /// Starts one and waits until it serves.
     pub async fn start(tools: &ImageTools, kind: Kind) -> Result<Self, Error> {
-        let (folder, temporary) = place(None)?;
+        Self::start_at(tools, kind, None).await
+    }
+
+    /// Starts one that keeps its images and its log in this folder, for long runs.
+    pub async fn start_in(tools: &ImageTools, kind: Kind, folder: PathBuf) -> Result<Self, Error> {
+        Self::start_at(tools, kind, Some(folder)).await
+    }
+
+    /// Leaves it running after us and says which process it is. Its folder must have been given.
+    pub fn detach(self) -> Vec<Detached> {
+        self.servers.detach()
+    }
+
+    async fn start_at(
+        tools: &ImageTools,
+        kind: Kind,
+        folder: Option<PathBuf>,
+    ) -> Result<Self, Error> {
+        let (folder, temporary) = place(folder)?;
         let mut servers = Servers::new(temporary.as_ref().map(TempDir::path))?;
         let mut tries = 0;
         loop {

@@ -8,6 +8,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::process::Detached;
+use super::registries::{ImageTools, Kind, Registry};
 use super::{Assets, ControlPlane, Error, Moto};
 
 /// All that is ours in the folder; what else may lie there is never touched.
@@ -15,6 +16,8 @@ const OURS: &[&str] = &[
     "running.json",
     "control-plane",
     "emulator",
+    "registry",
+    "examples",
     "operator.log",
     "operator.kubeconfig",
     "kubectl-cache",
@@ -26,7 +29,7 @@ const OURS: &[&str] = &[
 const GRACE: Duration = Duration::from_secs(30);
 const LAST_GRACE: Duration = Duration::from_secs(3);
 
-/// A control plane and an emulator that belong together, and the operator between them.
+/// A control plane, an emulator and an image registry that belong together, and the operator between them.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct Trial {
     /// Where all of it lives. Not written down: the folder may be moved while nothing runs.
@@ -34,6 +37,9 @@ pub struct Trial {
     folder: PathBuf,
     /// The emulator's endpoint.
     emulator: String,
+    /// The image registry's host and port; empty in what an older version wrote down.
+    #[serde(default)]
+    registry: String,
     /// The servers, in the order of their start.
     servers: Vec<Detached>,
     /// The operator, if it was started.
@@ -58,20 +64,23 @@ impl Trial {
     }
 
     /// Starts the servers, with nothing of what was here before.
-    pub async fn start(assets: &Assets, folder: &Path) -> Result<Self, Error> {
+    pub async fn start(assets: &Assets, tools: &ImageTools, folder: &Path) -> Result<Self, Error> {
         clear(folder)?;
         fs::create_dir_all(folder).map_err(|source| Error::io("create", folder, source))?;
-        // Both are ours until both are there: if one fails, the other ends too.
-        let (plane, moto) = tokio::try_join!(
+        // All are ours until all are there: if one fails, the others end too.
+        let (plane, moto, images) = tokio::try_join!(
             ControlPlane::start(assets, Some(plane_folder(folder))),
             Moto::start_in(assets, folder.join("emulator")),
+            Registry::start_in(tools, Kind::Distribution, folder.join("registry")),
         )?;
-        let emulator = moto.endpoint().to_owned();
+        let (emulator, registry) = (moto.endpoint().to_owned(), images.host().to_owned());
         let mut servers = plane.detach();
         servers.extend(moto.detach());
+        servers.extend(images.detach());
         let trial = Self {
             folder: folder.to_path_buf(),
             emulator,
+            registry,
             servers,
             operator: None,
         };
@@ -82,7 +91,7 @@ impl Trial {
     /// Whether every server is still there. One alone is of no use: the accounts that the control plane knows are in
     /// the emulator's memory.
     pub fn is_whole(&self) -> bool {
-        self.servers.iter().all(Detached::is_running)
+        !self.registry.is_empty() && self.servers.iter().all(Detached::is_running)
     }
 
     /// Whether the operator is still there.
@@ -122,6 +131,11 @@ impl Trial {
     /// The emulator's endpoint.
     pub fn emulator(&self) -> &str {
         &self.emulator
+    }
+
+    /// The image registry, as it stands in references.
+    pub fn registry(&self) -> &str {
+        &self.registry
     }
 
     /// The administrator's kubeconfig.

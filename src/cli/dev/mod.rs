@@ -7,9 +7,11 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use self::steps::Whole;
+use crate::dev::registries::ImageTools;
 use crate::dev::trial::Trial;
 use crate::dev::{self, Assets, moto};
 
+mod images;
 mod steps;
 
 /// A whole bailiwick on this machine, for trying.
@@ -115,9 +117,12 @@ async fn up(place: &Place, wait: Duration) -> Result<(), Failure> {
     let repository = place.repository()?;
     let assets = Assets::find(&repository)?;
 
-    let trial = step("control plane and AWS emulator", servers(&assets, &folder)).await?;
+    let tools = ImageTools::find(&repository)?;
+    let starting = servers(&assets, &tools, &folder);
+    let trial = step("control plane, AWS emulator and image registry", starting).await?;
     let mut whole = Whole {
         assets,
+        tools,
         repository,
         folder,
         trial,
@@ -128,7 +133,9 @@ async fn up(place: &Place, wait: Duration) -> Result<(), Failure> {
     )
     .await?;
     step("operator", whole.start_operator()).await?;
+    step("images of the examples", whole.push_images()).await?;
     step("examples", whole.apply_examples()).await?;
+    step("a person approves a release", whole.approve()).await?;
     step("everything Ready", whole.wait(wait)).await?;
     whole.show().await?;
     println!("\nAll of it took {:.0} s.", start.elapsed().as_secs_f64());
@@ -145,7 +152,7 @@ async fn step<T>(name: &str, work: impl Future<Output = Result<T, Failure>>) -> 
 }
 
 /// The servers that run already, or new ones in place of what is left of them.
-async fn servers(assets: &Assets, folder: &Path) -> Result<Trial, Failure> {
+async fn servers(assets: &Assets, tools: &ImageTools, folder: &Path) -> Result<Trial, Failure> {
     if let Some(trial) = Trial::load(folder)? {
         if trial.is_whole() {
             println!("    they run already");
@@ -154,7 +161,7 @@ async fn servers(assets: &Assets, folder: &Path) -> Result<Trial, Failure> {
         println!("    some of them have ended: starting afresh");
         trial.end()?;
     }
-    let trial = Trial::start(assets, folder).await?;
+    let trial = Trial::start(assets, tools, folder).await?;
     // What the owner of the company's management account did long ago.
     moto::create_organization(trial.emulator())?;
     Ok(trial)

@@ -10,6 +10,7 @@ use serde_json::Value;
 use super::Failure;
 use crate::dev::plane::free_port;
 use crate::dev::process::Servers;
+use crate::dev::registries::ImageTools;
 use crate::dev::trial::Trial;
 use crate::dev::{self, Assets, http, moto};
 
@@ -22,6 +23,7 @@ const DEADLINE: Duration = Duration::from_secs(60);
 /// All that the steps after the first work with.
 pub(super) struct Whole {
     pub(super) assets: Assets,
+    pub(super) tools: ImageTools,
     pub(super) repository: PathBuf,
     pub(super) folder: PathBuf,
     pub(super) trial: Trial,
@@ -75,6 +77,10 @@ impl Whole {
                 "try",
                 "--listen",
                 &listen,
+                "--authors-guarded",
+                "true",
+                "--registry-plain-http",
+                self.trial.registry(),
             ])
             .env("KUBECONFIG", kubeconfig)
             .env("AWS_ENDPOINT_URL", self.trial.emulator())
@@ -128,7 +134,7 @@ impl Whole {
 
     /// Applies the examples until all are admitted: what is in a team's namespace has to wait for the namespace.
     pub(super) async fn apply_examples(&mut self) -> Result<(), Failure> {
-        let examples = self.repository.join("examples").display().to_string();
+        let examples = self.examples_here()?.display().to_string();
         let apply = [
             "apply",
             "--server-side",
@@ -210,6 +216,7 @@ impl Whole {
                 field("Email")
             );
         }
+        self.trace().await?;
         println!(
             "\nGo on by hand:\n  export KUBECONFIG={}\n  export PATH={}:$PATH   # kubectl and helm\n  kubectl describe \
              teamaccounts -A\nThe operator's log: {}\nmake try again after a change; make try-stop ends all of it.",
@@ -240,7 +247,7 @@ impl Whole {
         command
     }
 
-    async fn kubectl(&self, arguments: &[&str]) -> Result<String, Failure> {
+    pub(super) async fn kubectl(&self, arguments: &[&str]) -> Result<String, Failure> {
         let mut command = self.tool("kubectl");
         command.args(arguments);
         succeed(command).await
@@ -281,7 +288,12 @@ fn not_ready(object: &Value) -> Option<String> {
     let ready =
         conditions.and_then(|all| all.iter().find(|condition| condition["type"] == "Ready"));
     let current = object["status"]["observedGeneration"] == metadata["generation"];
-    if current && ready.is_some_and(|condition| condition["status"] == "True") {
+    // What shall show how a refusal looks is as it should be when it is refused.
+    let wanted = match metadata["annotations"][super::images::SHOWS_A_REFUSAL].as_str() {
+        Some("true") => "False",
+        _ => "True",
+    };
+    if current && ready.is_some_and(|condition| condition["status"] == wanted) {
         return None;
     }
     let message = match (current, ready) {
@@ -318,6 +330,16 @@ mod tests {
                 "conditions": [{ "type": "Ready", "status": ready, "message": "because" }],
             },
         })
+    }
+
+    #[test]
+    fn what_shows_a_refusal_is_done_when_it_is_refused() {
+        let mut shown = object(2, 2, "False");
+        shown["metadata"]["annotations"] =
+            json!({ "example.bailiwick.dev/shows-a-refusal": "true" });
+        assert_eq!(not_ready(&shown), None);
+        shown["status"]["conditions"][0]["status"] = json!("True");
+        assert!(not_ready(&shown).is_some());
     }
 
     #[test]
