@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use tempfile::TempDir;
 
+use super::certificates::Authority;
 use super::plane::{free_port, place};
 use super::process::{Detached, Servers};
 use super::{Error, http};
@@ -94,6 +95,8 @@ pub enum Kind {
     Distribution,
     /// The same, and it wants this user and password (`robot`, `secret`) for everything.
     DistributionWithLogin,
+    /// The same over HTTPS, with the certificate of an authority of its own: [`Registry::authority`].
+    DistributionWithTls,
     /// go-containerregistry's, with the referrers API.
     Referrers,
 }
@@ -103,6 +106,7 @@ pub struct Registry {
     // Dropped in this order: first the server, then the folder it uses.
     servers: Servers,
     host: String,
+    authority: Option<String>,
     _temporary: Option<TempDir>,
 }
 
@@ -133,11 +137,12 @@ impl Registry {
         loop {
             tries += 1;
             let host = format!("127.0.0.1:{}", free_port()?);
-            let mut command = command(tools, kind, &folder, &host)?;
+            let (mut command, authority) = command(tools, kind, &folder, &host)?;
             let server = servers.start("registry", &mut command, &folder.join("logs"))?;
             let endpoint = format!("http://{host}");
             let serves = async || match http::get(&endpoint, "/v2/") {
-                Ok((200 | 401, _)) => Ok(()),
+                // To plain HTTP on a port for HTTPS, Go says what is wrong with a 400.
+                Ok((200 | 400 | 401, _)) => Ok(()),
                 Ok((status, _)) => Err(format!("it answers {status}")),
                 Err(error) => Err(error.to_string()),
             };
@@ -146,6 +151,7 @@ impl Registry {
                     return Ok(Self {
                         servers,
                         host,
+                        authority,
                         _temporary: temporary,
                     });
                 }
@@ -162,22 +168,47 @@ impl Registry {
         &self.host
     }
 
+    /// The authority that signed its certificate (PEM), where it has one.
+    pub fn authority(&self) -> Option<&str> {
+        self.authority.as_deref()
+    }
+
     /// The ids of its processes.
     pub fn pids(&self) -> Vec<u32> {
         self.servers.pids()
     }
 }
 
-fn command(tools: &ImageTools, kind: Kind, folder: &Path, host: &str) -> Result<Command, Error> {
+/// What starts it, and the authority of its certificate.
+fn command(
+    tools: &ImageTools,
+    kind: Kind,
+    folder: &Path,
+    host: &str,
+) -> Result<(Command, Option<String>), Error> {
     if kind == Kind::Referrers {
         let mut command = Command::new(tools.0.join("referrers-registry"));
         command.args(["-address", host]).current_dir(folder);
-        return Ok(command);
+        return Ok((command, None));
     }
     let mut configuration = format!(
         "version: 0.1\nlog:\n  level: warn\nstorage:\n  filesystem:\n    rootdirectory: {}\nhttp:\n  addr: {host}\n",
         folder.join("blobs").display()
     );
+    let mut authority = None;
+    if kind == Kind::DistributionWithTls {
+        let (certificate, key) = (folder.join("server.crt"), folder.join("server.key"));
+        let ours = Authority::new()?;
+        let pair = ours.server()?;
+        write(&certificate, &pair.certificate)?;
+        write(&key, &pair.key)?;
+        configuration += &format!(
+            "  tls:\n    certificate: {}\n    key: {}\n",
+            certificate.display(),
+            key.display()
+        );
+        authority = Some(ours.certificate());
+    }
     if kind == Kind::DistributionWithLogin {
         let users = folder.join("users");
         write(&users, ROBOT)?;
@@ -190,7 +221,7 @@ fn command(tools: &ImageTools, kind: Kind, folder: &Path, host: &str) -> Result<
     write(&path, &configuration)?;
     let mut command = Command::new(tools.0.join("registry"));
     command.arg("serve").arg(&path).current_dir(folder);
-    Ok(command)
+    Ok((command, authority))
 }
 
 /// `robot` with the password `secret`, hashed by bcrypt: the only form that this registry takes.

@@ -132,7 +132,10 @@ pub async fn base(images: &dyn Images, name: &ImageName, manifest: &Manifest) ->
     };
     let found = match images.resolve(&base_name.at(digest.clone())).await {
         Ok(found) => found,
-        Err(error) if error.kind.is_transient() => return Err(error),
+        // Only our own registry is waited for: a base that lies elsewhere may lie nowhere, and for ever.
+        Err(error) if error.kind.is_transient() && base_name.registry() == name.registry() => {
+            return Err(error);
+        }
         Err(error) => return unknown(format!("its base image cannot be read: {error}")),
     };
     for candidate in candidates(images, &base_name, found).await? {

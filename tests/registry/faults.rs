@@ -17,7 +17,8 @@ const IMPATIENT: Limits = Limits {
     answer: Duration::from_millis(300),
     pause: Duration::from_millis(300),
     document: Duration::from_secs(1),
-    search: Duration::from_secs(2),
+    grace: Duration::from_secs(1),
+    search: Duration::from_secs(5),
 };
 
 fn impatient(server: &Server) -> Registries {
@@ -295,6 +296,93 @@ async fn layers_that_trickle_are_given_up_in_time_and_free_their_place() {
         "{:?}",
         started.elapsed()
     );
+}
+
+#[tokio::test]
+async fn the_layers_of_a_slow_registry_leave_places_to_others() {
+    let layer = archive(&[(FILE, b"{}")]);
+    let stalling = |_: &Request| Reply::stalls(1 << 20, vec![0; 100]);
+    let (slow, stuck) = with_layer(descriptor(LAYER, &[0; 1 << 20]), stalling).await;
+    let body = layer.clone();
+    let (quick, image) = with_layer(descriptor(LAYER, &layer), move |_| {
+        Reply::ok(LAYER, body.clone())
+    })
+    .await;
+    let images = client(&[&slow.host, &quick.host]);
+    let waiting = futures::future::join_all((0..10).map(|_| search(&images, &stuck)));
+    tokio::select! {
+        biased;
+        answers = waiting => panic!("{answers:?}"),
+        found = async {
+            // Once the slow ones hold all the places that they get.
+            while slow.requests().iter().filter(|request| request.path().contains("/blobs/")).count() < 2 {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+            search(&images, &image).await
+        } => assert!(matches!(found.unwrap(), Found::File { .. })),
+    }
+    let blobs = slow
+        .requests()
+        .iter()
+        .filter(|request| request.path().contains("/blobs/"))
+        .count();
+    assert_eq!(blobs, 2, "not more of one registry at once");
+}
+
+#[tokio::test]
+async fn a_layer_that_trickles_is_given_up_long_before_its_time() {
+    let (server, image) = with_layer(descriptor(LAYER, &[7; 1 << 20]), |_| {
+        Reply::trickles(1 << 20, Duration::from_millis(100))
+    })
+    .await;
+    let started = Instant::now();
+    let error = search(&impatient(&server), &image).await.unwrap_err();
+    assert_eq!(error.kind, ErrorKind::Unavailable, "{error}");
+    assert!(error.to_string().contains("bytes a second"), "{error}");
+    assert!(
+        started.elapsed() < Duration::from_secs(4),
+        "{:?}",
+        started.elapsed()
+    );
+}
+
+#[tokio::test]
+async fn registries_that_do_not_know_referrers_say_so_in_many_ways() {
+    let index = json!({
+        "schemaVersion": 2, "mediaType": "application/vnd.oci.image.index.v1+json",
+        "manifests": [descriptor(MANIFEST, b"x")],
+    });
+    for (status, kind, expected) in [
+        ("404 Not Found", "text/plain", Ok(1)),
+        ("400 Bad Request", "text/plain", Ok(1)),
+        ("405 Method Not Allowed", "text/plain", Ok(1)),
+        ("501 Not Implemented", "text/plain", Ok(1)),
+        ("200 OK", "text/html", Ok(1)),
+        ("403 Forbidden", "text/plain", Err(ErrorKind::Denied)),
+        (
+            "500 Internal Server Error",
+            "text/plain",
+            Err(ErrorKind::Unavailable),
+        ),
+    ] {
+        let index = index.clone();
+        let server = Server::start(
+            move |request| match request.path().contains("/referrers/") {
+                true => Reply::new(status, &format!("Content-Type: {kind}\r\n"), "<html>"),
+                false => Reply::ok("application/vnd.oci.image.index.v1+json", index.to_string()),
+            },
+        )
+        .await;
+        let name = server.image("a:1").name().clone();
+        let found = client(&[&server.host])
+            .referrers(&name, &sha256(b"y").unwrap())
+            .await;
+        assert_eq!(
+            found.map(|found| found.len()).map_err(|error| error.kind),
+            expected,
+            "{status}"
+        );
+    }
 }
 
 #[tokio::test]

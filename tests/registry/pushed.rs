@@ -1,8 +1,12 @@
 //! Images that crane has pushed into registries with and without the referrers API.
 
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
 use bailiwick::dev::registries::Kind;
 use bailiwick::model::{Digest, ImageRef};
 use bailiwick::registry::find::{Base, Found, USUAL_BUDGET, find_file};
+use bailiwick::registry::oci::{Registries, Settings};
 use bailiwick::registry::source::{FILE, REVISION, SOURCE, from_annotations, from_scm_source};
 use bailiwick::registry::{Content, ErrorKind, Images, Manifest, sha256};
 
@@ -408,6 +412,45 @@ async fn a_base_image_that_is_not_below_is_not_believed() {
         };
         assert!(why.contains(reason), "{why}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn https_is_spoken_with_servers_whose_authority_is_trusted() {
+    let stage = Stage::new(Kind::DistributionWithTls).await;
+    let image = stage.image("team/shop:1.0");
+    stage.push(&image, &[stage.write("a.tar", &archive(&[("a", b"1")]))]);
+    let images = |internal: bool, authorities: &str| {
+        let settings = Settings {
+            internal: internal
+                .then(|| stage.registry.host().to_owned())
+                .into_iter()
+                .collect(),
+            authorities: authorities.to_owned(),
+            ..Settings::default()
+        };
+        Registries::new(settings, Arc::new(BTreeMap::new())).unwrap()
+    };
+    let authority = stage.registry.authority().unwrap();
+    let digest = stage.crane(&["digest", "--insecure", &image.to_string()]);
+    let resolved = images(true, authority).resolve(&image).await.unwrap();
+    assert_eq!(resolved.digest.as_str(), digest);
+    for (images, kind, words) in [
+        (images(true, ""), ErrorKind::Unavailable, "certificate"),
+        (
+            images(false, authority),
+            ErrorKind::Denied,
+            "list of internal registries",
+        ),
+    ] {
+        let error = images.resolve(&image).await.unwrap_err();
+        assert_eq!(error.kind, kind, "{error}");
+        assert!(error.to_string().contains(words), "{error}");
+    }
+    let rubbish = Settings {
+        authorities: "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n".to_owned(),
+        ..Settings::default()
+    };
+    assert!(Registries::new(rubbish, Arc::new(BTreeMap::new())).is_err());
 }
 
 #[tokio::test(flavor = "multi_thread")]

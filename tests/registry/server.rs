@@ -1,6 +1,7 @@
 //! A registry that says what it is told to say.
 
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use bailiwick::model::ImageRef;
 use bailiwick::registry::sha256;
@@ -49,6 +50,8 @@ enum Body {
     Repeated(Vec<u8>, Vec<u8>, u64, Vec<u8>),
     /// These bytes, and then nothing, for ever.
     Stalls(Vec<u8>),
+    /// One zero after the other, with this pause between them.
+    Trickles(Duration),
 }
 
 impl Reply {
@@ -83,6 +86,13 @@ impl Reply {
     pub fn stalls(length: usize, body: impl Into<Vec<u8>>) -> Self {
         let mut reply = Self::of_length("200 OK", &format!("Content-Length: {length}\r\n"), "");
         reply.body = Body::Stalls(body.into());
+        reply
+    }
+
+    /// Its body is so long, and comes byte by byte.
+    pub fn trickles(length: usize, pause: Duration) -> Self {
+        let mut reply = Self::stalls(length, "");
+        reply.body = Body::Trickles(pause);
         reply
     }
 
@@ -168,6 +178,10 @@ async fn say(stream: &mut TcpStream, request: &Request, reply: Reply) -> std::io
             }
             stream.write_all(&end).await
         }
+        Body::Trickles(pause) => loop {
+            stream.write_all(&[0]).await?;
+            tokio::time::sleep(pause).await;
+        },
         Body::Stalls(bytes) => {
             stream.write_all(&bytes).await?;
             std::future::pending().await

@@ -3,7 +3,7 @@
 use bailiwick::dev::registries::Kind;
 use bailiwick::model::{Digest, ImageRef};
 use bailiwick::registry::Images;
-use bailiwick::registry::attestation::{Candidate, Trust, TrustEntry, Verdict, candidates, judge};
+use bailiwick::registry::attestation::{Trust, TrustEntry, Verdict, attestations};
 use serde_json::json;
 
 use super::stage::{COMMIT, SHOP, Stage, archive};
@@ -50,8 +50,8 @@ fn attest(stage: &Stage, image: &ImageRef, key: &str, repository: &str, new_form
     ]);
 }
 
-async fn attached(stage: &Stage, image: &ImageRef) -> Vec<Candidate> {
-    candidates(&stage.images, image.name(), image.digest().unwrap())
+async fn verdict(stage: &Stage, image: &ImageRef, trust: &Trust) -> Verdict {
+    attestations(&stage.images, image.name(), digest(image), trust)
         .await
         .unwrap()
 }
@@ -88,36 +88,40 @@ async fn both_formats_of_cosign_are_believed_with_the_right_key_only() {
         for new_format in [true, false] {
             let image = pushed(&stage, &format!("signed-{new_format}")).await;
             attest(&stage, &image, &ours, SHOP, new_format);
-            let attached = attached(&stage, &image).await;
-            assert_eq!(attached.len(), 1, "{kind:?} {new_format}: {attached:?}");
-            let verdict = judge(&attached, &trust, digest(&image));
-            let source = verdict
-                .source
-                .clone()
-                .unwrap_or_else(|| panic!("{kind:?} {new_format}: {}", reasons(&verdict)));
+            let seen = verdict(&stage, &image, &trust).await;
+            let source = seen.source.clone();
+            let source =
+                source.unwrap_or_else(|| panic!("{kind:?} {new_format}: {}", reasons(&seen)));
             assert_eq!(source.key, "ours");
             assert_eq!(source.facts.repository.to_string(), SHOP);
             assert_eq!(source.facts.revision.as_deref(), Some(COMMIT));
-            let verdict = judge(&attached, &others, digest(&image));
-            assert_eq!(verdict.source, None, "{kind:?} {new_format}");
-            assert!(
-                reasons(&verdict).contains("none of the trusted keys"),
-                "{}",
-                reasons(&verdict)
+            assert_eq!(seen.skipped, [], "{kind:?} {new_format}");
+            let seen = verdict(&stage, &image, &others).await;
+            assert_eq!(seen.source, None, "{kind:?} {new_format}");
+            assert_eq!(reasons(&seen), "none of the trusted keys signed it");
+            // Where nobody is trusted nothing is read.
+            assert_eq!(
+                verdict(&stage, &image, &Trust::default()).await,
+                Verdict::default()
             );
         }
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_foreign_or_about_something_else_is_skipped_and_reported() {
+async fn what_is_foreign_is_skipped_and_reported() {
     for kind in [Kind::Referrers, Kind::Distribution] {
         let stage = Stage::new(kind).await;
         let (ours, trust) = key(&stage, "ours");
         let (other, _) = key(&stage, "others");
         let image = pushed(&stage, "shop").await;
-        assert_eq!(attached(&stage, &image).await, [], "{kind:?}");
-        // A signature of the image, which says nothing about its source; a stranger's statement; and ours.
+        assert_eq!(
+            verdict(&stage, &image, &trust).await,
+            Verdict::default(),
+            "{kind:?}"
+        );
+        // A signature of the image, which says nothing about its source; a stranger's statement; ours about something
+        // else than the source; and ours.
         stage.cosign(&[
             "sign",
             "--yes",
@@ -130,30 +134,36 @@ async fn what_is_foreign_or_about_something_else_is_skipped_and_reported() {
             &image.to_string(),
         ]);
         attest(&stage, &image, &other, "https://github.com/evil/shop", true);
+        let parts = stage.write("parts.json", br#"{"bomFormat": "CycloneDX"}"#);
+        stage.cosign(&[
+            "attest",
+            "--yes",
+            "--key",
+            &ours,
+            "--type",
+            "cyclonedx",
+            "--predicate",
+            &parts,
+            "--use-signing-config=false",
+            "--tlog-upload=false",
+            "--allow-insecure-registry",
+            "--allow-http-registry",
+            &image.to_string(),
+        ]);
         attest(&stage, &image, &ours, SHOP, true);
-        let attached = attached(&stage, &image).await;
-        let verdict = judge(&attached, &trust, digest(&image));
-        let source = verdict
+        let seen = verdict(&stage, &image, &trust).await;
+        let reasons = reasons(&seen);
+        let source = seen
             .source
             .clone()
-            .unwrap_or_else(|| panic!("{kind:?}: {}", reasons(&verdict)));
+            .unwrap_or_else(|| panic!("{kind:?}: {reasons}"));
         assert_eq!(source.facts.repository.to_string(), SHOP, "{kind:?}");
+        assert!(reasons.contains("none of the trusted keys"), "{reasons}");
         assert!(
-            reasons(&verdict).contains("none of the trusted keys"),
-            "{}",
-            reasons(&verdict)
+            reasons.contains("it is no provenance but https://cyclonedx.org/bom"),
+            "{reasons}"
         );
-        assert_eq!(verdict.skipped.len(), attached.len() - 1);
-
-        // The same statement beside another image says nothing about that one.
-        let another = pushed(&stage, "another").await;
-        let verdict = judge(&attached, &trust, digest(&another));
-        assert_eq!(verdict.source, None, "{kind:?}");
-        assert!(
-            reasons(&verdict).contains("about another digest"),
-            "{}",
-            reasons(&verdict)
-        );
+        assert_eq!(seen.skipped.len(), 3, "{reasons}");
     }
 }
 
@@ -173,13 +183,12 @@ async fn an_attestation_copied_from_another_image_is_not_believed() {
             |image: &ImageRef| format!("{}:sha256-{}{ending}", image.name(), digest(image).hex());
         stage.crane(&["copy", "--insecure", &tag(&image), &tag(&victim)]);
     }
-    let attached = attached(&stage, &victim).await;
-    assert_eq!(attached.len(), 2, "{attached:?}");
-    let verdict = judge(&attached, &trust, digest(&victim));
-    assert_eq!(verdict.source, None);
-    let reasons = reasons(&verdict);
+    let seen = verdict(&stage, &victim, &trust).await;
+    assert_eq!((seen.source.clone(), seen.skipped.len()), (None, 2));
+    let reasons = reasons(&seen);
+    assert!(reasons.contains("says itself that it is not"), "{reasons}");
     assert!(
-        reasons.contains("says itself that it is not") && reasons.contains("another digest"),
+        reasons.contains("signed by ours, and it is about another digest"),
         "{reasons}"
     );
     // The image itself is read as before.

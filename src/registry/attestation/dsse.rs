@@ -17,9 +17,9 @@ const MOST_SIGNATURES: usize = 20;
 
 /// An envelope, opened but not believed.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Envelope {
+pub(super) struct Envelope {
     /// The statement.
-    pub payload: Vec<u8>,
+    pub(super) payload: Vec<u8>,
     /// What was signed: payload and type, encoded so that they cannot be mistaken for each other.
     pub(super) signed: Vec<u8>,
     pub(super) signatures: Vec<Vec<u8>>,
@@ -27,7 +27,7 @@ pub struct Envelope {
 
 impl Envelope {
     /// Opens an envelope; the error says why it is none that we understand.
-    pub fn read(bytes: &[u8]) -> Result<Self, String> {
+    pub(super) fn read(bytes: &[u8]) -> Result<Self, String> {
         #[derive(Deserialize)]
         #[serde(rename_all = "camelCase")]
         struct Written {

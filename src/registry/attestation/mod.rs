@@ -8,31 +8,27 @@
 mod dsse;
 mod trust;
 
+use std::time::Duration;
+
 use serde::Deserialize;
+use tokio::time::timeout;
 
 use super::error::{ErrorKind, RegistryError};
 use super::manifest::{Content, Descriptor, Manifest};
 use super::source::{SourceFacts, from_statement};
 use super::{Images, Result};
 use crate::model::{Digest, ImageName};
-pub use dsse::Envelope;
+use dsse::Envelope;
 pub use trust::{Trust, TrustEntry, TrustError};
 
-/// How many attachments of one image are read.
-const MOST: usize = 100;
+/// How many attachments of one image are read, and how many statements in one of them.
+const MOST: usize = 50;
+/// How long reading them may take altogether.
+const LONGEST: Duration = Duration::from_secs(120);
 const BUNDLE: &str = "application/vnd.dev.sigstore.bundle";
 const ENVELOPE: &str = "application/vnd.dsse.envelope.v1+json";
 /// The annotation by which cosign says that an attachment is a bundle.
 const BUNDLE_CONTENT: &str = "dev.sigstore.bundle.content";
-
-/// Something attached to an image: an envelope, or why it is none.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Candidate {
-    /// What it was read from: a manifest, or a layer of one.
-    pub carrier: Digest,
-    /// The envelope; or a reason, for people, why there is none.
-    pub envelope: std::result::Result<Envelope, String>,
-}
 
 /// What is to be believed of everything attached to an image.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -63,25 +59,50 @@ pub struct Skipped {
     pub reason: String,
 }
 
-/// Judges what is attached to the image with this digest. Pure.
-pub fn judge(candidates: &[Candidate], trust: &Trust, image: &Digest) -> Verdict {
+/// One attachment: a source that is believed, or why it does not count.
+type Judged = std::result::Result<Attested, Skipped>;
+
+/// Reads and judges what is attached to the image with this digest. Where nobody is trusted nothing is read.
+pub async fn attestations(
+    images: &dyn Images,
+    name: &ImageName,
+    image: &Digest,
+    trust: &Trust,
+) -> Result<Verdict> {
+    if trust.is_empty() {
+        return Ok(Verdict::default());
+    }
+    let reader = Reader {
+        images,
+        name,
+        image,
+        trust,
+    };
+    timeout(LONGEST, reader.read()).await.unwrap_or_else(|_| {
+        let message = format!("what is attached to it cannot be read within {LONGEST:?}");
+        Err(RegistryError::new(
+            ErrorKind::Unavailable,
+            name.at(image.clone()),
+            message,
+        ))
+    })
+}
+
+/// What is to be believed of all of them. Pure.
+fn verdict(judged: Vec<Judged>) -> Verdict {
     let mut verdict = Verdict::default();
     let mut believed: Vec<Attested> = Vec::new();
-    for candidate in candidates {
-        match attested(candidate, trust, image) {
+    for one in judged {
+        match one {
             Ok(attested) => believed.push(attested),
-            Err(reason) => verdict.skipped.push(Skipped {
-                carrier: candidate.carrier.clone(),
-                reason,
-            }),
+            Err(skipped) => verdict.skipped.push(skipped),
         }
     }
-    let agree = |other: &Attested| {
-        believed
-            .first()
-            .is_some_and(|first| first.facts == other.facts)
-    };
-    if believed.iter().all(agree) {
+    let facts = believed.first().map(|first| first.facts.clone());
+    if believed
+        .iter()
+        .all(|one| Some(&one.facts) == facts.as_ref())
+    {
         verdict.source = believed.into_iter().next();
     } else {
         // Which of them is right is not for us to guess.
@@ -96,61 +117,122 @@ pub fn judge(candidates: &[Candidate], trust: &Trust, image: &Digest) -> Verdict
     verdict
 }
 
-fn attested(
-    candidate: &Candidate,
+/// Judges one envelope, or the reason why there is none. Pure.
+fn judge(
+    envelope: std::result::Result<Envelope, String>,
+    carrier: &Digest,
     trust: &Trust,
     image: &Digest,
-) -> std::result::Result<Attested, String> {
-    let envelope = candidate.envelope.as_ref().map_err(Clone::clone)?;
-    let key = trust.signer(envelope)?;
-    let facts = from_statement(&envelope.payload, image)
-        .map_err(|error| format!("signed by {key}, and {error}"))?;
-    Ok(Attested {
-        facts,
-        key: key.to_owned(),
-        carrier: candidate.carrier.clone(),
-    })
+) -> Judged {
+    let attested = envelope.and_then(|envelope| {
+        let key = trust.signer(&envelope)?.to_owned();
+        let facts = from_statement(&envelope.payload, image)
+            .map_err(|error| format!("signed by {key}, and {error}"))?;
+        let carrier = carrier.clone();
+        Ok(Attested {
+            facts,
+            key,
+            carrier,
+        })
+    });
+    attested.map_err(|reason| skipped(carrier, reason))
 }
 
-/// Reads what is attached to the image with this digest.
-pub async fn candidates(
-    images: &dyn Images,
-    name: &ImageName,
-    image: &Digest,
-) -> Result<Vec<Candidate>> {
-    let mut attached = images.referrers(name, image).await?;
-    // Registries fill these hints in differently, so they decide nothing but the order: what others attached must not
-    // push ours beyond the limit.
-    attached.sort_by_key(|descriptor| !looks_like_a_bundle(descriptor));
-    let mut found = Vec::new();
-    for (at, descriptor) in attached.iter().enumerate() {
-        let carrier = &descriptor.digest;
-        if at >= MOST {
-            found.push(none(
-                carrier,
-                format!("more than {MOST} things are attached; it was not read"),
-            ));
-            continue;
-        }
-        match images.resolve(&name.at(carrier.clone())).await {
-            Ok(manifest) => found.extend(in_referrer(images, name, image, &manifest).await?),
-            Err(error) => found.push(none(carrier, lasting(error)?)),
-        }
+fn skipped(carrier: &Digest, reason: impl Into<String>) -> Skipped {
+    Skipped {
+        carrier: carrier.clone(),
+        reason: reason.into(),
     }
-    let tag = format!("{}-{}.att", image.algorithm().as_str(), image.hex());
-    let tag = name
-        .tagged(&tag)
-        .map_err(|error| RegistryError::new(ErrorKind::Invalid, name, error.to_string()))?;
-    match images.resolve(&tag).await {
-        Ok(manifest) => found.extend(in_layers(images, name, &manifest).await?),
-        Err(error) if error.kind == ErrorKind::NotFound => {}
-        Err(error) => {
-            let reason = lasting(error)?;
-            found.push(none(image, reason));
-        }
-    }
-    Ok(found)
 }
+
+/// Reads attachments one by one. Each is judged before the next is read, so that no more than one is in memory.
+struct Reader<'a> {
+    images: &'a dyn Images,
+    name: &'a ImageName,
+    image: &'a Digest,
+    trust: &'a Trust,
+}
+
+impl Reader<'_> {
+    async fn read(&self) -> Result<Verdict> {
+        let mut attached = self.images.referrers(self.name, self.image).await?;
+        // Registries fill these hints in differently, so they decide nothing but the order: what others attached must
+        // not push ours beyond the limit.
+        attached.sort_by_key(|descriptor| !looks_like_a_bundle(descriptor));
+        let mut judged = Vec::new();
+        for descriptor in &attached {
+            let carrier = &descriptor.digest;
+            if judged.len() >= MOST {
+                let reason =
+                    format!("more than {MOST} things are attached, and the rest is not read");
+                judged.push(Err(skipped(carrier, reason)));
+                break;
+            }
+            match self.images.resolve(&self.name.at(carrier.clone())).await {
+                Ok(manifest) => self.referrer(&manifest, &mut judged).await?,
+                Err(error) => judged.push(Err(skipped(carrier, lasting(error)?))),
+            }
+        }
+        self.beside_by_tag(&mut judged).await?;
+        Ok(verdict(judged))
+    }
+
+    /// The place that cosign had before registries knew referrers.
+    async fn beside_by_tag(&self, judged: &mut Vec<Judged>) -> Result<()> {
+        let tag = format!(
+            "{}-{}.att",
+            self.image.algorithm().as_str(),
+            self.image.hex()
+        );
+        let tag = self.name.tagged(&tag).map_err(|error| {
+            RegistryError::new(ErrorKind::Invalid, self.name, error.to_string())
+        })?;
+        match self.images.resolve(&tag).await {
+            Ok(manifest) => self.layers(&manifest, judged).await,
+            Err(error) if error.kind == ErrorKind::NotFound => Ok(()),
+            Err(error) => {
+                judged.push(Err(skipped(self.image, lasting(error)?)));
+                Ok(())
+            }
+        }
+    }
+
+    async fn referrer(&self, manifest: &Manifest, judged: &mut Vec<Judged>) -> Result<()> {
+        let subject = manifest.subject.as_ref().map(|subject| &subject.digest);
+        if subject != Some(self.image) {
+            let reason = "it is listed as attached to the image, and says itself that it is not";
+            judged.push(Err(skipped(&manifest.digest, reason)));
+            return Ok(());
+        }
+        self.layers(manifest, judged).await
+    }
+
+    /// The envelopes among the layers of a manifest.
+    async fn layers(&self, manifest: &Manifest, judged: &mut Vec<Judged>) -> Result<()> {
+        let mut found = false;
+        for layer in manifest.layers().iter().take(MOST) {
+            let read: Open = match layer.media_type.as_str() {
+                ENVELOPE => Envelope::read,
+                kind if kind.starts_with(BUNDLE) => from_bundle,
+                _ => continue,
+            };
+            found = true;
+            let envelope = match self.images.blob(self.name, layer).await {
+                Ok(bytes) => read(&bytes),
+                Err(error) => Err(lasting(error)?),
+            };
+            judged.push(judge(envelope, &layer.digest, self.trust, self.image));
+        }
+        if !found {
+            let reason = format!("it is no attestation but {:.80}", kind_of(manifest));
+            judged.push(Err(skipped(&manifest.digest, reason)));
+        }
+        Ok(())
+    }
+}
+
+/// Opens what a layer holds.
+type Open = fn(&[u8]) -> std::result::Result<Envelope, String>;
 
 fn looks_like_a_bundle(descriptor: &Descriptor) -> bool {
     descriptor.annotations.contains_key(BUNDLE_CONTENT)
@@ -166,60 +248,6 @@ fn lasting(error: RegistryError) -> Result<String> {
         true => Err(error),
         false => Ok(error.to_string()),
     }
-}
-
-fn none(carrier: &Digest, reason: impl Into<String>) -> Candidate {
-    Candidate {
-        carrier: carrier.clone(),
-        envelope: Err(reason.into()),
-    }
-}
-
-async fn in_referrer(
-    images: &dyn Images,
-    name: &ImageName,
-    image: &Digest,
-    manifest: &Manifest,
-) -> Result<Vec<Candidate>> {
-    let subject = manifest.subject.as_ref().map(|subject| &subject.digest);
-    if subject != Some(image) {
-        let reason = "it is listed as attached to the image, and says itself that it is not";
-        return Ok(vec![none(&manifest.digest, reason)]);
-    }
-    in_layers(images, name, manifest).await
-}
-
-/// The envelopes among the layers of a manifest.
-async fn in_layers(
-    images: &dyn Images,
-    name: &ImageName,
-    manifest: &Manifest,
-) -> Result<Vec<Candidate>> {
-    let mut found = Vec::new();
-    for layer in manifest.layers().iter().take(MOST) {
-        let read: fn(&[u8]) -> std::result::Result<Envelope, String> =
-            match layer.media_type.as_str() {
-                ENVELOPE => Envelope::read,
-                kind if kind.starts_with(BUNDLE) => from_bundle,
-                _ => continue,
-            };
-        let envelope = match images.blob(name, layer).await {
-            Ok(bytes) => read(&bytes),
-            Err(error) => Err(lasting(error)?),
-        };
-        found.push(Candidate {
-            carrier: layer.digest.clone(),
-            envelope,
-        });
-    }
-    if found.is_empty() {
-        let kind = kind_of(manifest);
-        found.push(none(
-            &manifest.digest,
-            format!("it is no attestation but {kind:.80}"),
-        ));
-    }
-    Ok(found)
 }
 
 fn kind_of(manifest: &Manifest) -> &str {

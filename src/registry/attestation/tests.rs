@@ -93,11 +93,13 @@ fn envelope(signer: &Signer, payload: &str) -> serde_json::Value {
     })
 }
 
-fn candidate(letter: &str, envelope: &serde_json::Value) -> Candidate {
-    Candidate {
-        carrier: carrier(letter),
-        envelope: Envelope::read(envelope.to_string().as_bytes()),
-    }
+/// The verdict on these envelopes; they are carried by 1, 2, ….
+fn judged(envelopes: &[&serde_json::Value], trust: &Trust) -> Verdict {
+    let one = |(at, envelope): (usize, &&serde_json::Value)| {
+        let envelope = Envelope::read(envelope.to_string().as_bytes());
+        judge(envelope, &carrier(&(at + 1).to_string()), trust, &image())
+    };
+    verdict(envelopes.iter().enumerate().map(one).collect())
 }
 
 fn trust(signers: &[(&str, &Signer)]) -> Trust {
@@ -123,9 +125,9 @@ fn signatures_of_every_kind_of_key_count_and_only_with_that_key() {
         ("RSA", rsa(&RSA_PKCS1_SHA256)),
         ("RSA-PSS", rsa(&RSA_PSS_SHA256)),
     ] {
-        let signed = candidate("1", &envelope(&signer, &statement(SHOP, &image())));
+        let signed = envelope(&signer, &statement(SHOP, &image()));
         let trusted = trust(&[("stranger", &stranger), ("builder", &signer)]);
-        let verdict = judge(std::slice::from_ref(&signed), &trusted, &image());
+        let verdict = judged(&[&signed], &trusted);
         let source = verdict
             .source
             .unwrap_or_else(|| panic!("{kind}: {:?}", verdict.skipped));
@@ -135,7 +137,7 @@ fn signatures_of_every_kind_of_key_count_and_only_with_that_key() {
             ("builder", carrier("1")),
             "{kind}"
         );
-        let verdict = judge(&[signed], &trust(&[("stranger", &stranger)]), &image());
+        let verdict = judged(&[&signed], &trust(&[("stranger", &stranger)]));
         assert_eq!(verdict.source, None, "{kind}");
         assert!(
             verdict.skipped[0]
@@ -172,7 +174,7 @@ fn a_changed_byte_anywhere_ends_the_belief() {
         ("type", kind, "no in-toto statement"),
         ("all", json!([]), "no signed envelope"),
     ] {
-        let verdict = judge(&[candidate("1", &envelope)], &trusted, &image());
+        let verdict = judged(&[&envelope], &trusted);
         assert_eq!(verdict.source, None, "{what}");
         assert!(
             verdict.skipped[0].reason.contains(reason),
@@ -183,18 +185,14 @@ fn a_changed_byte_anywhere_ends_the_belief() {
     // One good signature among others is enough.
     let mut several = good;
     several["signatures"] = json!([{"sig": "AAAA"}, {"sig": "!"}, several["signatures"][0]]);
-    assert!(
-        judge(&[candidate("1", &several)], &trusted, &image())
-            .source
-            .is_some()
-    );
+    assert!(judged(&[&several], &trusted).source.is_some());
 }
 
 #[test]
 fn a_statement_counts_for_the_digest_that_it_names() {
     let signer = p256();
-    let other = candidate("1", &envelope(&signer, &statement(SHOP, &carrier("9"))));
-    let verdict = judge(&[other], &trust(&[("builder", &signer)]), &image());
+    let other = envelope(&signer, &statement(SHOP, &carrier("9")));
+    let verdict = judged(&[&other], &trust(&[("builder", &signer)]));
     assert_eq!(verdict.source, None);
     assert_eq!(
         verdict.skipped[0].reason,
@@ -207,21 +205,13 @@ fn trusted_statements_that_contradict_each_other_decide_nothing() {
     let (one, two) = (p256(), edwards());
     let trusted = trust(&[("one", &one), ("two", &two)]);
     let same = [
-        candidate("1", &envelope(&one, &statement(SHOP, &image()))),
-        candidate(
-            "2",
-            &envelope(&two, &statement("git@github.com:Acme/shop.git", &image())),
-        ),
+        envelope(&one, &statement(SHOP, &image())),
+        envelope(&two, &statement("git@github.com:Acme/shop.git", &image())),
     ];
-    assert_eq!(judge(&same, &trusted, &image()).source.unwrap().key, "one");
-    let different = [
-        same[0].clone(),
-        candidate(
-            "3",
-            &envelope(&two, &statement("https://github.com/acme/other", &image())),
-        ),
-    ];
-    let verdict = judge(&different, &trusted, &image());
+    let verdict = judged(&[&same[0], &same[1]], &trusted);
+    assert_eq!(verdict.source.unwrap().key, "one");
+    let different = envelope(&two, &statement("https://github.com/acme/other", &image()));
+    let verdict = judged(&[&same[0], &different], &trusted);
     assert_eq!(verdict.source, None);
     assert_eq!(verdict.skipped.len(), 2);
     assert!(

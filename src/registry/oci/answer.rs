@@ -118,6 +118,8 @@ impl Answer {
             StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => ErrorKind::Denied,
             StatusCode::TOO_MANY_REQUESTS => ErrorKind::Throttled,
             StatusCode::REQUEST_TIMEOUT => ErrorKind::Unavailable,
+            // Tomorrow it will not be implemented either.
+            StatusCode::NOT_IMPLEMENTED => ErrorKind::Invalid,
             _ if status.is_server_error() => ErrorKind::Unavailable,
             _ => ErrorKind::Invalid,
         };

@@ -6,14 +6,16 @@ mod settings;
 mod tokens;
 mod transport;
 
-use std::sync::Arc;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
 use http::Method;
 use http::header::{CONTENT_TYPE, LINK};
 use tokio::sync::{Semaphore, mpsc};
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 use super::error::{ErrorKind, RegistryError};
 use super::hash::{self, Hasher};
@@ -27,8 +29,12 @@ pub use settings::{Limits, Login, Logins, Secret, Settings};
 use tokens::Tokens;
 use transport::{Ask, Transport};
 
-/// How many layers are searched at the same time. Each keeps a window of up to 32 MiB and a thread busy.
-const SEARCHES: usize = 2;
+/// How many layers are searched at the same time; each takes a thread, and the memory that `tests/layers.rs` measures.
+const SEARCHES: usize = 4;
+/// How many of them may be of one registry, so that a slow one leaves places to the others.
+const SEARCHES_OF_ONE: usize = 2;
+/// What a layer must come with on average, in bytes a second: one that trickles keeps its place from others.
+const SLOWEST: u64 = 64 << 10;
 /// How many pieces of a layer wait to be unpacked.
 const WAITING: usize = 4;
 /// How many pages of a list are read.
@@ -41,6 +47,7 @@ pub struct Registries {
     logins: Arc<dyn Logins>,
     tokens: Tokens,
     searches: Semaphore,
+    searches_of: Mutex<HashMap<String, Arc<Semaphore>>>,
 }
 
 impl Registries {
@@ -51,6 +58,7 @@ impl Registries {
             logins,
             tokens: Tokens::default(),
             searches: Semaphore::new(SEARCHES),
+            searches_of: Mutex::default(),
         })
     }
 
@@ -106,6 +114,19 @@ impl Registries {
         }
     }
 
+    /// The places for searches in this registry's layers. Those of registries that are not searched now are forgotten.
+    fn searches_of(&self, registry: &str) -> Arc<Semaphore> {
+        let mut all = self
+            .searches_of
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        all.retain(|_, places| Arc::strong_count(places) > 1);
+        let places = all.entry(registry.to_owned());
+        places
+            .or_insert_with(|| Arc::new(Semaphore::new(SEARCHES_OF_ONE)))
+            .clone()
+    }
+
     /// The next page of a list: only on the same server.
     fn next_page(answer: &Answer, base: &url::Url) -> Option<url::Url> {
         let link = answer.header(LINK.as_str())?;
@@ -128,13 +149,20 @@ impl Registries {
             .map_err(|error| RegistryError::new(ErrorKind::Invalid, subject, error.to_string()))?;
         let mut found = Vec::new();
         for _ in 0..PAGES {
-            let answer = match self.ask_at(name, Method::GET, url, subject).await {
-                Ok(answer) => answer,
-                Err(error) if error.kind == ErrorKind::NotFound => return Ok(None),
+            let page = async {
+                let answer = self.ask_at(name, Method::GET, url, subject).await?;
+                let next = Self::next_page(&answer, &base);
+                let list = read_manifest(subject, None, answer).await?;
+                Ok::<_, RegistryError>((list, next))
+            };
+            let (list, next) = match page.await {
+                Ok(page) => page,
+                // The specification says 404; others refuse what they do not know, or answer with a page for people.
+                Err(error) if matches!(error.kind, ErrorKind::NotFound | ErrorKind::Invalid) => {
+                    return Ok(None);
+                }
                 Err(error) => return Err(error),
             };
-            let next = Self::next_page(&answer, &base);
-            let list = read_manifest(subject, None, answer).await?;
             found.extend_from_slice(list.children());
             match next {
                 Some(next) => url = next,
@@ -149,6 +177,7 @@ impl Registries {
         mut answer: Answer,
         layer: &Descriptor,
         subject: &str,
+        grace: Duration,
         pieces: mpsc::Sender<Bytes>,
     ) -> Result<()> {
         let lies = |message: String| RegistryError::new(ErrorKind::Invalid, subject, message);
@@ -159,6 +188,7 @@ impl Registries {
             )));
         }
         let (mut hasher, mut total) = (Hasher::new(layer.digest.algorithm()), 0);
+        let started = Instant::now();
         loop {
             // Whoever has found the file does not wait for a slow registry's next piece.
             let next = tokio::select! {
@@ -173,6 +203,11 @@ impl Registries {
                     "the registry sends more than the {} bytes that the manifest says",
                     layer.size
                 )));
+            }
+            let late = started.elapsed().saturating_sub(grace).as_secs();
+            if total < late * SLOWEST {
+                let message = format!("the registry sends less than {SLOWEST} bytes a second");
+                return Err(RegistryError::new(ErrorKind::Unavailable, subject, message));
             }
             hasher.update(&piece);
             if pieces.send(piece).await.is_err() {
@@ -255,10 +290,13 @@ impl Images for Registries {
         budget: u64,
     ) -> Result<Searched> {
         let subject = format!("the layer {name}@{}", layer.digest);
+        let limits = self.transport.settings().limits(name.registry());
         let unavailable =
             |message: String| RegistryError::new(ErrorKind::Unavailable, &subject, message);
-        // Closed by nobody: the semaphore lives as long as we do.
-        let _permit = self.searches.acquire().await;
+        // Closed by nobody: these semaphores live as long as what waits for them.
+        let places = self.searches_of(name.registry());
+        let _place = places.acquire().await;
+        let _thread = self.searches.acquire().await;
         let search = async {
             let path = format!("blobs/{}", layer.digest);
             let answer = self.ask(name, Method::GET, &path, &subject).await?;
@@ -268,15 +306,14 @@ impl Images for Registries {
             let unpacking = tokio::task::spawn_blocking(move || {
                 layer::search(Pieces::new(receiver), &file, budget)
             });
-            Self::pump(answer, layer, &subject, sender).await?;
+            Self::pump(answer, layer, &subject, limits.grace, sender).await?;
             unpacking
                 .await
                 .map_err(|error| unavailable(format!("its search broke off: {error}")))
         };
-        let limit = self.transport.settings().limits(name.registry()).search;
-        timeout(limit, search)
-            .await
-            .map_err(|_| unavailable(format!("searching it took longer than {limit:?}")))?
+        timeout(limits.search, search).await.map_err(|_| {
+            unavailable(format!("searching it took longer than {:?}", limits.search))
+        })?
     }
 }
 

@@ -18,6 +18,8 @@ pub struct Settings {
     pub plain_http: BTreeSet<String>,
     /// Registries reached by HTTPS although they are named by an address, or by a name without a domain.
     pub internal: BTreeSet<String>,
+    /// Certificate authorities (PEM) that are trusted besides those of this machine: the company's own.
+    pub authorities: String,
     /// The bounds for registries that have none of their own.
     pub limits: Limits,
     /// The bounds for single registries.
@@ -40,6 +42,8 @@ pub struct Limits {
     pub pause: Duration,
     /// For one document altogether.
     pub document: Duration,
+    /// Until a layer must come with 64 KiB a second on average.
+    pub grace: Duration,
     /// For the search of one layer altogether.
     pub search: Duration,
 }
@@ -50,6 +54,7 @@ impl Default for Limits {
             answer: Duration::from_secs(20),
             pause: Duration::from_secs(20),
             document: Duration::from_secs(60),
+            grace: Duration::from_secs(30),
             search: Duration::from_secs(600),
         }
     }

@@ -11,6 +11,8 @@ use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject;
 use tokio::time::timeout;
 use url::{Host, Url};
 
@@ -47,7 +49,7 @@ pub struct Ask<'a> {
 }
 
 impl Transport {
-    /// A client that trusts the authorities this machine trusts.
+    /// A client that trusts the authorities this machine trusts, and those of the settings.
     pub fn new(settings: Settings) -> Result<Self> {
         let mut roots = rustls::RootCertStore::empty();
         let native = rustls_native_certs::load_native_certs();
@@ -55,6 +57,15 @@ impl Transport {
             tracing::warn!(%error, "cannot read a trusted certificate authority of this machine");
         }
         roots.add_parsable_certificates(native.certs);
+        for authority in CertificateDer::pem_slice_iter(settings.authorities.as_bytes()) {
+            let added = authority.map_err(|error| error.to_string());
+            added
+                .and_then(|authority| roots.add(authority).map_err(|error| error.to_string()))
+                .map_err(|error| {
+                    let what = "the certificate authorities for registries";
+                    RegistryError::new(ErrorKind::Invalid, what, error)
+                })?;
+        }
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
         let tls = rustls::ClientConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()
