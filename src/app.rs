@@ -110,7 +110,8 @@ async fn connect(options: &RunOptions, metrics: &Metrics) -> Result<Cloud, AppEr
 /// Registries, as they are configured. A trust that cannot be read ends the process: what somebody believes to be checked
 /// must not silently be not.
 fn registries(options: &RunOptions) -> Result<Arc<dyn Origins>, AppError> {
-    use crate::registry::files::{FileLogins, trust};
+    use crate::registry::code_hosts::CodeHosts;
+    use crate::registry::files::{FileLogins, code_hosts, trust};
     use crate::registry::oci::{Login, Logins, Registries, Settings};
     let settings = Settings {
         plain_http: options.registry_plain_http.iter().cloned().collect(),
@@ -122,9 +123,13 @@ fn registries(options: &RunOptions) -> Result<Arc<dyn Origins>, AppError> {
         None => Arc::new(std::collections::BTreeMap::<String, Login>::new()),
     };
     let trust = options.trust.as_deref().map(trust).transpose();
-    let images = Registries::new(settings, logins)
-        .map_err(|error| AppError::Registries(error.to_string()))?;
+    let unusable = |error: crate::registry::RegistryError| AppError::Registries(error.to_string());
+    let hosts = options.code_hosts.as_deref().map(code_hosts).transpose();
+    let hosts = hosts.map_err(AppError::Registries)?;
+    let code_hosts = hosts.map(|hosts| CodeHosts::new(hosts, settings.clone()));
+    let images = Registries::new(settings, logins).map_err(unusable)?;
     Ok(Arc::new(RegistryOrigins {
+        code_hosts: code_hosts.transpose().map_err(unusable)?,
         images: Arc::new(images),
         trust: trust.map_err(AppError::Registries)?.unwrap_or_default(),
     }))

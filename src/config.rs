@@ -67,6 +67,10 @@ pub struct RunOptions {
     /// if left out.
     #[arg(long, env = "BAILIWICK_TRUST")]
     pub trust: Option<PathBuf>,
+    /// A file that says which code hosts are asked for the messages of commits, to find tickets in them: a YAML list of
+    /// {host, api, token}, the API like GitHub's. None if left out.
+    #[arg(long, env = "BAILIWICK_CODE_HOSTS")]
+    pub code_hosts: Option<PathBuf>,
     /// How long what is in flight may take to finish when the process is told to end.
     #[arg(long, env = "BAILIWICK_GRACE_PERIOD", default_value = "25s", value_parser = duration)]
     pub grace_period: Duration,

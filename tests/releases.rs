@@ -4,6 +4,9 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 #[allow(dead_code)]
+#[path = "registry/server.rs"]
+mod server;
+#[allow(dead_code)]
 #[path = "registry/stage.rs"]
 mod stage;
 
@@ -23,9 +26,12 @@ use bailiwick::engine::clock::SystemClock;
 use bailiwick::engine::metrics::Metrics;
 use bailiwick::model::ImageRef;
 use bailiwick::registry::attestation::{Trust, TrustEntry};
+use bailiwick::registry::code_hosts::{CodeHost, CodeHosts};
+use bailiwick::registry::oci::{Secret, Settings};
 use bailiwick::server::Readiness;
 use clap::Parser;
 use serde_json::{Value, json};
+use server::{Reply, Server};
 use stage::{COMMIT, SHOP, Stage, archive, scm_source};
 use tokio_util::sync::CancellationToken;
 
@@ -41,6 +47,19 @@ struct Arguments {
 struct World {
     plane: ControlPlane,
     stage: Stage,
+    code_host: Server,
+}
+
+/// The message of the commit that all images are built from.
+fn github(request: &server::Request) -> Reply {
+    let known = request.header("authorization") == Some("Bearer t0ken");
+    let commit = format!("/repos/acme/shop/commits/{COMMIT}");
+    if !known || request.path() != commit {
+        return Reply::new("404 Not Found", "", "{}");
+    }
+    let message = "Sell shoes\n\nSHOP-8, and SHOP-9 by the way; shop-1 and SHOP- are none";
+    let body = json!({"sha": COMMIT, "commit": {"message": message}}).to_string();
+    Reply::ok("application/json", body)
 }
 
 fn text(output: &Output) -> String {
@@ -57,6 +76,7 @@ impl World {
         let world = Self {
             plane: ControlPlane::start(&assets, None).await.unwrap(),
             stage: Stage::new(Kind::Referrers).await,
+            code_host: Server::start(github).await,
         };
         let home = tempfile::tempdir().unwrap();
         let chart = Path::new(env!("CARGO_MANIFEST_DIR")).join("charts/bailiwick");
@@ -102,6 +122,7 @@ impl World {
             origins: Arc::new(RegistryOrigins {
                 images: Arc::new(images),
                 trust,
+                code_hosts: Some(self.code_hosts()),
             }),
             clock: Arc::new(SystemClock),
             metrics: Metrics::default(),
@@ -110,6 +131,20 @@ impl World {
         tokio::spawn(async move {
             let _ = app::lead(&options.run, parts, &CancellationToken::new()).await;
         })
+    }
+
+    /// GitHub, as far as it is asked, by its token, for the message of one commit.
+    fn code_hosts(&self) -> CodeHosts {
+        let host = CodeHost {
+            host: "github.com".to_owned(),
+            api: format!("http://{}", self.code_host.host).parse().unwrap(),
+            token: Some(Secret::new("t0ken")),
+        };
+        let settings = Settings {
+            plain_http: [self.code_host.host.clone()].into(),
+            ..Settings::default()
+        };
+        CodeHosts::new(vec![host], settings).unwrap()
     }
 
     fn person(&self, name: &str) -> PathBuf {
@@ -433,6 +468,12 @@ async fn sources_are_found_and_judged(world: &World, ours: &str, foreign: &str) 
             (&json!(SHOP), &json!(COMMIT))
         );
     }
+    let release = world.object("payments", "release", "shop-annotated").await;
+    let url = |id: &str| json!({"id": id, "url": format!("https://tickets.example.com/{id}")});
+    assert_eq!(
+        release["status"]["tickets"],
+        json!([url("SHOP-7"), url("SHOP-8"), url("SHOP-9")])
+    );
     let signed = world.object("payments", "release", "shop-signed").await;
     assert_eq!(signed["status"]["source"]["signedBy"], "ci");
     let wrongly = world

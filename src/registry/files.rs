@@ -9,6 +9,7 @@ use base64::engine::general_purpose::STANDARD;
 use serde::Deserialize;
 
 use super::attestation::{Trust, TrustEntry};
+use super::code_hosts::CodeHost;
 use super::error::{ErrorKind, RegistryError};
 use super::oci::{Login, Logins, Secret};
 
@@ -152,6 +153,38 @@ fn entry(written: Written) -> Result<TrustEntry, String> {
     }
 }
 
+/// One code host, as it is written.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct WrittenHost {
+    host: String,
+    api: String,
+    token: Option<String>,
+}
+
+/// The code hosts that are asked for commits, from a YAML list of `{host, api, token}`.
+///
+/// # Errors
+/// If it cannot be read. What stands in it is not said: it has tokens in it.
+pub fn code_hosts(path: &Path) -> Result<Vec<CodeHost>, String> {
+    hosts(&text(path)?).map_err(|error| format!("{}: {error}", path.display()))
+}
+
+fn hosts(text: &str) -> Result<Vec<CodeHost>, String> {
+    let written: Vec<WrittenHost> = serde_saphyr::from_str(text).map_err(|_| {
+        "it is no list of code hosts, each with host, api (a URL) and perhaps token".to_owned()
+    })?;
+    let hosts = written.into_iter().map(|written| {
+        let api = written.api.parse();
+        Ok(CodeHost {
+            api: api.map_err(|_| format!("the api of {:?} is no URL", written.host))?,
+            host: written.host.to_ascii_lowercase(),
+            token: written.token.map(|token| Secret::new(token.trim())),
+        })
+    });
+    hosts.collect()
+}
+
 fn text(path: &Path) -> Result<String, String> {
     std::fs::read_to_string(path)
         .map_err(|error| format!("{} cannot be read: {error}", path.display()))
@@ -190,6 +223,27 @@ mod tests {
             assert!(!error.contains("hunter2"), "{error}");
         }
         assert!(logins("{}").unwrap().is_empty());
+    }
+
+    #[test]
+    fn code_hosts_are_read_without_telling_their_tokens() {
+        let hosts =
+            super::hosts("- {host: GitHub.com, api: 'https://api.github.com', token: hunter2}")
+                .unwrap();
+        assert_eq!(
+            (hosts[0].host.as_str(), hosts[0].api.as_str()),
+            ("github.com", "https://api.github.com/")
+        );
+        assert!(!format!("{hosts:?}").contains("hunter2"));
+        for bad in [
+            "- {host: a, token: hunter2}",
+            "- {host: a, api: hunter2}",
+            "hunter2",
+            "- {host: a, api: 'https://b', tokens: hunter2}",
+        ] {
+            let error = super::hosts(bad).unwrap_err();
+            assert!(!error.contains("hunter2"), "{error}");
+        }
     }
 
     #[test]

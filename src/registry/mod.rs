@@ -7,6 +7,7 @@
 //! in time, and what contradicts its digest is refused.
 
 pub mod attestation;
+pub mod code_hosts;
 pub mod error;
 pub mod files;
 pub mod find;

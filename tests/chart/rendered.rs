@@ -19,8 +19,8 @@ env: [{name: AWS_ENDPOINT_URL, value: "http://aws.example.com:5000"}]
 args: ["--concurrency=4"]
 platformGroup: platform
 operatorUsers: [outside]
-registries: {plainHttp: ["a.example.com:5000", b.example.com], internal: [c], credentialsSecret: logins, trustConfigMap: keys}
-networkPolicy: {enabled: true}
+registries: {plainHttp: ["a.example.com:5000", b.example.com], internal: [c], credentialsSecret: logins, trustConfigMap: keys, codeHostsSecret: hosts}
+networkPolicy: {enabled: true, egressPorts: [5000]}
 serviceMonitor: {enabled: true}
 podAnnotations: {note: "yes"}
 nodeSelector: {disk: fast}
@@ -106,6 +106,8 @@ fn what_is_set_arrives_and_what_is_off_is_left_out() {
         "value: /etc/bailiwick/registries/.dockerconfigjson",
         r#"{name: registries, secret: {secretName: "logins"}}"#,
         r#"{name: trust, configMap: {name: "keys"}}"#,
+        "{port: 5000, protocol: TCP}",
+        r#"{name: code-hosts, secret: {secretName: "hosts"}}"#,
         "runAsNonRoot: true",
         "readOnlyRootFilesystem: true",
         "drop: [ALL]",

@@ -9,7 +9,8 @@ use async_trait::async_trait;
 use super::origins::{Origin, Origins, Resolved, Searched, Trouble, TroubleKind};
 use crate::api;
 use crate::model::{Digest, ImageName, ImageRef};
-use crate::registry::attestation::{self, Trust};
+use crate::registry::attestation::{Trust, attestations};
+use crate::registry::code_hosts::CodeHosts;
 use crate::registry::find::{Base, Found, USUAL_BUDGET, find_file};
 use crate::registry::source::{Evidence, FILE, SourceFacts, from_annotations, from_scm_source};
 use crate::registry::{ErrorKind, Images, Manifest, RegistryError};
@@ -18,9 +19,6 @@ use crate::registry::{ErrorKind, Images, Manifest, RegistryError};
 pub const TICKETS: &str = "dev.bailiwick.tickets";
 /// How many images of an index are looked into.
 const PLATFORMS: usize = 20;
-/// How many tickets of an image are taken over, and how long each may be.
-const MOST_TICKETS: usize = 20;
-const LONGEST_TICKET: usize = 100;
 
 /// Origins out of registries.
 pub struct RegistryOrigins {
@@ -28,6 +26,8 @@ pub struct RegistryOrigins {
     pub images: Arc<dyn Images>,
     /// Whose signatures count.
     pub trust: Trust,
+    /// Who is asked for the messages of commits.
+    pub code_hosts: Option<CodeHosts>,
 }
 
 /// A source, and where it is said; or why there is none.
@@ -76,6 +76,7 @@ impl Origins for RegistryOrigins {
                 Err(remark) => searched.remarks.push(remark),
             }
         }
+        self.read_commit(&mut searched).await;
         searched.remarks.dedup();
         Ok(searched)
     }
@@ -90,6 +91,25 @@ enum Step {
 }
 
 impl RegistryOrigins {
+    /// Reads the message of the commit, if its host is one of those that are asked. No release waits for a code host: a
+    /// message that cannot be read is a remark.
+    async fn read_commit(&self, searched: &mut Searched) {
+        let (Some(hosts), Some(origin)) = (&self.code_hosts, &searched.origin) else {
+            return;
+        };
+        let Some(revision) = &origin.revision else {
+            return;
+        };
+        match hosts.message(&origin.repository, revision).await {
+            None => {}
+            Some(Ok(message)) => searched.commit_message = Some(message),
+            Some(Err(error)) => {
+                let remark = format!("its tickets are not known: {error}");
+                searched.remarks.push(remark);
+            }
+        }
+    }
+
     /// The images of an index; none for a single image.
     async fn singles(&self, name: &ImageName, whole: &Manifest) -> Result<Vec<Manifest>, Trouble> {
         let mut singles = Vec::new();
@@ -108,11 +128,9 @@ impl RegistryOrigins {
         remarks: &mut Vec<String>,
     ) -> Result<Said, Trouble> {
         match step {
-            Step::Attested if self.trust.is_empty() => Ok(Ok(None)),
             Step::Attested => {
-                let digest = &manifest.digest;
-                let found = attestation::candidates(&*self.images, name, digest).await?;
-                let verdict = attestation::judge(&found, &self.trust, digest);
+                let verdict =
+                    attestations(&*self.images, name, &manifest.digest, &self.trust).await?;
                 let skipped = verdict.skipped.into_iter();
                 remarks.extend(skipped.map(|one| format!("{}: {}", one.carrier, one.reason)));
                 let source = verdict.source;
@@ -197,14 +215,10 @@ fn tickets(whole: &Manifest, singles: &[Manifest]) -> Vec<String> {
     let mut manifests = std::iter::once(whole).chain(singles);
     let text = manifests.find_map(|one| one.annotations.get(TICKETS));
     let ids = text.map(String::as_str).unwrap_or_default();
-    let mut found: Vec<String> = Vec::new();
-    for id in ids.split([',', ' ', ';']).filter(|id| !id.is_empty()) {
-        let id: String = id.chars().take(LONGEST_TICKET).collect();
-        if found.len() < MOST_TICKETS && !found.contains(&id) {
-            found.push(id);
-        }
-    }
-    found
+    ids.split([',', ' ', ';'])
+        .filter(|id| !id.is_empty())
+        .map(str::to_owned)
+        .collect()
 }
 
 fn origin(facts: SourceFacts, digest: Option<Digest>, signed_by: Option<String>) -> Origin {

@@ -7,6 +7,7 @@ use tokio::time::Instant;
 
 use super::lookups::Asker;
 use super::origins::{Searched, Trouble, TroubleKind};
+use super::validate::{TicketSystem, Valid};
 use super::{ANSWER_AGAIN, LOOK_AGAIN, Releases, reasons};
 use crate::api::{Release, ReleaseImage, SourceStatus, TicketStatus};
 use crate::engine::conditions::{self, Truth};
@@ -22,16 +23,20 @@ const TAG_MOVED: &str = "TagMoved";
 /// How much of what does not count is kept: others can attach as much as they like to an image.
 const REMARKS: usize = 10;
 const REMARK_LENGTH: usize = 400;
+/// How many tickets are kept.
+const TICKETS: usize = 20;
+const TICKET_LENGTH: usize = 100;
 
 impl Releases {
     /// Learns of the registry what is not known yet, or shall be looked at again. `Some`: an answer is waited for.
     pub(super) async fn look(
         &self,
         record: &mut Record<Release>,
-        image: &ImageRef,
+        valid: &Valid,
         asker: &Asker,
         again: bool,
     ) -> Result<Option<Outcome>, Failure> {
+        let image = &valid.image;
         let digest = match known_digest(record) {
             Some(digest) => digest,
             None => match self.resolve(record, image, asker).await? {
@@ -54,7 +59,7 @@ impl Releases {
             None => Ok(Some(waiting(image, "where it comes from"))),
             Some(Ok(searched)) => {
                 self.looked_now(&asker.uid);
-                enter(record, searched);
+                enter(record, searched, valid.tickets.as_ref());
                 Ok(None)
             }
             // Of the best evidence nothing may be known: a worse one is not taken in its place.
@@ -65,7 +70,7 @@ impl Releases {
                     remarks: vec![trouble.message],
                     ..Searched::default()
                 };
-                enter(record, searched);
+                enter(record, searched, valid.tickets.as_ref());
                 Ok(None)
             }
         }
@@ -180,10 +185,11 @@ fn unresolved(record: &mut Record<Release>, trouble: Trouble) -> Outcome {
 
 /// Enters what was found. What was found before and is not there any more is forgotten: the status says what can be
 /// shown.
-fn enter(record: &mut Record<Release>, searched: Searched) {
+fn enter(record: &mut Record<Release>, searched: Searched, system: Option<&TicketSystem>) {
     let Searched {
         origin,
         tickets,
+        commit_message,
         remarks,
     } = searched;
     record.status.source = origin.map(|origin| SourceStatus {
@@ -200,7 +206,19 @@ fn enter(record: &mut Record<Release>, searched: Searched) {
         .take(REMARKS)
         .map(|remark| remark.chars().take(REMARK_LENGTH).collect())
         .collect();
-    record.status.tickets = tickets
+    let message = commit_message.unwrap_or_default();
+    let in_message = system
+        .into_iter()
+        .flat_map(|system| system.pattern.find_iter(&message))
+        .map(|found| found.as_str().to_owned());
+    let mut ids: Vec<String> = Vec::new();
+    for id in tickets.into_iter().chain(in_message) {
+        let id: String = id.chars().take(TICKET_LENGTH).collect();
+        if ids.len() < TICKETS && !id.is_empty() && !ids.contains(&id) {
+            ids.push(id);
+        }
+    }
+    record.status.tickets = ids
         .into_iter()
         .map(|id| TicketStatus { id, url: None })
         .collect();

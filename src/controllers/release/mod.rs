@@ -78,7 +78,7 @@ impl Reconcile for Releases {
             namespace: object.namespace().unwrap_or_default(),
             name: object.name_any(),
         };
-        if let Some(waiting) = self.look(record, &valid.image, &asker, again).await? {
+        if let Some(waiting) = self.look(record, &valid, &asker, again).await? {
             return Ok(waiting);
         }
         let approvals = self.approvals(object, record, &valid.required);

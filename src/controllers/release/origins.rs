@@ -43,6 +43,8 @@ pub struct Searched {
     pub origin: Option<Origin>,
     /// The tickets that the image itself names.
     pub tickets: Vec<String>,
+    /// The message of the commit, where it could be read.
+    pub commit_message: Option<String>,
     /// What was found and does not count, or could not be looked at, and why; for people.
     pub remarks: Vec<String>,
 }

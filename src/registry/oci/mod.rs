@@ -4,7 +4,7 @@ mod answer;
 mod challenge;
 mod settings;
 mod tokens;
-mod transport;
+pub(super) mod transport;
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};

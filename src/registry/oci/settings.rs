@@ -71,7 +71,7 @@ impl Secret {
     }
 
     /// The secret itself. Only for what sends it.
-    pub(super) fn reveal(&self) -> &str {
+    pub(in crate::registry) fn reveal(&self) -> &str {
         &self.0
     }
 }
