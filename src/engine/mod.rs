@@ -8,6 +8,7 @@ pub mod cache;
 pub mod conditions;
 pub mod frame;
 pub mod outcome;
+pub mod reasons;
 pub mod record;
 
 pub mod backoff;

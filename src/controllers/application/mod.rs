@@ -8,6 +8,7 @@
 //! | report: releases, retirement | `report.rs` |
 
 mod claim;
+pub mod reasons;
 mod report;
 mod validate;
 
@@ -25,52 +26,6 @@ use crate::engine::conditions::Truth;
 use crate::engine::frame::Reconcile;
 use crate::engine::record::Record;
 use crate::engine::{Failure, Outcome};
-
-/// The reasons in this kind's conditions and events: a closed set, listed in the reference.
-pub mod reasons {
-    /// Everything is as declared.
-    pub const READY: &str = "Ready";
-    /// The name is this team's.
-    pub const ACCEPTED: &str = "Accepted";
-    /// The spec cannot be carried out as it is.
-    pub const INVALID_SPEC: &str = "InvalidSpec";
-    /// The namespace belongs to no team.
-    pub const TEAM_NOT_FOUND: &str = "TeamNotFound";
-    /// Another team has, or had, the name.
-    pub const NAME_TAKEN: &str = "NameTaken";
-    /// The application was given to another team, which has taken it over.
-    pub const TRANSFERRED: &str = "Transferred";
-    /// The application was taken over from another team.
-    pub const TAKEN_OVER: &str = "TakenOver";
-    /// The application is suspended.
-    pub const SUSPENDED: &str = "Suspended";
-    /// The application is in use.
-    pub const ACTIVE: &str = "Active";
-    /// The application is inactive; what that means happens at the time that the message names.
-    pub const RETIRING: &str = "Retiring";
-    /// The application is inactive: nothing new is deployed, and its credentials are retired.
-    pub const RETIRED: &str = "Retired";
-    /// The application is active again.
-    pub const RETIREMENT_CALLED_OFF: &str = "RetirementCalledOff";
-    /// The application is gone, its name is kept.
-    pub const NAME_KEPT: &str = "NameKept";
-    /// All, for the reference.
-    pub const ALL: &[&str] = &[
-        READY,
-        ACCEPTED,
-        INVALID_SPEC,
-        TEAM_NOT_FOUND,
-        NAME_TAKEN,
-        TRANSFERRED,
-        TAKEN_OVER,
-        SUSPENDED,
-        ACTIVE,
-        RETIRING,
-        RETIRED,
-        RETIREMENT_CALLED_OFF,
-        NAME_KEPT,
-    ];
-}
 
 /// The condition that says whether the name is this team's.
 pub const ACCEPTED: &str = "Accepted";

@@ -1,5 +1,7 @@
 //! `ApplicationName`: says whether a name is in use, and buries one whose application has gone without a word.
 
+pub mod reasons;
+
 use async_trait::async_trait;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::api::PostParams;
@@ -11,18 +13,6 @@ use crate::engine::conditions::Truth;
 use crate::engine::frame::Reconcile;
 use crate::engine::record::Record;
 use crate::engine::{Failure, FailureKind, Outcome};
-
-/// The reasons in this kind's conditions and events: a closed set, listed in the reference.
-pub mod reasons {
-    /// Everything is as declared.
-    pub const READY: &str = "Ready";
-    /// Its application exists.
-    pub const HELD: &str = "Held";
-    /// Its application was deleted.
-    pub const TOMBSTONE: &str = "Tombstone";
-    /// All, for the reference.
-    pub const ALL: &[&str] = &[READY, HELD, TOMBSTONE];
-}
 
 /// The controller of `ApplicationName`.
 pub struct ApplicationNames {

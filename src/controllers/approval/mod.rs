@@ -1,5 +1,7 @@
 //! `Approval`: says whether it counts, and if not, why. The counting itself is the release's.
 
+pub mod reasons;
+
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -11,40 +13,6 @@ use crate::engine::frame::Reconcile;
 use crate::engine::record::Record;
 use crate::engine::{Failure, Outcome};
 use crate::plan::approval::{Asked, Author, Given, Refusal, judge};
-
-/// The reasons in this kind's conditions and events: a closed set, listed in the reference.
-pub mod reasons {
-    /// It counts.
-    pub const READY: &str = "Ready";
-    /// There is no such release.
-    pub const RELEASE_NOT_FOUND: &str = "ReleaseNotFound";
-    /// The release has no digest yet.
-    pub const RELEASE_NOT_RESOLVED: &str = "ReleaseNotResolved";
-    /// It is for another digest than the release's.
-    pub const DIGEST_MISMATCH: &str = "DigestMismatch";
-    /// It is by the one who requested the release.
-    pub const OWN_RELEASE: &str = "OwnRelease";
-    /// It was written by somebody else than its approver.
-    pub const NOT_THE_APPROVER: &str = "NotTheApprover";
-    /// It was not written by a person.
-    pub const NOT_A_PERSON: &str = "NotAPerson";
-    /// Who wrote it is not known.
-    pub const AUTHOR_UNKNOWN: &str = "AuthorUnknown";
-    /// Who requested the release is not known.
-    pub const REQUESTER_UNKNOWN: &str = "RequesterUnknown";
-    /// All, for the reference.
-    pub const ALL: &[&str] = &[
-        READY,
-        RELEASE_NOT_FOUND,
-        RELEASE_NOT_RESOLVED,
-        DIGEST_MISMATCH,
-        OWN_RELEASE,
-        NOT_THE_APPROVER,
-        NOT_A_PERSON,
-        AUTHOR_UNKNOWN,
-        REQUESTER_UNKNOWN,
-    ];
-}
 
 /// How soon an approval of a release without a digest is looked at again if nothing is heard of the release.
 const RELEASE_AGAIN: Duration = Duration::from_secs(600);
