@@ -16,3 +16,5 @@ mod server;
 mod signed;
 #[path = "registry/stage.rs"]
 mod stage;
+#[path = "registry/tokens.rs"]
+mod tokens;

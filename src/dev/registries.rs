@@ -101,6 +101,20 @@ pub enum Kind {
     Referrers,
 }
 
+/// The service whose tokens a registry of ours takes, as the registry calls itself: the tokens' audience.
+pub const SERVICE: &str = "registry.dev";
+
+/// A service that gives out tokens.
+#[derive(Clone, Debug)]
+pub struct Tokens {
+    /// Where they are to be had.
+    pub realm: String,
+    /// Who they say issued them.
+    pub issuer: String,
+    /// The public keys that they are signed with, as a JSON Web Key Set.
+    pub keys: String,
+}
+
 /// A registry of our own, empty at first. It ends, and what it keeps goes away, when this value is dropped.
 pub struct Registry {
     // Dropped in this order: first the server, then the folder it uses.
@@ -113,12 +127,17 @@ pub struct Registry {
 impl Registry {
     /// Starts one and waits until it serves.
     pub async fn start(tools: &ImageTools, kind: Kind) -> Result<Self, Error> {
-        Self::start_at(tools, kind, None).await
+        Self::start_at(tools, kind, None, None).await
     }
 
     /// Starts one that keeps its images and its log in this folder, for long runs.
     pub async fn start_in(tools: &ImageTools, kind: Kind, folder: PathBuf) -> Result<Self, Error> {
-        Self::start_at(tools, kind, Some(folder)).await
+        Self::start_at(tools, kind, None, Some(folder)).await
+    }
+
+    /// Starts the distribution project's, which lets in whoever brings a token of this service.
+    pub async fn start_with_tokens(tools: &ImageTools, service: &Tokens) -> Result<Self, Error> {
+        Self::start_at(tools, Kind::Distribution, Some(service), None).await
     }
 
     /// Leaves it running after us and says which process it is. Its folder must have been given.
@@ -129,6 +148,7 @@ impl Registry {
     async fn start_at(
         tools: &ImageTools,
         kind: Kind,
+        service: Option<&Tokens>,
         folder: Option<PathBuf>,
     ) -> Result<Self, Error> {
         let (folder, temporary) = place(folder)?;
@@ -137,7 +157,7 @@ impl Registry {
         loop {
             tries += 1;
             let host = format!("127.0.0.1:{}", free_port()?);
-            let (mut command, authority) = command(tools, kind, &folder, &host)?;
+            let (mut command, authority) = command(tools, kind, service, &folder, &host)?;
             let server = servers.start("registry", &mut command, &folder.join("logs"))?;
             let endpoint = format!("http://{host}");
             let serves = async || match http::get(&endpoint, "/v2/") {
@@ -183,6 +203,7 @@ impl Registry {
 fn command(
     tools: &ImageTools,
     kind: Kind,
+    service: Option<&Tokens>,
     folder: &Path,
     host: &str,
 ) -> Result<(Command, Option<String>), Error> {
@@ -215,6 +236,19 @@ fn command(
         configuration += &format!(
             "auth:\n  htpasswd:\n    realm: dev\n    path: {}\n",
             users.display()
+        );
+    }
+    if let Some(Tokens {
+        realm,
+        issuer,
+        keys,
+    }) = service
+    {
+        let path = folder.join("keys.json");
+        write(&path, keys)?;
+        configuration += &format!(
+            "auth:\n  token:\n    realm: {realm}\n    service: {SERVICE}\n    issuer: {issuer}\n    jwks: {}\n",
+            path.display()
         );
     }
     let path = folder.join("registry.yaml");

@@ -5,7 +5,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use bailiwick::dev::registries::{ImageTools, Kind, Registry};
+use bailiwick::dev::registries::{ImageTools, Kind, Registry, Tokens};
 use bailiwick::model::ImageRef;
 use bailiwick::registry::Images;
 use bailiwick::registry::oci::{Limits, Login, Registries, Settings};
@@ -42,6 +42,16 @@ impl Stage {
     pub async fn new(kind: Kind) -> Self {
         let tools = ImageTools::find(Path::new(env!("CARGO_MANIFEST_DIR"))).unwrap();
         let registry = Registry::start(&tools, kind).await.unwrap();
+        Self::with(tools, registry)
+    }
+
+    pub async fn with_tokens(service: &Tokens) -> Self {
+        let tools = ImageTools::find(Path::new(env!("CARGO_MANIFEST_DIR"))).unwrap();
+        let registry = Registry::start_with_tokens(&tools, service).await.unwrap();
+        Self::with(tools, registry)
+    }
+
+    fn with(tools: ImageTools, registry: Registry) -> Self {
         let images = client(&[registry.host()]);
         Self {
             tools,
