@@ -8,6 +8,7 @@ use kube::ResourceExt;
 use tokio::task::JoinSet;
 
 use super::routes;
+use crate::api::Release;
 use crate::config::RunOptions;
 use crate::controllers::account_class::AccountClasses;
 use crate::controllers::application::Applications;
@@ -20,6 +21,7 @@ use crate::controllers::release::{Looked, Releases};
 use crate::controllers::team::Teams;
 use crate::controllers::team_account::TeamAccounts;
 use crate::controllers::{Caches, Watches};
+use crate::engine::cache::Watched;
 use crate::engine::frame::{self, Engine};
 
 /// Runs every kind's controller.
@@ -75,24 +77,7 @@ pub(super) fn run(
     let authors = Authors {
         guarded: options.authors_guarded,
     };
-    let lookups = Arc::new(Lookups::new(origins, caches.releases.trigger()));
-    let looked = Looked::default();
-    let (forgetting, forgotten) = (lookups.clone(), looked.clone());
-    let mut releases = releases;
-    releases.on_change(move |change| {
-        if let (Some(release), None) = (change.before, change.after) {
-            let uid = release.uid().unwrap_or_default();
-            forgetting.forget(&uid);
-            let mut looked = forgotten.lock().unwrap_or_else(PoisonError::into_inner);
-            looked.remove(&uid);
-        }
-    });
-    let of_release = Releases {
-        caches: caches.clone(),
-        lookups,
-        authors,
-        looked,
-    };
+    let (of_release, releases) = releases_controller(caches, releases, origins, authors);
     tasks.spawn(frame::run(of_release, releases, engine.clone()));
     let of_approval = Approvals {
         caches: caches.clone(),
@@ -100,4 +85,31 @@ pub(super) fn run(
     };
     tasks.spawn(frame::run(of_approval, approvals, engine.clone()));
     tasks
+}
+
+/// The controller of releases, and its watch: what it remembers of a release goes when the release does.
+fn releases_controller(
+    caches: &Caches,
+    mut watched: Watched<Release>,
+    origins: Arc<dyn Origins>,
+    authors: Authors,
+) -> (Releases, Watched<Release>) {
+    let lookups = Arc::new(Lookups::new(origins, caches.releases.trigger()));
+    let looked = Looked::default();
+    let (forgetting, forgotten) = (lookups.clone(), looked.clone());
+    watched.on_change(move |change| {
+        if let (Some(release), None) = (change.before, change.after) {
+            let uid = release.uid().unwrap_or_default();
+            forgetting.forget(&uid);
+            let mut looked = forgotten.lock().unwrap_or_else(PoisonError::into_inner);
+            looked.remove(&uid);
+        }
+    });
+    let controller = Releases {
+        caches: caches.clone(),
+        lookups,
+        authors,
+        looked,
+    };
+    (controller, watched)
 }

@@ -52,44 +52,25 @@ impl Applications {
         // Whether the holder is still there is asked of the API server: a cache that lags behind must not give a name
         // away.
         let owner = self.owner_now(&found).await?;
-        let message = match verdict(&us, &found, &owner) {
-            Verdict::Ours => return Ok(Ok(())),
-            verdict @ (Verdict::Reclaim | Verdict::TakeOver) => {
-                record.may_write()?;
-                // Under the version that was read: whoever else takes it at the same time is refused, or refuses us.
-                let taken = ApplicationName {
-                    spec: held(&us),
-                    ..found.clone()
-                };
-                api.replace(&name, &PostParams::default(), &taken).await?;
-                if verdict == Verdict::TakeOver {
-                    let from = &found.spec.owner.team;
-                    let message = format!("the application was taken over from team {from}");
-                    record.note(reasons::TAKEN_OVER, message);
-                }
-                return Ok(Ok(()));
-            }
-            Verdict::GivenAway => {
-                let message = format!(
-                    "the application was transferred to team {}: delete this object; the name stays theirs",
-                    found.spec.owner.team
-                );
-                return Ok(Err((reasons::TRANSFERRED, message)));
-            }
-            Verdict::Taken => format!(
-                "the name {name} is team {holder}'s (Application {namespace}/{name}): choose another name; to take the \
-                 application over, team {holder} sets spec.transferTo: {team} on theirs",
-                holder = found.spec.owner.team,
-                namespace = found.spec.owner.namespace
-            ),
-            Verdict::Buried => format!(
-                "the name {name} was team {}'s, whose application is gone, and what was granted to it is not to fall to \
-                 another team by accident: choose another name, or ask the platform team to release it by deleting \
-                 ApplicationName {name}",
-                found.spec.owner.team
-            ),
-        };
-        Ok(Err((reasons::NAME_TAKEN, message)))
+        let verdict = verdict(&us, &found, &owner);
+        if let Some(refusal) = refusal(verdict, &found, team) {
+            return Ok(Err(refusal));
+        }
+        if verdict != Verdict::Ours {
+            record.may_write()?;
+            // Under the version that was read: whoever else takes it at the same time is refused, or refuses us.
+            let taken = ApplicationName {
+                spec: held(&us),
+                ..found.clone()
+            };
+            api.replace(&name, &PostParams::default(), &taken).await?;
+        }
+        if verdict == Verdict::TakeOver {
+            let from = &found.spec.owner.team;
+            let message = format!("the application was taken over from team {from}");
+            record.note(reasons::TAKEN_OVER, message);
+        }
+        Ok(Ok(()))
     }
 
     /// What has become of the application that a name belongs to.
@@ -129,6 +110,36 @@ impl Applications {
         );
         record.note(reasons::NAME_KEPT, message);
         Ok(Outcome::Released)
+    }
+}
+
+/// Why the team does not have the name, if it does not.
+fn refusal(verdict: Verdict, found: &ApplicationName, team: &str) -> Option<Refusal> {
+    let name = found.name_any();
+    let (holder, namespace) = (&found.spec.owner.team, &found.spec.owner.namespace);
+    match verdict {
+        Verdict::Ours | Verdict::Reclaim | Verdict::TakeOver => None,
+        Verdict::GivenAway => Some((
+            reasons::TRANSFERRED,
+            format!(
+                "the application was transferred to team {holder}: delete this object; the name stays theirs"
+            ),
+        )),
+        Verdict::Taken => Some((
+            reasons::NAME_TAKEN,
+            format!(
+                "the name {name} is team {holder}'s (Application {namespace}/{name}): choose another name; to take the \
+                 application over, team {holder} sets spec.transferTo: {team} on theirs"
+            ),
+        )),
+        Verdict::Buried => Some((
+            reasons::NAME_TAKEN,
+            format!(
+                "the name {name} was team {holder}'s, whose application is gone, and what was granted to it is not to \
+                 fall to another team by accident: choose another name, or ask the platform team to release it by \
+                 deleting ApplicationName {name}"
+            ),
+        )),
     }
 }
 
