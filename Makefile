@@ -5,7 +5,7 @@ run = cargo run --locked --quiet --
 .PHONY: help test try try-stop generate
 
 help:
-	@echo 'make try       start a control plane, an AWS emulator and the operator here, with the examples applied'
+	@echo 'make try       start a control plane, an AWS emulator, a registry and the operator here, with the examples applied'
 	@echo 'make try-stop  end all of that'
 	@echo 'make test      everything that must hold before a change lands'
 	@echo 'make generate  write the generated files: CRDs, their copy in the chart, the reference'
