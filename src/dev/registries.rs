@@ -52,6 +52,33 @@ impl ImageTools {
         self.run("crane", home, arguments)
     }
 
+    /// Pushes an image with one file in it, and these annotations. What it needs for that is left in `home`.
+    pub fn push(
+        &self,
+        home: &Path,
+        reference: &str,
+        file: (&str, &str),
+        annotations: &[(&str, &str)],
+    ) -> Result<(), Error> {
+        let layer = home.join("layer.tar");
+        archive(&layer, file).map_err(|source| Error::io("write", &layer, source))?;
+        let layer = layer.display().to_string();
+        let append = ["append", "--insecure", "--oci-empty-base"];
+        let what = ["--new_layer", &layer, "--new_tag", reference];
+        self.crane(home, append.iter().chain(&what))?;
+        if annotations.is_empty() {
+            return Ok(());
+        }
+        let mut mutate = vec!["mutate".to_owned(), "--insecure".to_owned()];
+        mutate.extend(
+            annotations
+                .iter()
+                .map(|(key, value)| format!("--annotation={key}={value}")),
+        );
+        mutate.extend(["--tag", reference, reference].map(str::to_owned));
+        self.crane(home, mutate).map(drop)
+    }
+
     /// Runs `cosign` with these arguments in the folder `home`; keys that it makes have no password.
     pub fn cosign<I, S>(&self, home: &Path, arguments: I) -> Result<String, Error>
     where
@@ -263,4 +290,14 @@ const ROBOT: &str = "robot:$2b$04$abcdefghijklmnopqrstuu2r9OfJnfCsdneAXAGHnS4UpF
 
 fn write(path: &Path, text: &str) -> Result<(), Error> {
     fs::write(path, text).map_err(|source| Error::io("write", path, source))
+}
+
+/// Writes a layer with one file in it.
+fn archive(path: &Path, (name, content): (&str, &str)) -> std::io::Result<()> {
+    let mut builder = tar::Builder::new(fs::File::create(path)?);
+    let mut header = tar::Header::new_gnu();
+    header.set_size(content.len() as u64);
+    header.set_mode(0o644);
+    builder.append_data(&mut header, name, content.as_bytes())?;
+    builder.finish()
 }

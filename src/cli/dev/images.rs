@@ -63,30 +63,8 @@ impl Whole {
         fs::create_dir_all(&folder).map_err(|source| dev::Error::io("create", &folder, source))?;
         for example in &IMAGES {
             let reference = format!("{}/{}", self.trial.registry(), example.reference);
-            let layer = folder.join("layer.tar");
-            archive(&layer, example.file)
-                .map_err(|source| dev::Error::io("write", &layer, source))?;
-            let layer = layer.display().to_string();
-            let append = [
-                "append",
-                "--insecure",
-                "--oci-empty-base",
-                "--new_layer",
-                &layer,
-                "--new_tag",
-                &reference,
-            ];
-            self.tools.crane(&folder, append)?;
-            let annotations = example.annotations.iter();
-            let annotations: Vec<String> = annotations
-                .map(|(key, value)| format!("--annotation={key}={value}"))
-                .collect();
-            if !annotations.is_empty() {
-                let mut mutate = vec!["mutate", "--insecure"];
-                mutate.extend(annotations.iter().map(String::as_str));
-                mutate.extend(["--tag", &reference, &reference]);
-                self.tools.crane(&folder, mutate)?;
-            }
+            self.tools
+                .push(&folder, &reference, example.file, example.annotations)?;
             println!("    {reference}");
         }
         Ok(())
@@ -189,14 +167,4 @@ impl Whole {
         }
         Ok(())
     }
-}
-
-/// Writes a layer with one file in it.
-fn archive(path: &Path, (name, content): (&str, &str)) -> std::io::Result<()> {
-    let mut builder = tar::Builder::new(fs::File::create(path)?);
-    let mut header = tar::Header::new_gnu();
-    header.set_size(content.len() as u64);
-    header.set_mode(0o644);
-    builder.append_data(&mut header, name, content.as_bytes())?;
-    builder.finish()
 }
