@@ -65,6 +65,21 @@ impl Leadership {
         }
     }
 
+    /// Ends when this replica cannot be sure any more that it leads. Whatever waits for something at that moment, a rate
+    /// budget for example, must not go on to write afterwards.
+    async fn over(&self) {
+        let Some(until) = &self.until else {
+            return std::future::pending().await;
+        };
+        loop {
+            let until = *until.lock().unwrap_or_else(PoisonError::into_inner);
+            match until {
+                Some(until) if Instant::now() < until => tokio::time::sleep_until(until).await,
+                _ => return,
+            }
+        }
+    }
+
     fn hold(&self, until: Option<Instant>) {
         if let Some(slot) = &self.until {
             *slot.lock().unwrap_or_else(PoisonError::into_inner) = until;
@@ -144,20 +159,20 @@ impl Candidate {
         }
     }
 
-    /// Renews until it is lost or `stop` is cancelled; then gives it up, so that a successor need not wait.
+    /// Renews until it is lost, to the moment, or `stop` is cancelled.
     pub async fn keep(&mut self, stop: &CancellationToken) {
-        loop {
-            tokio::select! {
-                () = tokio::time::sleep(RENEW) => {}
-                () = stop.cancelled() => break,
+        let leadership = self.leadership.clone();
+        let renewing = async {
+            loop {
+                tokio::time::sleep(RENEW).await;
+                // One that hangs must not keep the next one from being tried.
+                let _ = tokio::time::timeout(RENEW, self.round()).await;
             }
-            let renewed = tokio::time::timeout(RENEW, self.round())
-                .await
-                .unwrap_or(false);
-            if !renewed && self.leadership.guard().is_err() {
-                tracing::error!("leadership is lost");
-                return;
-            }
+        };
+        tokio::select! {
+            () = renewing => {}
+            () = leadership.over() => tracing::error!("leadership is lost"),
+            () = stop.cancelled() => {}
         }
     }
 
@@ -292,5 +307,19 @@ mod tests {
         assert_eq!(leadership.guard(), Ok(()));
         tokio::time::advance(LEASE - MARGIN).await;
         assert_eq!(leadership.guard(), Err(NotLeader));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn leadership_is_over_to_the_moment_and_not_while_it_is_renewed() {
+        let leadership = Leadership::elected();
+        let began = Instant::now();
+        leadership.hold(Some(began + LEASE - MARGIN));
+        let renewed = leadership.clone();
+        tokio::spawn(async move {
+            tokio::time::sleep(RENEW).await;
+            renewed.hold(Some(Instant::now() + LEASE - MARGIN));
+        });
+        leadership.over().await;
+        assert_eq!(began.elapsed(), RENEW + LEASE - MARGIN);
     }
 }
