@@ -86,8 +86,10 @@ pub fn watch<K: Kind>(client: &Client) -> Watched<K> {
     let api: Api<DeserializeGuard<K>> = Api::all(client.clone());
     let (store, writer) = reflector::store();
     let (fill, filled) = tokio::sync::watch::channel(false);
+    let mut said = None;
     let stream = watcher(api, watcher::Config::default())
         .default_backoff()
+        .inspect_err(move |error| complain::<K>(&mut said, error))
         .modify(|object| object.managed_fields_mut().clear())
         .reflect(writer)
         .inspect_ok(move |event| {
@@ -107,6 +109,24 @@ pub fn watch<K: Kind>(client: &Client) -> Watched<K> {
         store,
         filled,
         stream: Box::pin(stream),
+    }
+}
+
+/// Says why a kind cannot be watched, once for each cause: without its objects nothing is done, and nobody should have
+/// to guess why. A watch that merely ended (every API server ends them now and then) is no trouble.
+fn complain<K: Kind>(said: &mut Option<String>, error: &watcher::Error) {
+    let initial = matches!(
+        error,
+        watcher::Error::InitialListFailed(_) | watcher::Error::WatchStartFailed(_)
+    );
+    let trouble = error.to_string();
+    if initial && said.as_ref() != Some(&trouble) {
+        tracing::warn!(
+            kind = %K::kind(&()), error = trouble,
+            "the objects cannot be watched: are the CustomResourceDefinitions installed (bailiwick crds | kubectl apply \
+             --server-side -f -), and may the operator list and watch them?"
+        );
+        *said = Some(trouble);
     }
 }
 

@@ -115,11 +115,14 @@ fn decide(spec: Option<&LeaseSpec>, me: &str, unchanged: Duration) -> Move {
 /// A candidate.
 pub struct Candidate {
     api: Api<Lease>,
+    namespace: String,
     name: String,
     me: String,
     clock: Arc<dyn Clock>,
     leadership: Leadership,
     seen: Option<(Option<String>, Instant)>,
+    /// Why the lease could not be read or written the last time: said once, not at every round.
+    trouble: Option<String>,
 }
 
 impl Candidate {
@@ -133,11 +136,13 @@ impl Candidate {
     ) -> Self {
         Self {
             api: Api::namespaced(client, namespace),
+            namespace: namespace.to_owned(),
             name: name.to_owned(),
             me: me.to_owned(),
             clock,
             leadership: Leadership::elected(),
             seen: None,
+            trouble: None,
         }
     }
 
@@ -235,13 +240,32 @@ impl Candidate {
         };
         match written {
             Ok(_) => {
+                self.trouble = None;
                 self.leadership.hold(Some(began + LEASE - MARGIN));
                 true
             }
             Err(error) => {
-                tracing::debug!(%error, "the lease was not written");
+                self.report(&error);
                 false
             }
+        }
+    }
+
+    /// Says why there is no lease, once for each cause: nobody should wait without knowing what for. That another
+    /// replica was faster is no trouble.
+    fn report(&mut self, error: &kube::Error) {
+        if matches!(error, kube::Error::Api(status) if status.is_conflict() || status.is_already_exists())
+        {
+            return;
+        }
+        let trouble = error.to_string();
+        if self.trouble.as_ref() != Some(&trouble) {
+            tracing::warn!(
+                lease = %format_args!("{}/{}", self.namespace, self.name), error = trouble,
+                "the lease cannot be had, and without it nothing is done: does the namespace of --namespace exist, and may \
+                 the operator get, create and update leases (coordination.k8s.io) in it?"
+            );
+            self.trouble = Some(trouble);
         }
     }
 
