@@ -3,6 +3,7 @@
 use std::panic::AssertUnwindSafe;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
@@ -24,7 +25,9 @@ use super::conditions;
 use super::leader::Leadership;
 use super::metrics::Metrics;
 use super::outcome::{Failure, FailureKind, Outcome};
+use super::reasons::{self, Reason};
 use super::record::{Kind, Note, Record};
+use super::trace::{TraceId, TraceOf};
 use crate::api::{FINALIZER, Status};
 
 /// How soon something that a person must mend is looked at again: they may have mended it outside.
@@ -40,6 +43,9 @@ pub trait Reconcile: Send + Sync + 'static {
 
     /// The kind's name, for logs, events and metrics.
     const KIND: &'static str;
+
+    /// The reasons in this kind's conditions and events, besides the engine's own: a closed set.
+    const REASONS: &'static [Reason];
 
     /// One pass: gather, validate, decide, act, report into `record.status`. Called with the finalizer in place, and
     /// also for an object that is being deleted.
@@ -67,6 +73,8 @@ pub struct Engine {
     pub concurrency: u16,
     /// How long one pass may take.
     pub pass_timeout: Duration,
+    /// Which trace a pass belongs to, if its span is sent anywhere.
+    pub trace_of: TraceOf,
     /// Cancelled when no new pass shall begin.
     pub shutdown: CancellationToken,
 }
@@ -145,6 +153,7 @@ struct Frame<R> {
     engine: Engine,
     attempts: Attempts,
     backoff: Backoff,
+    passes: AtomicU64,
 }
 
 /// Runs a kind's controller until the engine shuts down; passes in flight are finished.
@@ -160,6 +169,7 @@ pub async fn run<R: Reconcile>(
         engine,
         attempts: Attempts::default(),
         backoff: Backoff::default(),
+        passes: AtomicU64::new(0),
     });
     let wake = futures::stream::unfold(wake, |mut wake| async move {
         let next = wake.recv().await?;
@@ -182,29 +192,45 @@ async fn reconcile<R: Reconcile>(
     object: Arc<DeserializeGuard<R::Kind>>,
     frame: Arc<Frame<R>>,
 ) -> Result<Action, std::convert::Infallible> {
-    let object = match &object.0 {
-        Ok(object) => Arc::new(object.clone()),
-        Err(invalid) => {
-            tracing::error!(kind = R::KIND, name = object.name_any(), error = %invalid.error,
-                "the object cannot be read and is left alone");
-            frame
-                .engine
-                .metrics
-                .reconciled(R::KIND, "undecodable", Duration::ZERO);
-            return Ok(Action::await_change());
+    let span = frame.span(&*object);
+    let pass = async {
+        match &object.0 {
+            Ok(object) => frame.pass(Arc::new(object.clone())).await,
+            Err(invalid) => {
+                tracing::error!(error = %invalid.error, "the object cannot be read and is left alone");
+                frame
+                    .engine
+                    .metrics
+                    .reconciled(R::KIND, "undecodable", Duration::ZERO);
+                Action::await_change()
+            }
         }
     };
-    let span = tracing::info_span!(
-        "pass",
-        kind = R::KIND,
-        namespace = object.namespace(),
-        name = object.name_any(),
-        uid = object.uid()
-    );
-    Ok(frame.pass(object).instrument(span).await)
+    Ok(pass.instrument(span).await)
 }
 
 impl<R: Reconcile> Frame<R> {
+    /// What every log line of a pass carries. Of the highest level, so that no filter for lines takes it off them.
+    fn span(&self, object: &impl ResourceExt) -> tracing::Span {
+        let uid = object.uid();
+        let span = tracing::error_span!(
+            "pass",
+            kind = R::KIND,
+            namespace = object.namespace(),
+            object = object.name_any(),
+            uid,
+            trace_id = tracing::field::Empty,
+        );
+        let number = self.passes.fetch_add(1, Ordering::Relaxed);
+        let derived = || {
+            let uid = uid.as_deref().unwrap_or_default();
+            TraceId::derived(uid, self.engine.clock.now(), number)
+        };
+        let id = (self.engine.trace_of)(&span).unwrap_or_else(derived);
+        span.record("trace_id", tracing::field::display(id));
+        span
+    }
+
     async fn pass(&self, object: Arc<R::Kind>) -> Action {
         let started = Instant::now();
         let deleting = object.meta().deletion_timestamp.is_some();
@@ -215,6 +241,7 @@ impl<R: Reconcile> Frame<R> {
         let opened = Record::open(
             self.engine.client.clone(),
             self.engine.leadership.clone(),
+            R::REASONS,
             object.clone(),
             self.engine.clock.now(),
         );
@@ -249,12 +276,12 @@ impl<R: Reconcile> Frame<R> {
             Ok(Ok(end)) => end,
             Ok(Err(_)) => Err(Failure::new(
                 FailureKind::Bug,
-                "InternalError",
+                reasons::INTERNAL_ERROR,
                 "a defect of the operator: its log has the details; please report it",
             )),
             Err(_) => Err(Failure::new(
                 FailureKind::Transient,
-                "TimedOut",
+                reasons::TIMED_OUT,
                 format!(
                     "the pass took longer than {} s",
                     self.engine.pass_timeout.as_secs()
@@ -294,6 +321,7 @@ impl<R: Reconcile> Frame<R> {
         let at = (generation, record.now);
         conditions::summarise(record.status.conditions(), &end, failures, at);
         *record.status.observed_generation() = Some(generation);
+        record.check();
         let written = record.save().await;
         let mut notes = std::mem::take(&mut record.notes);
         let ready = conditions::find(record.status.conditions_ref(), conditions::READY).cloned();
@@ -334,7 +362,7 @@ impl<R: Reconcile> Frame<R> {
             action: "Reconcile".to_owned(),
             secondary: None,
         };
-        tracing::info!(reason, message, "event");
+        tracing::info!(reason, note = message, "event");
         let reference = object.object_ref(&());
         if let Err(error) = self.engine.recorder.publish(&event, &reference).await {
             tracing::warn!(%error, "the event could not be published");

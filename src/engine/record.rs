@@ -16,6 +16,7 @@ use serde_json::{Map, Value, json};
 use super::conditions::{self, Truth};
 use super::leader::Leadership;
 use super::outcome::{Failure, FailureKind};
+use super::reasons::{self, Reason};
 use crate::api::Status;
 
 /// What the frame needs of a kind.
@@ -60,6 +61,7 @@ pub struct Note {
 pub struct Record<K: Kind> {
     client: Client,
     leadership: Leadership,
+    reasons: &'static [Reason],
     object: Arc<K>,
     written: Value,
     resource_version: String,
@@ -77,6 +79,7 @@ impl<K: Kind> Record<K> {
     pub(super) fn open(
         client: Client,
         leadership: Leadership,
+        reasons: &'static [Reason],
         object: Arc<K>,
         now: Timestamp,
     ) -> Result<Self, Failure> {
@@ -87,6 +90,7 @@ impl<K: Kind> Record<K> {
             generation: object.meta().generation.unwrap_or(0),
             client,
             leadership,
+            reasons,
             object,
             // A status keeps whole seconds; what is written must be what will be read.
             now: Timestamp::from_second(now.as_second()).unwrap_or(now),
@@ -130,6 +134,21 @@ impl<K: Kind> Record<K> {
         });
     }
 
+    /// What a condition or an event gives as its reason is one of the documented set. In tests a reason that is not
+    /// fails; in production it is better to say it all the same.
+    pub(super) fn check(&self) {
+        let conditions = self.status.conditions_ref().iter();
+        let said = conditions
+            .map(|condition| condition.reason.as_str())
+            .chain(self.notes.iter().map(|note| note.reason));
+        for reason in said {
+            debug_assert!(
+                reasons::is_documented(self.reasons, reason),
+                "{reason} is not in the table of reasons of this kind"
+            );
+        }
+    }
+
     /// Must be asked before every write outside: a replica that is not the leader any more writes nothing.
     ///
     /// # Errors
@@ -138,7 +157,7 @@ impl<K: Kind> Record<K> {
         self.leadership.guard().map_err(|_| {
             Failure::new(
                 FailureKind::Transient,
-                "NotLeader",
+                reasons::NOT_LEADER,
                 "this replica is not the leader",
             )
         })
@@ -209,15 +228,15 @@ impl<K: Kind> Record<K> {
             Some(part) => request.patch_subresource(part, &name, &params, &Patch::Merge(body)),
             None => request.patch(&name, &params, &Patch::Merge(body)),
         };
-        let request =
-            request.map_err(|e| Failure::new(FailureKind::Bug, "InternalError", e.to_string()))?;
+        let request = request
+            .map_err(|e| Failure::new(FailureKind::Bug, reasons::INTERNAL_ERROR, e.to_string()))?;
         Ok(self.client.request(request).await?)
     }
 }
 
 fn to_value<S: Serialize>(status: &S) -> Result<Value, Failure> {
     serde_json::to_value(status)
-        .map_err(|e| Failure::new(FailureKind::Bug, "InternalError", e.to_string()))
+        .map_err(|e| Failure::new(FailureKind::Bug, reasons::INTERNAL_ERROR, e.to_string()))
 }
 
 /// The merge patch (RFC 7386) that makes `old` into `new`.
