@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use futures::FutureExt;
 use kube::ResourceExt;
@@ -95,7 +96,8 @@ async fn operate(options: RunOptions) -> Result<(), AppError> {
     };
     let ended = lead(&options, parts, &stop).await;
     serving.cancel();
-    let _ = server.await;
+    // A client that keeps its connection open must not keep us.
+    let _ = tokio::time::timeout(Duration::from_secs(2), server).await;
     ended
 }
 
@@ -319,7 +321,7 @@ async fn report(organization: Arc<Organization>, metrics: Metrics, readiness: Re
         readiness.set("organization", matches!(organization.is_known(), Ok(true)));
         metrics.organization_readable(organization.is_readable());
         metrics.creations(organization.slots());
-        tokio::time::sleep(std::time::Duration::from_secs(2)).await;
+        tokio::time::sleep(Duration::from_secs(2)).await;
     }
 }
 

@@ -5,6 +5,8 @@
 #[cfg(feature = "otel")]
 mod spans;
 
+use std::io::IsTerminal;
+
 use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
@@ -45,7 +47,8 @@ impl Telemetry {
 /// # Errors
 /// If the filter or the exporter's settings cannot be read, or logging has been started already.
 pub fn start(format: LogFormat, filter: &str, export: bool) -> Result<Telemetry, String> {
-    let (subscriber, telemetry) = build(format, filter, export, std::io::stderr)?;
+    let ansi = std::io::stderr().is_terminal();
+    let (subscriber, telemetry) = build((format, ansi), filter, export, std::io::stderr)?;
     subscriber
         .try_init()
         .map_err(|e| format!("logging could not be started: {e}"))?;
@@ -57,12 +60,12 @@ pub fn start(format: LogFormat, filter: &str, export: bool) -> Result<Telemetry,
     Ok(telemetry)
 }
 
-/// The same with another destination for the lines, and not started yet.
+/// The same with another destination for the lines, with or without colours, and not started yet.
 ///
 /// # Errors
 /// If the filter or the exporter's settings cannot be read.
 pub fn build<W>(
-    format: LogFormat,
+    (format, ansi): (LogFormat, bool),
     filter: &str,
     export: bool,
     writer: W,
@@ -74,6 +77,7 @@ where
     // A reader of our lines that has gone away is nothing to complain about, least of all where it cannot be read.
     let lines = tracing_subscriber::fmt::layer::<Registry>()
         .with_writer(writer)
+        .with_ansi(ansi)
         .log_internal_errors(false);
     let lines = match format {
         LogFormat::Human => lines.with_filter(filter).boxed(),

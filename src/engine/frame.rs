@@ -3,7 +3,7 @@
 use std::panic::AssertUnwindSafe;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
@@ -34,6 +34,9 @@ use crate::api::{FINALIZER, Status};
 const BLOCKED_AGAIN: Duration = Duration::from_secs(600);
 /// How soon after a conflict the object, by then read anew, is looked at again.
 const CONFLICT_AGAIN: Duration = Duration::from_millis(300);
+
+/// How long the API server may take to accept an event; nothing depends on it.
+const PUBLISH: Duration = Duration::from_secs(5);
 
 /// What a kind's controller does; the frame does the rest.
 #[async_trait]
@@ -171,11 +174,13 @@ pub async fn run<R: Reconcile>(
         backoff: Backoff::default(),
         passes: AtomicU64::new(0),
     });
+    let filled = watched.filled.clone();
     let wake = futures::stream::unfold(wake, |mut wake| async move {
         let next = wake.recv().await?;
         Some((next, wake))
     });
-    Controller::for_stream(watched.stream, watched.store)
+    let ending = shutdown.clone();
+    let working = Controller::for_stream(watched.stream, watched.store)
         .with_config(Config::default().concurrency(concurrency))
         .reconcile_on(wake)
         .graceful_shutdown_on(shutdown.cancelled_owned())
@@ -184,8 +189,18 @@ pub async fn run<R: Reconcile>(
             |_, _: &std::convert::Infallible, _| Action::await_change(),
             frame,
         )
-        .for_each(|_| futures::future::ready(()))
-        .await;
+        .for_each(|_| futures::future::ready(()));
+    // A controller whose cache was never filled waits for that even when it shall end.
+    let idle = async {
+        ending.cancelled().await;
+        if *filled.borrow() {
+            std::future::pending::<()>().await;
+        }
+    };
+    tokio::select! {
+        () = working => {}
+        () = idle => {}
+    }
 }
 
 async fn reconcile<R: Reconcile>(
@@ -247,18 +262,38 @@ impl<R: Reconcile> Frame<R> {
         );
         let (end, label) = match opened {
             Ok(mut record) => {
-                let end = self.work(&object, &mut record, finalizing).await;
-                let label = end
-                    .as_ref()
-                    .map_or_else(|failure| failure.label, Outcome::label);
-                (self.finish(&object, record, end).await, label)
+                let begun = record.begun();
+                let whole = async {
+                    let end = self.work(&object, &mut record, finalizing).await;
+                    let label = end
+                        .as_ref()
+                        .map_or_else(|failure| failure.label, Outcome::label);
+                    (Some(self.finish(&object, record, end).await), label)
+                };
+                tokio::select! {
+                    biased;
+                    done = whole => done,
+                    () = self.cut(&begun) => (None, "interrupted"),
+                }
             }
-            Err(failure) => (Err(failure.clone()), failure.label),
+            Err(failure) => {
+                let label = failure.label;
+                (Some(Err(failure)), label)
+            }
         };
         self.engine
             .metrics
             .reconciled(R::KIND, label, started.elapsed());
-        self.again(&object, end)
+        end.map_or_else(Action::await_change, |end| self.again(&object, end))
+    }
+
+    /// Comes when the process shall end and the pass has written nothing outside: nothing is lost by ending it. A pass
+    /// that has is never cut here; it is given the grace period to record what came of it.
+    async fn cut(&self, begun: &AtomicBool) {
+        self.engine.shutdown.cancelled().await;
+        if begun.load(Ordering::Relaxed) {
+            std::future::pending::<()>().await;
+        }
     }
 
     /// The pass itself, with its limits: a finalizer first, a time limit, and a panic that stops nothing else.
@@ -364,8 +399,11 @@ impl<R: Reconcile> Frame<R> {
         };
         tracing::info!(reason, note = message, "event");
         let reference = object.object_ref(&());
-        if let Err(error) = self.engine.recorder.publish(&event, &reference).await {
-            tracing::warn!(%error, "the event could not be published");
+        let publishing = self.engine.recorder.publish(&event, &reference);
+        match tokio::time::timeout(PUBLISH, publishing).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => tracing::warn!(%error, "the event could not be published"),
+            Err(_) => tracing::warn!("the event could not be published: no answer in time"),
         }
     }
 

@@ -4,6 +4,7 @@
 //! by the API server and never overwrites an intent; and only if it differs.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use k8s_openapi::jiff::Timestamp;
 use kube::api::{Patch, PatchParams};
@@ -65,6 +66,7 @@ pub struct Record<K: Kind> {
     object: Arc<K>,
     written: Value,
     resource_version: String,
+    begun: Arc<AtomicBool>,
     /// The generation that this pass is about.
     pub generation: i64,
     /// The time of this pass.
@@ -88,6 +90,7 @@ impl<K: Kind> Record<K> {
             written: to_value(&status)?,
             resource_version: object.resource_version().unwrap_or_default(),
             generation: object.meta().generation.unwrap_or(0),
+            begun: Arc::default(),
             client,
             leadership,
             reasons,
@@ -149,11 +152,28 @@ impl<K: Kind> Record<K> {
         }
     }
 
-    /// Must be asked before every write outside: a replica that is not the leader any more writes nothing.
+    /// Must be asked before every write outside: a replica that is not the leader any more writes nothing. From here on
+    /// the pass is not cut short when the process is told to end: its result must be recorded.
     ///
     /// # Errors
     /// Transient, if leadership is lost.
     pub fn may_write(&self) -> Result<(), Failure> {
+        self.may_write_in_cluster()?;
+        self.begun.store(true, Ordering::Relaxed);
+        Ok(())
+    }
+
+    /// Whether the pass has begun to write something outside.
+    pub(super) fn begun(&self) -> Arc<AtomicBool> {
+        self.begun.clone()
+    }
+
+    /// The same before a write in the cluster besides this object. Such a write says what is declared and is made again
+    /// by the next pass: a process that ends need not wait for it.
+    ///
+    /// # Errors
+    /// Transient, if leadership is lost.
+    pub fn may_write_in_cluster(&self) -> Result<(), Failure> {
         self.leadership.guard().map_err(|_| {
             Failure::new(
                 FailureKind::Transient,
@@ -220,7 +240,7 @@ impl<K: Kind> Record<K> {
     }
 
     async fn patch(&self, subresource: Option<&str>, body: Value) -> Result<K, Failure> {
-        self.may_write()?;
+        self.may_write_in_cluster()?;
         let url = K::url_path(&(), self.object.namespace().as_deref());
         let request = kube::core::Request::new(url);
         let (name, params) = (self.object.name_any(), PatchParams::default());

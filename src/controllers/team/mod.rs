@@ -154,7 +154,7 @@ impl Teams {
             );
             return Ok(Outcome::blocked(reasons::STILL_OWNS, message));
         }
-        record.may_write()?;
+        record.may_write_in_cluster()?;
         match object.spec.deletion_policy {
             TeamDeletionPolicy::Retain => {
                 self.remove_members(object, namespace).await?;

@@ -90,13 +90,13 @@ pub const RECONCILES: Metric = Metric {
         Label {
             name: "outcome",
             values: None,
-            says: "`settled`, `waiting`, `blocked`, `released`, `undecodable`, or for a pass that failed its reason \
+            says: "`settled`, `waiting`, `blocked`, `released`, `undecodable`, `interrupted` (the process ends), or for a pass that failed its reason \
                 (see reasons.md): `AwsThrottled`, `TimedOut`, …",
         },
     ],
     tells: "How much work there is, and how much of it fails. A settled object needs no pass but for a sweep that found \
         a change and for --deep-check-interval.",
-    query: r#"sum by (kind, outcome) (rate(bailiwick_reconciles_total{outcome!~"settled|waiting|released"}[5m]))"#,
+    query: r#"sum by (kind, outcome) (rate(bailiwick_reconciles_total{outcome!~"settled|waiting|released|interrupted"}[5m]))"#,
 };
 /// How long passes took.
 pub const RECONCILE_DURATION: Metric = Metric {
