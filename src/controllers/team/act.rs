@@ -50,8 +50,9 @@ impl Teams {
         };
         if found.labels().get(LABEL_TEAM) != Some(&team.name_any()) {
             let message = format!(
-                "namespace {name} exists and is not this team's: choose another one in spec.namespace, or have the \
-                 platform team label it {LABEL_TEAM}={}",
+                "namespace {name} exists and is not this team's. If it shall be, a cluster administrator runs: kubectl \
+                 label namespace {name} {LABEL_TEAM}={}. If not, delete this team and declare it with another \
+                 spec.namespace, which cannot be changed",
                 team.name_any()
             );
             return Ok(Some(Outcome::blocked(reasons::NAMESPACE_TAKEN, message)));

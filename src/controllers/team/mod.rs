@@ -47,7 +47,7 @@ pub mod reasons {
         Reason::new(
             NAMESPACE_TAKEN,
             "The team's namespace exists already and does not bear the team's label, so it may be somebody else's.",
-            "The platform team labels the namespace if it is the team's (the message has the command), or declares the team anew with another spec.namespace.",
+            "A cluster administrator labels the namespace if it shall be the team's (the message has the command); otherwise the platform team deletes the team and declares it with another spec.namespace.",
         ),
         Reason::new(
             NAMESPACE_TERMINATING,
