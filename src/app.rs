@@ -86,7 +86,10 @@ async fn operate(options: RunOptions) -> Result<(), AppError> {
         readiness.clone(),
         serving.clone(),
     ));
-    let cloud = connect(&options, &metrics).await?;
+    let cloud = tokio::select! {
+        cloud = connect(&options, &metrics) => cloud?,
+        () = stop.cancelled() => return Ok(()),
+    };
     let parts = Parts {
         client,
         cloud,

@@ -1,8 +1,10 @@
 //! How the commands behave towards a shell: exit codes, closed pipes, output for programs.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+use std::net::TcpListener;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
@@ -76,6 +78,57 @@ fn a_reader_that_goes_away_makes_nothing_panic() {
         assert_eq!(status.code(), Some(code), "{arguments:?}");
     }
     assert!(home.path().join("docs/cli.md").exists(), "generate went on");
+}
+
+/// A cluster and an AWS that accept connections and never answer: the worst that can be there at the start.
+#[test]
+fn an_operator_that_is_told_to_end_does_so_whoever_does_not_answer() {
+    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+    let silent = format!("http://{}", silent.local_addr().unwrap());
+    // Another program could take the port before the operator does; then it would complain and this test fail.
+    let listen = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listen.local_addr().unwrap().to_string();
+    drop(listen);
+    let home = tempfile::tempdir().unwrap();
+    let config = home.path().join("config");
+    let text = serde_json::json!({
+        "apiVersion": "v1", "kind": "Config", "current-context": "c",
+        "contexts": [{"name": "c", "context": {"cluster": "c", "user": "u"}}],
+        "clusters": [{"name": "c", "cluster": {"server": silent}}],
+        "users": [{"name": "u", "user": {}}],
+    });
+    std::fs::write(&config, text.to_string()).unwrap();
+    let arguments = ["run", "--cluster-name", "c", "--listen", &address];
+    let mut operator = bailiwick(&arguments, home.path())
+        .env("KUBECONFIG", &config)
+        .env("AWS_ENDPOINT_URL", &silent)
+        .env("AWS_REGION", "eu-central-1")
+        .env("AWS_ACCESS_KEY_ID", "none")
+        .env("AWS_SECRET_ACCESS_KEY", "none")
+        .spawn()
+        .unwrap();
+    let begun = Instant::now();
+    while std::net::TcpStream::connect(&address).is_err() {
+        assert!(begun.elapsed() < Duration::from_secs(30), "it never began");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    let pid = operator.id().to_string();
+    let told = Instant::now();
+    let sent = Command::new("sh")
+        .args(["-c", r#"kill -s TERM "$1""#, "sh", &pid])
+        .status();
+    assert!(sent.unwrap().success());
+    let status = loop {
+        if let Some(status) = operator.try_wait().unwrap() {
+            break status;
+        }
+        if told.elapsed() > Duration::from_secs(10) {
+            operator.kill().unwrap();
+            panic!("it does not end");
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    };
+    assert_eq!(status.code(), Some(0), "ended in order");
 }
 
 #[test]

@@ -13,6 +13,8 @@ const ACCOUNTS_READY: &str = "AccountsReady";
 const LONGEST: usize = 300;
 /// How many accounts the condition names; all are in the status.
 const NAMED: usize = 5;
+/// How many accounts say in their team's status more than the reason: it must not grow without bound.
+const EXPLAINED: usize = 20;
 
 /// Sums up the accounts of the team.
 pub fn accounts(record: &mut Record<Team>, accounts: &[TeamAccount]) {
@@ -32,6 +34,10 @@ pub fn accounts(record: &mut Record<Team>, accounts: &[TeamAccount]) {
 fn summaries(accounts: &[TeamAccount]) -> Vec<TeamAccountSummary> {
     let mut list: Vec<_> = accounts.iter().map(summary_of).collect();
     list.sort_by(|a, b| a.name.cmp(&b.name));
+    let unready = list.iter_mut().filter(|account| !account.ready);
+    for account in unready.skip(EXPLAINED) {
+        account.message = None;
+    }
     list
 }
 
@@ -113,10 +119,10 @@ mod tests {
 
     #[test]
     fn an_account_says_why_only_while_it_is_not_ready() {
-        let account = |status: &str| -> TeamAccount {
+        let account = |name: &str, status: &str| -> TeamAccount {
             serde_json::from_value(serde_json::json!({
                 "apiVersion": "bailiwick.dev/v1alpha1", "kind": "TeamAccount",
-                "metadata": { "name": "live" }, "spec": { "className": "test" },
+                "metadata": { "name": name }, "spec": { "className": "test" },
                 "status": { "accountId": "123456789012", "conditions": [{
                     "type": "Ready", "status": status, "reason": "Because", "message": "m".repeat(999),
                     "lastTransitionTime": "2026-01-01T00:00:00Z",
@@ -124,13 +130,20 @@ mod tests {
             }))
             .unwrap()
         };
-        let ready = summary_of(&account("True"));
+        let ready = summary_of(&account("live", "True"));
         assert_eq!(
             (ready.ready, ready.reason, ready.message),
             (true, None, None)
         );
-        let unready = summary_of(&account("False"));
+        let unready = summary_of(&account("live", "False"));
         assert_eq!(unready.reason.as_deref(), Some("Because"));
         assert_eq!(unready.message.unwrap().len(), LONGEST);
+        let many: Vec<_> = (0..30)
+            .map(|n| account(&format!("n{n:02}"), "False"))
+            .collect();
+        let list = summaries(&many);
+        assert!(list.iter().all(|account| account.reason.is_some()));
+        let explained = list.iter().filter(|account| account.message.is_some());
+        assert_eq!(explained.count(), EXPLAINED);
     }
 }
