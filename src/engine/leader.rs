@@ -154,7 +154,8 @@ impl Candidate {
     /// Contends until it leads. `false`: `stop` came first.
     pub async fn acquire(&mut self, stop: &CancellationToken) -> bool {
         loop {
-            if self.round().await && self.leadership.guard().is_ok() {
+            let round = tokio::time::timeout(RENEW, self.round()).await;
+            if round == Ok(true) && self.leadership.guard().is_ok() {
                 return true;
             }
             tokio::select! {
@@ -181,9 +182,16 @@ impl Candidate {
         }
     }
 
-    /// Gives the lease up, if it is ours. Called when nothing is being written any more.
+    /// Gives the lease up, if it is ours. Called when nothing is being written any more. An API server that does not
+    /// answer is not waited for: the lease runs out by itself.
     pub async fn release(&mut self) {
         self.leadership.hold(None);
+        if tokio::time::timeout(RENEW, self.give_up()).await.is_err() {
+            tracing::warn!("the API server does not answer; the lease runs out by itself");
+        }
+    }
+
+    async fn give_up(&self) {
         let Ok(mut lease) = self.api.get(&self.name).await else {
             return;
         };
