@@ -164,7 +164,8 @@ pub struct TeamAccountSummary {
     /// Why it is not, if it is not: the reason of its condition Ready.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
-    /// The message of its condition Ready, if it is not Ready; cut off where it is long, and left out where there are many.
+    /// The message of its condition Ready, if the account waits for a person; cut off where it is long, and left out
+    /// where there are many.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub message: Option<String>,
 }

@@ -48,13 +48,18 @@ fn summary_of(account: &TeamAccount) -> TeamAccountSummary {
         Some(condition) if condition.status == "True" => (true, None),
         found => (false, found),
     };
+    // What goes on by itself changes often, and each change would be a write to the team.
+    let stalled =
+        status.is_some_and(|status| conditions::is_true(&status.conditions, conditions::STALLED));
     let short = |text: &String| text.chars().take(LONGEST).collect();
     TeamAccountSummary {
         name: account.name_any(),
         id: status.and_then(|status| status.account_id.clone()),
         ready,
         reason: why.map(|condition| condition.reason.clone()),
-        message: why.map(|condition| short(&condition.message)),
+        message: why
+            .filter(|_| stalled)
+            .map(|condition| short(&condition.message)),
     }
 }
 
@@ -119,27 +124,34 @@ mod tests {
 
     #[test]
     fn an_account_says_why_only_while_it_is_not_ready() {
-        let account = |name: &str, status: &str| -> TeamAccount {
+        let account = |name: &str, ready: &str, also: &str| -> TeamAccount {
+            let condition = |type_: &str, status: &str| {
+                serde_json::json!({
+                    "type": type_, "status": status, "reason": "Because", "message": "m".repeat(999),
+                    "lastTransitionTime": "2026-01-01T00:00:00Z",
+                })
+            };
             serde_json::from_value(serde_json::json!({
                 "apiVersion": "bailiwick.dev/v1alpha1", "kind": "TeamAccount",
                 "metadata": { "name": name }, "spec": { "className": "test" },
-                "status": { "accountId": "123456789012", "conditions": [{
-                    "type": "Ready", "status": status, "reason": "Because", "message": "m".repeat(999),
-                    "lastTransitionTime": "2026-01-01T00:00:00Z",
-                }]},
+                "status": { "accountId": "123456789012",
+                    "conditions": [condition("Ready", ready), condition(also, "True")]},
             }))
             .unwrap()
         };
-        let ready = summary_of(&account("live", "True"));
+        let ready = summary_of(&account("live", "True", "InSync"));
         assert_eq!(
             (ready.ready, ready.reason, ready.message),
             (true, None, None)
         );
-        let unready = summary_of(&account("live", "False"));
+        let unready = summary_of(&account("live", "False", "Stalled"));
         assert_eq!(unready.reason.as_deref(), Some("Because"));
         assert_eq!(unready.message.unwrap().len(), LONGEST);
+        let working = summary_of(&account("live", "False", "Reconciling"));
+        assert_eq!(working.reason.as_deref(), Some("Because"));
+        assert_eq!(working.message, None, "it changes too often");
         let many: Vec<_> = (0..30)
-            .map(|n| account(&format!("n{n:02}"), "False"))
+            .map(|n| account(&format!("n{n:02}"), "False", "Stalled"))
             .collect();
         let list = summaries(&many);
         assert!(list.iter().all(|account| account.reason.is_some()));
