@@ -5,14 +5,21 @@
 //! | gather: what AWS has | `gather.rs` |
 //! | validate: spec and class → `DesiredAccount` | `validate.rs` |
 //! | decide | `plan::account`, `plan::creation`, `plan::queue` |
-//! | act: create or adopt; change; leave | `create.rs`, `act.rs`, `leave.rs` |
+//! | act: which account is meant; adopt it | `identify.rs` |
+//! | act: create it; wait for a slot; what a failure asks for | `create.rs`, `slot.rs`, `failed.rs` |
+//! | act: follow a creation that has begun | `follow.rs` |
+//! | act: change; leave | `act.rs`, `leave.rs` |
 //! | report: status | `report.rs` |
 
 mod act;
 mod create;
+mod failed;
+mod follow;
 mod gather;
+mod identify;
 mod leave;
 mod report;
+mod slot;
 mod validate;
 
 use std::collections::HashMap;
@@ -243,7 +250,11 @@ impl TeamAccounts {
         if !plan.is_empty() && row.account.state != AccountState::PendingActivation {
             let tags = self.tags_now(id).await?;
             if let Ownership::Others(owner) = ownership(&tags, &desired.owner.uid) {
-                return Ok(create::owned_by_other(id, &owner.reference, &owner.cluster));
+                return Ok(identify::owned_by_other(
+                    id,
+                    &owner.reference,
+                    &owner.cluster,
+                ));
             }
         }
         let drifted = !plan.is_empty()
