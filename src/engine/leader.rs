@@ -65,6 +65,15 @@ impl Leadership {
         }
     }
 
+    /// When it ends unless it is renewed; now, if it is not held.
+    fn ends(&self) -> Instant {
+        let until = self
+            .until
+            .as_ref()
+            .and_then(|until| *until.lock().unwrap_or_else(PoisonError::into_inner));
+        until.unwrap_or_else(Instant::now)
+    }
+
     fn hold(&self, until: Option<Instant>) {
         if let Some(slot) = &self.until {
             *slot.lock().unwrap_or_else(PoisonError::into_inner) = until;
@@ -147,11 +156,14 @@ impl Candidate {
     /// Renews until it is lost or `stop` is cancelled; then gives it up, so that a successor need not wait.
     pub async fn keep(&mut self, stop: &CancellationToken) {
         loop {
+            // Never beyond the lease's end: what still waits by then, for its budget for example, must not go out.
+            let soon = |ends: Instant| ends.min(Instant::now() + RENEW);
             tokio::select! {
-                () = tokio::time::sleep(RENEW) => {}
+                () = tokio::time::sleep_until(soon(self.leadership.ends())) => {}
                 () = stop.cancelled() => break,
             }
-            let renewed = tokio::time::timeout(RENEW, self.round())
+            let until = soon(self.leadership.ends());
+            let renewed = tokio::time::timeout_at(until, self.round())
                 .await
                 .unwrap_or(false);
             if !renewed && self.leadership.guard().is_err() {
