@@ -174,7 +174,7 @@ impl TeamAccounts {
                 self.await_request(object, record, desired, &intent, &id)
                     .await
             }
-            Err(error) => self.refused(&uid, record, error).await,
+            Err(error) => self.refused(object, record, error).await,
         }
     }
 }

@@ -3,12 +3,12 @@
 use kube::ResourceExt;
 
 use super::{TeamAccounts, reasons};
-use crate::api::{Mode, TeamAccount};
+use crate::api::TeamAccount;
 use crate::cloud::ErrorKind;
 use crate::controllers::organization::Row;
 use crate::engine::record::Record;
 use crate::engine::{Failure, Outcome};
-use crate::model::{AccountId, TAG_QUARANTINED_AT, Tags};
+use crate::model::{AccountId, Tags};
 use crate::plan::account::{DesiredAccount, Ownership, ownership};
 
 /// The account's id, or why there is none yet.
@@ -41,14 +41,23 @@ impl TeamAccounts {
 
     /// What is known of an account, asked for by itself if no list has told it.
     pub(super) async fn known_row(&self, id: &AccountId) -> Result<Option<Row>, Failure> {
-        if let Some(row) = self.organization.row(id) {
-            return Ok(Some(row));
+        match self.organization.row(id) {
+            Some(row) => Ok(Some(row)),
+            None => self.row_now(id).await,
         }
+    }
+
+    /// What AWS says of an account now, whatever the last sweep has told.
+    pub(super) async fn row_now(&self, id: &AccountId) -> Result<Option<Row>, Failure> {
         let accounts = &self.organization.cloud().accounts;
         match accounts.account(id).await {
             Ok(account) => {
                 let parent = accounts.parent_of(id).await?;
-                self.organization.enter(account, parent, None);
+                let tags = match self.organization.row(id) {
+                    Some(_) => Some(accounts.tags(id).await?),
+                    None => None,
+                };
+                self.organization.enter(account, parent, tags);
                 Ok(self.organization.row(id))
             }
             Err(error) if error.kind == ErrorKind::NotFound => Ok(None),
@@ -90,23 +99,14 @@ impl TeamAccounts {
         if let Ownership::Others(owner) = ownership(&tags, &uid.unwrap_or_default()) {
             return Ok(Err(owned_by_other(&id, &owner.reference, &owner.cluster)));
         }
-        let held = object.spec.mode == Mode::Plan || object.spec.suspend;
-        if tags.contains_key(TAG_QUARANTINED_AT) && !held {
-            // Time that it spent in an earlier quarantine must not count for a later one.
-            record.may_write()?;
-            let keys = [TAG_QUARANTINED_AT.to_owned()];
-            self.organization.cloud().accounts.untag(&id, &keys).await?;
-            self.organization.update(&id, |row| {
-                if let Some(tags) = &mut row.tags {
-                    tags.remove(TAG_QUARANTINED_AT);
-                }
-            });
-        }
         record.status.account_id = Some(id.to_string());
         record.note(
             reasons::ADOPTED,
             format!("adopting member account {id} ({})", row.account.name),
         );
+        // Durable before anything is written to the account: else an object that is deleted meanwhile would not know
+        // what it has to let go.
+        record.save().await?;
         Ok(Ok(id))
     }
 
