@@ -156,7 +156,7 @@ impl Fate {
         self.dead.store(true, Ordering::SeqCst);
     }
 
-    /// From now on, or no longer, the API server cannot be reached; AWS can.
+    /// From now on, or no longer, the API server does not answer; AWS does.
     pub fn partition(&self, cut: bool) {
         self.partitioned.store(cut, Ordering::SeqCst);
     }
@@ -303,7 +303,7 @@ fn name_of(call: &api_server::Call) -> String {
 impl api_server::Interceptor for Fate {
     async fn before(&self, call: &api_server::Call) -> api_server::Verdict {
         if self.partitioned.load(Ordering::SeqCst) {
-            return api_server::Verdict::LoseReply;
+            return api_server::Verdict::Hang;
         }
         if call.verb == api_server::Verb::Watch {
             return api_server::Verdict::Continue;
@@ -321,7 +321,7 @@ impl api_server::Interceptor for Fate {
 
     async fn after(&self, call: &api_server::Call, _status: u16) -> api_server::Verdict {
         if self.partitioned.load(Ordering::SeqCst) {
-            return api_server::Verdict::LoseReply;
+            return api_server::Verdict::Hang;
         }
         match Fate::after(self, &name_of(call)) {
             Ruling::Hang => api_server::Verdict::Hang,

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use bailiwick::cloud::simulated::Options;
-use bailiwick::model::AccountState;
+use bailiwick::model::{AccountState, TAG_UID, Tags};
 use serde_json::json;
 
 use crate::world::{HOUR, MINUTE, World};
@@ -77,6 +77,37 @@ async fn watches_that_break_and_history_that_is_forgotten_do_no_harm() {
             .must(&mut run, "Ready again", || world.is_ready("acc0"))
             .await;
         assert_eq!(world.member("acc0").unwrap().name, "renamed");
+        run.stop();
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_adoption_that_is_taken_back_while_caches_lag_leaves_no_mark() {
+    for seconds in (8..32).step_by(2) {
+        let world = World::with_one(false);
+        world.server.set_watch_lag(Duration::from_secs(9));
+        let mut run = world.start();
+        world.must_be_ready(&mut run).await;
+        world.pass_time(&mut run, MINUTE).await;
+        let id = world
+            .cloud
+            .add_member("hand@example.com", "By hand", Tags::new());
+        let slow = Duration::from_secs(1);
+        world.cloud.configure(|options| options.latency = slow);
+        world.account("acc0", json!({"accountId": id.as_str()}));
+        tokio::time::sleep(Duration::from_secs(seconds)).await;
+        world.delete("acc0");
+        world
+            .must(&mut run, "the object is gone", || {
+                world.object("acc0").is_none()
+            })
+            .await;
+        world.pass_time(&mut run, HOUR).await;
+        let tags = world.cloud.tags(&id);
+        assert!(
+            !tags.contains_key(TAG_UID),
+            "deleted after {seconds} s: {tags:?}"
+        );
         run.stop();
     }
 }
