@@ -311,7 +311,7 @@ impl Organization {
     }
 
     async fn read_some_tags(&self, rows: &mut HashMap<AccountId, Row>, number: u64) -> Result<()> {
-        let due: Vec<AccountId> = {
+        let mut due: Vec<AccountId> = {
             let view = self.view();
             let ours = |id: &&AccountId| view.rows.get(*id).is_some_and(|row| row.tags.is_some());
             let turn = |id: &&AccountId| {
@@ -320,6 +320,8 @@ impl Organization {
             };
             rows.keys().filter(ours).filter(turn).cloned().collect()
         };
+        // In an order that a run can be repeated with.
+        due.sort();
         for id in due {
             let tags = self.cloud.accounts.tags(&id).await?;
             if let Some(row) = rows.get_mut(&id) {

@@ -173,10 +173,14 @@ impl Candidate {
                 tokio::time::sleep(RENEW).await;
                 // One that hangs must not keep the next one from being tried.
                 let _ = tokio::time::timeout(RENEW, self.round()).await;
+                if self.leadership.guard().is_err() {
+                    // Somebody else has it.
+                    return;
+                }
             }
         };
         tokio::select! {
-            () = renewing => {}
+            () = renewing => tracing::error!("leadership is lost"),
             () = leadership.over() => tracing::error!("leadership is lost"),
             () = stop.cancelled() => {}
         }

@@ -5,15 +5,22 @@
 //! | gather: what AWS has | `gather.rs` |
 //! | validate: spec and class → `DesiredAccount` | `validate.rs` |
 //! | decide | `plan::account`, `plan::creation`, `plan::queue` |
-//! | act: create or adopt; change; leave | `create.rs`, `act.rs`, `leave.rs` |
+//! | act: which account is meant; adopt it | `identify.rs` |
+//! | act: create it; wait for a slot; what a failure asks for | `create.rs`, `slot.rs`, `failed.rs` |
+//! | act: follow a creation that has begun | `follow.rs` |
+//! | act: change; leave | `act.rs`, `leave.rs` |
 //! | report: status | `report.rs` |
 
 mod act;
 mod create;
+mod failed;
+mod follow;
 mod gather;
+mod identify;
 mod leave;
 pub mod reasons;
 mod report;
+mod slot;
 mod validate;
 
 use std::collections::HashMap;
@@ -27,7 +34,7 @@ use tokio::time::Instant;
 use super::Caches;
 use super::organization::Organization;
 use crate::api::{ANNOTATION_RECONCILE, Mode, TeamAccount};
-use crate::engine::conditions::Truth;
+use crate::engine::conditions::{self, Truth};
 use crate::engine::frame::{Reconcile, jitter};
 use crate::engine::reasons::Reason;
 use crate::engine::record::Record;
@@ -114,7 +121,15 @@ impl TeamAccounts {
         id: &crate::model::AccountId,
         revision: &str,
     ) -> Result<Outcome, Failure> {
-        let Some(row) = self.known_row(id).await? else {
+        let requested = object.annotations().get(ANNOTATION_RECONCILE);
+        // Who asks for a pass has a reason to: what the last sweep told does not do.
+        let asked =
+            requested.is_some() && requested != record.status.last_handled_reconcile_at.as_ref();
+        let row = match asked {
+            true => self.row_now(id).await?,
+            false => self.known_row(id).await?,
+        };
+        let Some(row) = row else {
             let message = format!(
                 "account {id} is not a member of this organization (any more); nothing is created in its place: \
                  invite it again, or delete this object"
@@ -137,7 +152,6 @@ impl TeamAccounts {
             );
             return Ok(Outcome::blocked(reasons::ACCOUNT_SUSPENDED, message));
         }
-        let requested = object.annotations().get(ANNOTATION_RECONCILE);
         let deep = self.is_due(object, record, revision, requested);
         let gathered = self.gather(record, desired, &row, deep).await?;
         if let Some(outcome) = gathered.stop {
@@ -152,12 +166,15 @@ impl TeamAccounts {
         if !plan.is_empty() && row.account.state != AccountState::PendingActivation {
             let tags = self.tags_now(id).await?;
             if let Ownership::Others(owner) = ownership(&tags, &desired.owner.uid) {
-                return Ok(create::owned_by_other(id, &owner.reference, &owner.cluster));
+                return Ok(identify::owned_by_other(
+                    id,
+                    &owner.reference,
+                    &owner.cluster,
+                ));
             }
         }
         let drifted = !plan.is_empty()
-            && record.is_true("InSync")
-            && record.status.observed_generation == Some(record.generation)
+            && holds(record, "InSync")
             && record.status.class_revision.as_deref() == Some(revision);
         let waiting = self.act(object, record, desired, &row, &plan).await?;
         if drifted && !plan.is_empty() {
@@ -202,8 +219,8 @@ impl TeamAccounts {
         revision: &str,
         requested: Option<&String>,
     ) -> bool {
-        let known = record.is_true("Baselined")
-            && record.status.observed_generation == Some(record.generation)
+        // The condition's own generation: the status's is that of a pass that may have failed half-way.
+        let known = holds(record, "Baselined")
             && record.status.class_revision.as_deref() == Some(revision)
             && record.status.last_handled_reconcile_at.as_ref() == requested;
         let due = self.due.lock().unwrap_or_else(PoisonError::into_inner);
@@ -224,4 +241,11 @@ impl TeamAccounts {
         at.saturating_duration_since(now)
             .max(Duration::from_secs(1))
     }
+}
+
+/// Whether a condition is True, and about the present generation.
+fn holds(record: &Record<TeamAccount>, type_: &str) -> bool {
+    conditions::find(&record.status.conditions, type_).is_some_and(|condition| {
+        condition.status == "True" && condition.observed_generation == Some(record.generation)
+    })
 }
