@@ -190,7 +190,10 @@ fn clients_servers_environment_and_time_have_their_places() {
         &["hyper::", "hyper_util::", "hyper_rustls::"],
     );
     only_in(&["registry/oci/transport.rs"], &["legacy::Client"]);
-    only_in(&["registry/layer"], &["tar::", "flate2::", "ruzstd::"]);
+    only_in(
+        &["registry/layer"],
+        &["use tar::", "use flate2::", "use ruzstd::"],
+    );
     only_in(&["config.rs"], &["env::var", "env::vars"]);
     only_in(
         &["engine/clock.rs"],
