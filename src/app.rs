@@ -4,6 +4,7 @@ mod kinds;
 mod routes;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use kube::runtime::events::{Recorder, Reporter};
 use kube::{Client, ResourceExt};
@@ -58,7 +59,15 @@ pub enum AppError {
 /// # Errors
 /// If it cannot begin, or loses leadership.
 pub async fn run(options: RunOptions) -> Result<(), AppError> {
-    crate::telemetry::start(options.log_format, &options.log_filter).map_err(AppError::System)?;
+    let export = crate::config::exports_spans();
+    let telemetry = crate::telemetry::start(options.log_format, &options.log_filter, export)
+        .map_err(AppError::System)?;
+    let ended = operate(options).await;
+    telemetry.end().await;
+    ended
+}
+
+async fn operate(options: RunOptions) -> Result<(), AppError> {
     let stop = CancellationToken::new();
     shutdown::listen(stop.clone()).map_err(|error| AppError::System(error.to_string()))?;
     let config = kube::Config::infer()
@@ -77,7 +86,10 @@ pub async fn run(options: RunOptions) -> Result<(), AppError> {
         readiness.clone(),
         serving.clone(),
     ));
-    let cloud = connect(&options, &metrics).await?;
+    let cloud = tokio::select! {
+        cloud = connect(&options, &metrics) => cloud?,
+        () = stop.cancelled() => return Ok(()),
+    };
     let parts = Parts {
         client,
         cloud,
@@ -88,7 +100,8 @@ pub async fn run(options: RunOptions) -> Result<(), AppError> {
     };
     let ended = lead(&options, parts, &stop).await;
     serving.cancel();
-    let _ = server.await;
+    // A client that keeps its connection open must not keep us.
+    let _ = tokio::time::timeout(Duration::from_secs(2), server).await;
     ended
 }
 
@@ -161,6 +174,7 @@ pub async fn lead(
     stop: &CancellationToken,
 ) -> Result<(), AppError> {
     if !options.leader_elect {
+        parts.metrics.leader(true);
         work(options, parts, Leadership::always(), stop).await;
         return Ok(());
     }
@@ -229,6 +243,7 @@ async fn work(
         recorder: Recorder::new(client.clone(), reporter),
         concurrency: options.concurrency,
         pass_timeout: options.pass_timeout,
+        trace_of: crate::telemetry::trace_of,
         shutdown: stop.clone(),
     };
     let (caches, watches) = Caches::new(&client);
@@ -291,7 +306,8 @@ async fn report(organization: Arc<Organization>, metrics: Metrics, readiness: Re
     readiness.set("started", true);
     loop {
         readiness.set("organization", matches!(organization.is_known(), Ok(true)));
+        metrics.organization_readable(organization.is_readable());
         metrics.creations(organization.slots());
-        tokio::time::sleep(std::time::Duration::from_secs(2)).await;
+        tokio::time::sleep(Duration::from_secs(2)).await;
     }
 }

@@ -16,5 +16,7 @@ mod server;
 mod signed;
 #[path = "registry/stage.rs"]
 mod stage;
+#[path = "registry/streams.rs"]
+mod streams;
 #[path = "registry/tokens.rs"]
 mod tokens;

@@ -240,3 +240,15 @@ pub struct RetirementStatus {
     /// Whether that time has come.
     pub effective: bool,
 }
+
+/// The kind's own conditions, and what it means if they are True.
+pub const CONDITIONS: &[(&str, &str)] = &[
+    (
+        "Accepted",
+        "the name is this team's, and the application can be carried out as declared",
+    ),
+    (
+        "Active",
+        "the application is in use: it is neither retired nor being retired",
+    ),
+];

@@ -76,3 +76,9 @@ pub struct ApplicationNameStatus {
 }
 
 super::standard_status!(ApplicationNameStatus);
+
+/// The kind's own conditions, and what it means if they are True.
+pub const CONDITIONS: &[(&str, &str)] = &[(
+    "Held",
+    "the name's application exists; False: it is gone, and its team may declare it again",
+)];

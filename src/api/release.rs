@@ -174,3 +174,28 @@ pub struct ApprovalSummary {
     /// By whom.
     pub approver: String,
 }
+
+/// The kind's own conditions, and what it means if they are True.
+pub const CONDITIONS: &[(&str, &str)] = &[
+    ("Resolved", "the image is known by its digest"),
+    (
+        "SourceKnown",
+        "it is known from which commit the image was built",
+    ),
+    (
+        "SourceMatches",
+        "the image was built from one of the application's repositories",
+    ),
+    (
+        "Clean",
+        "the image was built from an unmodified tree; Unknown alone does not keep the release from being Ready",
+    ),
+    (
+        "Approved",
+        "as many people have approved as the application demands",
+    ),
+    (
+        "TagMoved",
+        "the tag names another image now; only there while it does, and no part of Ready",
+    ),
+];

@@ -44,7 +44,7 @@ pub async fn run(options: &TraceOptions) -> ExitCode {
 }
 
 fn complain(message: &str) -> ExitCode {
-    eprintln!("bailiwick: {message}");
+    super::print::complaint(message);
     ExitCode::from(NO_CHAIN)
 }
 
@@ -127,8 +127,7 @@ fn print(chain: &Chain, output: Option<Output>) -> Result<(), String> {
         }
         Some(Output::Yaml) => super::yaml(chain)?,
     };
-    print!("{text}");
-    Ok(())
+    super::print::text(text).map_err(|error| format!("the chain could not be printed: {error}"))
 }
 
 /// For people: a mark, the hop, what it says; below it by what that is known, or who can mend it.

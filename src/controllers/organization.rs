@@ -11,6 +11,7 @@ use k8s_openapi::jiff::Timestamp;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
+use tracing::Instrument;
 
 use crate::api::TeamAccount;
 use crate::cloud::{
@@ -122,6 +123,12 @@ impl Organization {
             (0, Some(error)) => Err(error.clone()),
             (done, _) => Ok(done > 0),
         }
+    }
+
+    /// Whether the last attempt to read the organization succeeded.
+    pub fn is_readable(&self) -> bool {
+        let view = self.view();
+        view.done > 0 && view.error.is_none()
     }
 
     /// The account of that id.
@@ -254,7 +261,8 @@ impl Organization {
             view.begun += 1;
             view.begun
         };
-        let outcome = self.sweep(number).await;
+        let span = tracing::debug_span!("sweep", number);
+        let outcome = self.sweep(number).instrument(span).await;
         let mut view = self.view();
         view.error = outcome.as_ref().err().cloned();
         outcome
@@ -303,7 +311,7 @@ impl Organization {
     }
 
     async fn read_some_tags(&self, rows: &mut HashMap<AccountId, Row>, number: u64) -> Result<()> {
-        let due: Vec<AccountId> = {
+        let mut due: Vec<AccountId> = {
             let view = self.view();
             let ours = |id: &&AccountId| view.rows.get(*id).is_some_and(|row| row.tags.is_some());
             let turn = |id: &&AccountId| {
@@ -312,6 +320,8 @@ impl Organization {
             };
             rows.keys().filter(ours).filter(turn).cloned().collect()
         };
+        // In an order that a run can be repeated with.
+        due.sort();
         for id in due {
             let tags = self.cloud.accounts.tags(&id).await?;
             if let Some(row) = rows.get_mut(&id) {

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::pin::Pin;
 use std::sync::Arc;
 
-use futures::{Stream, StreamExt};
+use futures::{Stream, StreamExt, TryStreamExt};
 use kube::core::DeserializeGuard;
 use kube::runtime::reflector::store::Writer;
 use kube::runtime::reflector::{self, ObjectRef, Store};
@@ -144,6 +144,12 @@ impl<K: Kind> Watched<K> {
         self.hearers.push(Box::new(hear));
     }
 
+    /// Whether the cache has been filled once. The store could tell, but wakes only one of those who wait for it, and
+    /// that one is the controller.
+    pub(super) fn filled(&self) -> watch::Receiver<bool> {
+        self.filled.subscribe()
+    }
+
     /// The cache, the stream that keeps it and drives the controller, and the passes that others ask for.
     #[allow(clippy::type_complexity)]
     pub(super) fn start(
@@ -159,8 +165,10 @@ impl<K: Kind> Watched<K> {
             filled: self.filled,
             hearers: self.hearers,
         };
+        let mut said = None;
         let stream = watcher(self.api, watcher::Config::default())
             .default_backoff()
+            .inspect_err(move |error| complain::<K>(&mut said, error))
             .modify(|object| object.managed_fields_mut().clear())
             .map(move |event| event.inspect(|event| keeper.keep(event)))
             .applied_objects()
@@ -172,6 +180,24 @@ impl<K: Kind> Watched<K> {
                 Default::default(),
             );
         (self.store, Box::pin(stream), self.wakes)
+    }
+}
+
+/// Says why a kind cannot be watched, once for each cause: without its objects nothing is done, and nobody should have
+/// to guess why. A watch that merely ended (every API server ends them now and then) is no trouble.
+fn complain<K: Kind>(said: &mut Option<String>, error: &watcher::Error) {
+    let initial = matches!(
+        error,
+        watcher::Error::InitialListFailed(_) | watcher::Error::WatchStartFailed(_)
+    );
+    let trouble = error.to_string();
+    if initial && said.as_ref() != Some(&trouble) {
+        tracing::warn!(
+            kind = %K::kind(&()), error = trouble,
+            "the objects cannot be watched: are the CustomResourceDefinitions installed (bailiwick crds | kubectl apply \
+             --server-side -f -), and may the operator list and watch them?"
+        );
+        *said = Some(trouble);
     }
 }
 

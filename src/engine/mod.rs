@@ -8,13 +8,14 @@ pub mod cache;
 pub mod conditions;
 pub mod frame;
 pub mod outcome;
-pub mod reasons;
 pub mod record;
 
 pub mod backoff;
 pub mod clock;
 pub mod leader;
 pub mod metrics;
+pub mod reasons;
 pub mod shutdown;
+pub mod trace;
 
 pub use outcome::{Failure, FailureKind, Outcome};

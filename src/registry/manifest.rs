@@ -208,7 +208,7 @@ struct Written {
 /// The configuration of an image, as far as it says where the image comes from.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct ImageConfig {
-    /// Its labels. Builders copy those of the base image.
+    /// Its labels. Builders copy those of the base image, so what they say of a source may be said of that one.
     pub labels: Annotations,
     /// Who is said to have made it.
     pub author: Option<String>,

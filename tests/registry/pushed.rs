@@ -162,40 +162,6 @@ async fn an_index_has_its_images() {
     }
 }
 
-/// Pushes an image with one layer of this media type, as it is: `crane push` takes an OCI layout and packs nothing.
-fn push_as_it_is(stage: &Stage, image: &ImageRef, media_type: &str, layer: &[u8]) {
-    let layout = stage.path("layout");
-    let blobs = layout.join("blobs/sha256");
-    std::fs::create_dir_all(&blobs).unwrap();
-    let keep = |bytes: &[u8], media_type: &str| {
-        let digest = sha256(bytes).unwrap();
-        std::fs::write(blobs.join(digest.hex()), bytes).unwrap();
-        serde_json::json!({"mediaType": media_type, "digest": digest.as_str(), "size": bytes.len()})
-    };
-    let config =
-        br#"{"architecture":"amd64","os":"linux","rootfs":{"type":"layers","diff_ids":[]}}"#;
-    let kind = "application/vnd.oci.image.manifest.v1+json";
-    let manifest = serde_json::json!({
-        "schemaVersion": 2, "mediaType": kind,
-        "config": keep(config, "application/vnd.oci.image.config.v1+json"),
-        "layers": [keep(layer, media_type)],
-    });
-    let manifest = keep(manifest.to_string().as_bytes(), kind);
-    let index = serde_json::json!({"schemaVersion": 2, "manifests": [manifest]});
-    std::fs::write(layout.join("index.json"), index.to_string()).unwrap();
-    std::fs::write(
-        layout.join("oci-layout"),
-        r#"{"imageLayoutVersion":"1.0.0"}"#,
-    )
-    .unwrap();
-    stage.crane(&[
-        "push",
-        "--insecure",
-        layout.to_str().unwrap(),
-        &image.to_string(),
-    ]);
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn scm_source_is_found_in_layers_packed_every_way() {
     let stage = Stage::new(Kind::Distribution).await;
@@ -209,12 +175,8 @@ async fn scm_source_is_found_in_layers_packed_every_way() {
         ("tar+zstd", zstd(&layer)),
     ] {
         let image = stage.image(&format!("team/shop:{}", kind.replace('+', "-")));
-        push_as_it_is(
-            &stage,
-            &image,
-            &format!("application/vnd.oci.image.layer.v1.{kind}"),
-            &packed,
-        );
+        let kind_of_layer = format!("application/vnd.oci.image.layer.v1.{kind}");
+        stage.push_as_it_is(&image, &kind_of_layer, &packed, None);
         let (manifest, found) = find(&stage, &image).await;
         let Found::File {
             content,

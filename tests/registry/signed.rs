@@ -194,3 +194,62 @@ async fn an_attestation_copied_from_another_image_is_not_believed() {
     // The image itself is read as before.
     assert!(stage.images.resolve(&victim).await.is_ok());
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn anything_can_be_attached_and_changes_nothing() {
+    let stage = Stage::new(Kind::Referrers).await;
+    let (ours, trust) = key(&stage, "ours");
+    let image = pushed(&stage, "shop").await;
+    // What others attach, an empty bundle among it, and more of it than is read.
+    let bundle = "application/vnd.dev.sigstore.bundle.v0.3+json";
+    let envelope = "application/vnd.dsse.envelope.v1+json";
+    for (at, (kind, content)) in [
+        ("application/vnd.example.report+json", "{}"),
+        (bundle, "{}"),
+        (bundle, "rubbish"),
+        (envelope, "[]"),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let tag = stage.image(&format!("team/shop:attached-{at}"));
+        stage.push_as_it_is(&tag, kind, content.as_bytes(), Some(&image));
+    }
+    let seen = verdict(&stage, &image, &trust).await;
+    assert_eq!(
+        (seen.source.clone(), seen.skipped.len()),
+        (None, 4),
+        "{}",
+        reasons(&seen)
+    );
+    let all = reasons(&seen);
+    for reason in [
+        "it is no attestation but application/vnd.example.report+json",
+        "it is no Sigstore bundle",
+        "it is no signed envelope",
+    ] {
+        assert!(all.contains(reason), "{all}");
+    }
+    for at in 4..60 {
+        let tag = stage.image(&format!("team/shop:attached-{at}"));
+        let content = format!("[{at}]");
+        stage.push_as_it_is(
+            &tag,
+            "application/vnd.example.report+json",
+            content.as_bytes(),
+            Some(&image),
+        );
+    }
+    attest(&stage, &image, &ours, SHOP, true);
+    let seen = verdict(&stage, &image, &trust).await;
+    let source = seen
+        .source
+        .clone()
+        .unwrap_or_else(|| panic!("{}", reasons(&seen)));
+    assert_eq!(source.facts.repository.to_string(), SHOP);
+    assert!(
+        reasons(&seen).contains("more than 50 things are attached"),
+        "{}",
+        reasons(&seen)
+    );
+}

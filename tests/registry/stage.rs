@@ -7,8 +7,9 @@ use std::sync::Arc;
 
 use bailiwick::dev::registries::{ImageTools, Kind, Registry, Tokens};
 use bailiwick::model::ImageRef;
-use bailiwick::registry::Images;
 use bailiwick::registry::oci::{Limits, Login, Registries, Settings};
+use bailiwick::registry::{Images, sha256};
+use serde_json::json;
 use tempfile::TempDir;
 
 /// A client for these registries, by plain HTTP and with these logins.
@@ -105,6 +106,54 @@ impl Stage {
         self.crane(&arguments);
     }
 
+    /// Pushes a manifest with one layer of this media type, attached to `subject` if there is one. `crane push` takes an
+    /// OCI layout, and packs nothing.
+    pub fn push_as_it_is(
+        &self,
+        image: &ImageRef,
+        media_type: &str,
+        layer: &[u8],
+        subject: Option<&ImageRef>,
+    ) {
+        let layout = self.path("layout");
+        let blobs = layout.join("blobs/sha256");
+        std::fs::create_dir_all(&blobs).unwrap();
+        let keep = |bytes: &[u8], media_type: &str| {
+            let digest = sha256(bytes).unwrap();
+            std::fs::write(blobs.join(digest.hex()), bytes).unwrap();
+            json!({"mediaType": media_type, "digest": digest.as_str(), "size": bytes.len()})
+        };
+        let config =
+            br#"{"architecture":"amd64","os":"linux","rootfs":{"type":"layers","diff_ids":[]}}"#;
+        let kind = "application/vnd.oci.image.manifest.v1+json";
+        let mut manifest = json!({
+            "schemaVersion": 2, "mediaType": kind,
+            "config": keep(config, "application/vnd.oci.image.config.v1+json"),
+            "layers": [keep(layer, media_type)],
+        });
+        if let Some(subject) = subject {
+            let text = self.crane(&["manifest", "--insecure", &subject.to_string()]);
+            manifest["artifactType"] = json!(media_type);
+            manifest["subject"] = json!({
+                "mediaType": kind, "digest": subject.digest().unwrap().as_str(), "size": text.len(),
+            });
+        }
+        let manifest = keep(manifest.to_string().as_bytes(), kind);
+        let index = json!({"schemaVersion": 2, "manifests": [manifest]});
+        std::fs::write(layout.join("index.json"), index.to_string()).unwrap();
+        std::fs::write(
+            layout.join("oci-layout"),
+            r#"{"imageLayoutVersion":"1.0.0"}"#,
+        )
+        .unwrap();
+        self.crane(&[
+            "push",
+            "--insecure",
+            layout.to_str().unwrap(),
+            &image.to_string(),
+        ]);
+    }
+
     /// Pushes the same image again with these annotations.
     pub fn annotate(&self, image: &ImageRef, annotations: &[(&str, &str)]) {
         let (image, mut arguments) = (
@@ -152,7 +201,7 @@ pub const COMMIT: &str = "5c1f2a3b4c5d6e7f8091a2b3c4d5e6f708192a3b";
 /// A `scm-source.json`.
 pub fn scm_source(repository: &str, status: &str) -> Vec<u8> {
     let url = format!("git:git@github.com:{repository}.git");
-    serde_json::json!({"url": url, "revision": COMMIT, "author": "jane", "status": status})
+    json!({"url": url, "revision": COMMIT, "author": "jane", "status": status})
         .to_string()
         .into_bytes()
 }

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
+use super::super::print;
 use super::Failure;
 use super::steps::Whole;
 use crate::dev;
@@ -65,7 +66,7 @@ impl Whole {
             let reference = format!("{}/{}", self.trial.registry(), example.reference);
             self.tools
                 .push(&folder, &reference, example.file, example.annotations)?;
-            println!("    {reference}");
+            print::line(format_args!("    {reference}"))?;
         }
         Ok(())
     }
@@ -116,7 +117,7 @@ impl Whole {
                 Err(_) => tokio::time::sleep(Duration::from_millis(500)).await,
             }
         }
-        println!("    {APPROVER} approves {digest}");
+        print::line(format_args!("    {APPROVER} approves {digest}"))?;
         Ok(())
     }
 
@@ -158,12 +159,11 @@ impl Whole {
                 .output()
                 .await
                 .map_err(|source| dev::Error::io("run", &this, source))?;
-            println!("\n$ bailiwick trace {subject}");
-            print!(
-                "{}{}",
+            print::text(format_args!(
+                "\n$ bailiwick trace {subject}\n{}{}",
                 String::from_utf8_lossy(&output.stdout),
                 String::from_utf8_lossy(&output.stderr)
-            );
+            ))?;
         }
         Ok(())
     }

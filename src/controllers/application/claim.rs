@@ -37,7 +37,7 @@ impl Applications {
         }
         let api: Api<ApplicationName> = Api::all(self.client.clone());
         let Some(found) = api.get_opt(&name).await? else {
-            record.may_write()?;
+            record.may_write_in_cluster()?;
             let fresh = ApplicationName::new(&name, held(&us));
             return match api.create(&PostParams::default(), &fresh).await {
                 Ok(_) => Ok(Ok(())),
@@ -57,7 +57,7 @@ impl Applications {
             return Ok(Err(refusal));
         }
         if verdict != Verdict::Ours {
-            record.may_write()?;
+            record.may_write_in_cluster()?;
             // Under the version that was read: whoever else takes it at the same time is refused, or refuses us.
             let taken = ApplicationName {
                 spec: held(&us),
@@ -100,7 +100,7 @@ impl Applications {
         if !ours || found.spec.state == NameState::Tombstone {
             return Ok(Outcome::Released);
         }
-        record.may_write()?;
+        record.may_write_in_cluster()?;
         found.spec.state = NameState::Tombstone;
         found.spec.retired_at = Some(Time(record.now));
         api.replace(&name, &PostParams::default(), &found).await?;

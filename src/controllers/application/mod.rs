@@ -24,6 +24,7 @@ use super::Caches;
 use crate::api::{ANNOTATION_RECONCILE, Application};
 use crate::engine::conditions::Truth;
 use crate::engine::frame::Reconcile;
+use crate::engine::reasons::Reason;
 use crate::engine::record::Record;
 use crate::engine::{Failure, Outcome};
 
@@ -44,6 +45,7 @@ pub struct Applications {
 impl Reconcile for Applications {
     type Kind = Application;
     const KIND: &'static str = "Application";
+    const REASONS: &'static [Reason] = reasons::ALL;
 
     async fn pass(
         &self,

@@ -11,6 +11,7 @@ use super::Caches;
 use crate::api::{Application, ApplicationName, NameState};
 use crate::engine::conditions::Truth;
 use crate::engine::frame::Reconcile;
+use crate::engine::reasons::Reason;
 use crate::engine::record::Record;
 use crate::engine::{Failure, FailureKind, Outcome};
 
@@ -26,6 +27,7 @@ pub struct ApplicationNames {
 impl Reconcile for ApplicationNames {
     type Kind = ApplicationName;
     const KIND: &'static str = "ApplicationName";
+    const REASONS: &'static [Reason] = reasons::ALL;
     /// Deleting a tombstone is what releases the name.
     const FINALIZES: bool = false;
 
@@ -45,7 +47,7 @@ impl Reconcile for ApplicationNames {
             return Ok(Outcome::Settled { resync: None });
         }
         if !self.has_application(object).await? {
-            record.may_write()?;
+            record.may_write_in_cluster()?;
             let mut buried = object.clone();
             buried.spec.state = NameState::Tombstone;
             buried.spec.retired_at = Some(Time(record.now));

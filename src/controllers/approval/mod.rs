@@ -10,6 +10,7 @@ use kube::ResourceExt;
 use super::Caches;
 use crate::api::{Approval, Release};
 use crate::engine::frame::Reconcile;
+use crate::engine::reasons::Reason;
 use crate::engine::record::Record;
 use crate::engine::{Failure, Outcome};
 use crate::plan::approval::{Asked, Author, Given, Refusal, judge};
@@ -69,6 +70,7 @@ pub struct Approvals {
 impl Reconcile for Approvals {
     type Kind = Approval;
     const KIND: &'static str = "Approval";
+    const REASONS: &'static [Reason] = reasons::ALL;
     /// Nothing outside of it is owed: its release is told that it is gone.
     const FINALIZES: bool = false;
 

@@ -29,6 +29,7 @@ use super::Caches;
 use super::approval::Authors;
 use crate::api::{ANNOTATION_RECONCILE, Approval, Release};
 use crate::engine::frame::Reconcile;
+use crate::engine::reasons::Reason;
 use crate::engine::record::Record;
 use crate::engine::{Failure, Outcome};
 use crate::plan::approval::{Required, count};
@@ -57,6 +58,7 @@ pub type Looked = Arc<Mutex<HashMap<String, Instant>>>;
 impl Reconcile for Releases {
     type Kind = Release;
     const KIND: &'static str = "Release";
+    const REASONS: &'static [Reason] = reasons::ALL;
     /// Nothing outside is made for a release, so nothing is owed when it goes.
     const FINALIZES: bool = false;
 

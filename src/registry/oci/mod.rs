@@ -307,9 +307,11 @@ impl Images for Registries {
                 layer::search(Pieces::new(receiver), &file, budget)
             });
             Self::pump(answer, layer, &subject, limits.grace, sender).await?;
-            unpacking
-                .await
-                .map_err(|error| unavailable(format!("its search broke off: {error}")))
+            // It ends by itself or panics over the layer, which it would do again.
+            unpacking.await.map_err(|error| {
+                let message = format!("it cannot be unpacked: {error}");
+                RegistryError::new(ErrorKind::Invalid, &subject, message)
+            })
         };
         timeout(limits.search, search).await.map_err(|_| {
             unavailable(format!("searching it took longer than {:?}", limits.search))

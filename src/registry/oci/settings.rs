@@ -14,7 +14,8 @@ use crate::registry::Result;
 /// where a registry sends us: redirects, and the realm it takes tokens from.
 #[derive(Debug, Clone, Default)]
 pub struct Settings {
-    /// Registries (`host` or `host:port`, as in references) that are reached by plain HTTP.
+    /// Registries (`host` or `host:port`, as in references) that are reached by plain HTTP, which shows logins to everybody
+    /// on the way.
     pub plain_http: BTreeSet<String>,
     /// Registries reached by HTTPS although they are named by an address, or by a name without a domain.
     pub internal: BTreeSet<String>,
