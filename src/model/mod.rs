@@ -8,6 +8,7 @@ mod contact;
 mod names;
 mod password_policy;
 mod region;
+mod repository;
 mod tags;
 mod unit_path;
 
@@ -16,6 +17,7 @@ pub use contact::{AlternateContact, ContactKind};
 pub use names::{RoleName, TeamId};
 pub use password_policy::PasswordPolicy;
 pub use region::{REGIONS, Region};
+pub use repository::{Encryption, OrganizationId, RepositoryName, TagMutability};
 pub use tags::{Owner, TAG_CLUSTER, TAG_OWNER, TAG_QUARANTINED_AT, TAG_UID, Tags};
 pub use unit_path::UnitPath;
 

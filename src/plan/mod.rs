@@ -3,5 +3,7 @@
 pub mod account;
 pub mod creation;
 pub mod naming;
+pub mod policy_document;
 pub mod queue;
+pub mod repository;
 pub mod revision;
