@@ -1,5 +1,7 @@
 //! The only place that constructs: configuration → clients → caches → controllers → server → leadership → shutdown.
 
+mod image_repositories;
+
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 
@@ -243,10 +245,22 @@ async fn work(
         deep_check_every: options.deep_check_interval,
         due: Mutex::new(HashMap::new()),
     };
-    tasks.spawn(frame::run(of_account, accounts, account_wakes, engine));
+    tasks.spawn(frame::run(
+        of_account,
+        accounts,
+        account_wakes,
+        engine.clone(),
+    ));
 
     // What follows may be cut off at any moment: it writes nothing.
     let mut background = JoinSet::new();
+    image_repositories::run(
+        options,
+        &caches,
+        organization.cloud().clone(),
+        &engine,
+        (&mut tasks, &mut background),
+    );
     let routes = Routes {
         caches: caches.clone(),
         wake_team,

@@ -110,6 +110,13 @@ pub fn watch<K: Kind>(client: &Client) -> Watched<K> {
     }
 }
 
+impl<K: Kind> Watched<K> {
+    /// Keeps the cache of a kind that has no controller.
+    pub async fn keep(self) {
+        self.stream.for_each(|_| futures::future::ready(())).await;
+    }
+}
+
 /// Asks for passes over objects of one kind, from anywhere.
 #[derive(Debug)]
 pub struct Trigger<K: Kind>(mpsc::UnboundedSender<ObjectRef<DeserializeGuard<K>>>);

@@ -5,6 +5,7 @@
 //! metrics, and the one status write per pass.
 
 pub mod conditions;
+pub mod due;
 pub mod frame;
 pub mod outcome;
 pub mod record;

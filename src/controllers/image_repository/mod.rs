@@ -1,0 +1,433 @@
+//! `ImageRepository`: a repository for an application's images, in Amazon ECR.
+//!
+//! | step | file |
+//! |---|---|
+//! | gather: what AWS has | `gather.rs` |
+//! | validate: spec, account and class → `Place`, `DesiredRepository` | `validate.rs` |
+//! | decide | `plan::repository`, `plan::policy_document` |
+//! | act: create, change; leave | `act.rs`, `leave.rs` |
+//! | report: status | `report.rs` |
+//!
+//! A digest that a `Release` was resolved to is kept for good: it gets a tag of ours, `bailiwick-keep-` and the digest,
+//! and images with a tag never expire. So what was deployed outlives its release, its object and the operator; whoever
+//! wants it gone deletes that tag by hand.
+
+mod act;
+mod gather;
+mod leave;
+mod report;
+mod validate;
+
+use std::collections::BTreeSet;
+
+use async_trait::async_trait;
+use kube::core::DeserializeGuard;
+use kube::runtime::reflector::Store;
+use kube::{Api, Client, ResourceExt};
+use tokio::sync::{OnceCell, watch};
+
+use super::Caches;
+use crate::api::{
+    ANNOTATION_RECONCILE, Application, Evidence, ImageRepository, Mode, Release, ReleaseImage,
+    Team, TeamAccount,
+};
+use crate::cloud::{Cloud, Company};
+use crate::engine::conditions::Truth;
+use crate::engine::due::DeepChecks;
+use crate::engine::frame::Reconcile;
+use crate::engine::record::Record;
+use crate::engine::{Failure, Outcome};
+use crate::model::{AccountId, Region, RoleName};
+use crate::plan::repository::{DesiredRepository, changes};
+
+/// The reasons in this kind's conditions and events: a closed set, listed in the reference.
+pub mod reasons {
+    /// Everything is as declared.
+    pub const READY: &str = "Ready";
+    /// The spec cannot be carried out as it is.
+    pub const INVALID_SPEC: &str = "InvalidSpec";
+    /// The namespace belongs to no team.
+    pub const TEAM_NOT_FOUND: &str = "TeamNotFound";
+    /// There is no application of that name in the namespace yet.
+    pub const APPLICATION_NOT_FOUND: &str = "ApplicationNotFound";
+    /// There is no account of that name in the namespace.
+    pub const ACCOUNT_NOT_FOUND: &str = "AccountNotFound";
+    /// The account is not ready yet.
+    pub const ACCOUNT_NOT_READY: &str = "AccountNotReady";
+    /// The operator knows no account for the platform's repositories, or one that cannot be meant.
+    pub const NO_PLATFORM_ACCOUNT: &str = "NoPlatformAccount";
+    /// The account's class does not allow tags that can be moved.
+    pub const MUTABLE_TAGS_REFUSED: &str = "MutableTagsRefused";
+    /// An older object declares the same repository.
+    pub const NAME_TAKEN: &str = "NameTaken";
+    /// The role does not let us into the account.
+    pub const ACCESS_DENIED: &str = "AccessDenied";
+    /// The repository is about to be created.
+    pub const CREATING: &str = "Creating";
+    /// A repository of that name exists without our tags, and adoption was not asked for.
+    pub const REPOSITORY_EXISTS: &str = "RepositoryExists";
+    /// Another object manages the repository.
+    pub const OWNED_BY_OTHER: &str = "OwnedByOther";
+    /// The repository is encrypted in another way, which cannot be changed.
+    pub const ENCRYPTION_DIFFERS: &str = "EncryptionDiffers";
+    /// AWS cannot use the key that is to encrypt the repository.
+    pub const KEY_REFUSED: &str = "KeyRefused";
+    /// AWS refuses the policy: somebody that it names does not exist.
+    pub const POLICY_REFUSED: &str = "PolicyRefused";
+    /// The tag that would keep an image is at another one.
+    pub const KEEP_TAG_TAKEN: &str = "KeepTagTaken";
+    /// There are changes, and `mode: Plan` keeps them from being made.
+    pub const CHANGES_PLANNED: &str = "ChangesPlanned";
+    /// There are changes, and `suspend` keeps them from being made.
+    pub const SUSPENDED: &str = "Suspended";
+    /// The repository was created.
+    pub const CREATED: &str = "Created";
+    /// The repository was adopted.
+    pub const ADOPTED: &str = "Adopted";
+    /// Something was changed behind our back and has been put right.
+    pub const DRIFT_REPAIRED: &str = "DriftRepaired";
+    /// The repository was gone, with all images, and has been created anew.
+    pub const REPOSITORY_MISSING: &str = "RepositoryMissing";
+    /// The object is gone, the repository stays.
+    pub const REPOSITORY_RETAINED: &str = "RepositoryRetained";
+    /// The repository was deleted.
+    pub const REPOSITORY_DELETED: &str = "RepositoryDeleted";
+    /// The repository is to be deleted, and there are images in it.
+    pub const NOT_EMPTY: &str = "NotEmpty";
+    /// All, for the reference.
+    pub const ALL: &[&str] = &[
+        READY,
+        INVALID_SPEC,
+        TEAM_NOT_FOUND,
+        APPLICATION_NOT_FOUND,
+        ACCOUNT_NOT_FOUND,
+        ACCOUNT_NOT_READY,
+        NO_PLATFORM_ACCOUNT,
+        MUTABLE_TAGS_REFUSED,
+        NAME_TAKEN,
+        ACCESS_DENIED,
+        CREATING,
+        REPOSITORY_EXISTS,
+        OWNED_BY_OTHER,
+        ENCRYPTION_DIFFERS,
+        KEY_REFUSED,
+        POLICY_REFUSED,
+        KEEP_TAG_TAKEN,
+        CHANGES_PLANNED,
+        SUSPENDED,
+        CREATED,
+        ADOPTED,
+        DRIFT_REPAIRED,
+        REPOSITORY_MISSING,
+        REPOSITORY_RETAINED,
+        REPOSITORY_DELETED,
+        NOT_EMPTY,
+    ];
+}
+
+/// The account for the repositories of objects that name none.
+#[derive(Debug, Clone)]
+pub struct PlatformAccount {
+    /// The account.
+    pub account: AccountId,
+    /// The role through which it is entered.
+    pub role: RoleName,
+    /// Whether its repositories may have tags that can be moved.
+    pub mutable_tags: bool,
+}
+
+/// What is watched for this kind's sake.
+#[derive(Clone)]
+pub struct Watched {
+    /// All repositories.
+    pub repositories: Store<DeserializeGuard<ImageRepository>>,
+    /// All releases.
+    pub releases: Store<DeserializeGuard<Release>>,
+    /// Whether each of them has been filled once.
+    pub filled: [watch::Receiver<bool>; 2],
+}
+
+impl Watched {
+    async fn filled(&self) {
+        for filled in &self.filled {
+            // An error says that the watch has ended, which it does only with the whole process.
+            let _ = filled.clone().wait_for(|filled| *filled).await;
+        }
+    }
+}
+
+/// The controller of `ImageRepository`.
+pub struct ImageRepositories {
+    /// The caches.
+    pub caches: Caches,
+    /// What is watched besides.
+    pub watched: Watched,
+    /// The API server.
+    pub client: Client,
+    /// AWS.
+    pub cloud: Cloud,
+    /// The cluster's name, for ownership tags.
+    pub cluster: String,
+    /// The account of those who name none.
+    pub platform: Option<PlatformAccount>,
+    /// How often a repository is looked at although nothing has changed here.
+    pub checks: DeepChecks,
+    /// The organization, once it has been asked for.
+    pub company: OnceCell<Company>,
+}
+
+/// Where a repository is, and how to get there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Place {
+    account: AccountId,
+    role: RoleName,
+    region: Region,
+}
+
+#[async_trait]
+impl Reconcile for ImageRepositories {
+    type Kind = ImageRepository;
+    const KIND: &'static str = "ImageRepository";
+
+    async fn pass(
+        &self,
+        object: &ImageRepository,
+        record: &mut Record<ImageRepository>,
+    ) -> Result<Outcome, Failure> {
+        self.caches.filled().await;
+        self.watched.filled().await;
+        if object.metadata.deletion_timestamp.is_some() {
+            return self.leave(object, record).await;
+        }
+        let (place, desired) = match self.demands(object, record).await? {
+            Ok(demands) => demands,
+            Err(outcome) => {
+                if let Outcome::Blocked { reason, message } = &outcome {
+                    record.set("Accepted", Truth::False, reason, message);
+                }
+                return Ok(outcome);
+            }
+        };
+        record.set(
+            "Accepted",
+            Truth::True,
+            "Accepted",
+            "the spec can be carried out",
+        );
+        let uid = object.uid().unwrap_or_default();
+        let requested = object.annotations().get(ANNOTATION_RECONCILE);
+        let settled = record.is_true("InSync")
+            && record.status.observed_generation == Some(record.generation)
+            && record.status.revision.as_deref() == Some(&desired.revision())
+            && record.status.last_handled_reconcile_at.as_ref() == requested;
+        if settled && !self.checks.is_due(&uid) {
+            let resync = Some(self.checks.next(&uid, false));
+            return Ok(Outcome::Settled { resync });
+        }
+        if let Some(outcome) = self.application(object).await? {
+            return Ok(outcome);
+        }
+        if let Some(outcome) = self.settle(object, record, &place, &desired).await? {
+            return Ok(outcome);
+        }
+        record.status.last_handled_reconcile_at = requested.cloned();
+        Ok(Outcome::Settled {
+            resync: Some(self.checks.next(&uid, true)),
+        })
+    }
+}
+
+impl ImageRepositories {
+    /// What the object demands, and where; without a call but one in the life of the process.
+    async fn demands(
+        &self,
+        object: &ImageRepository,
+        record: &Record<ImageRepository>,
+    ) -> Result<Result<(Place, DesiredRepository), Outcome>, Failure> {
+        let namespace = object.namespace().unwrap_or_default();
+        let team = self.caches.team_of(&namespace);
+        let account = self.account_of(object);
+        let class = account
+            .as_ref()
+            .and_then(|account| self.caches.class(&account.spec.class_name));
+        let given = validate::Given {
+            team: team.as_ref(),
+            account: account.as_ref(),
+            class: class.as_ref(),
+            platform: self.platform.as_ref(),
+        };
+        let place = match validate::place(object, &given) {
+            Ok(place) => place,
+            Err(outcome) => return Ok(Err(outcome)),
+        };
+        let known = record.status.created_at.is_some();
+        if let Some(outcome) = validate::not_ready(account.as_ref().filter(|_| !known)) {
+            return Ok(Err(outcome));
+        }
+        // It does not change as long as the organization exists, and we with it.
+        let company = self
+            .company
+            .get_or_try_init(|| self.cloud.units.company())
+            .await?;
+        let company = match validate::company(company, &place, object) {
+            Ok(company) => company,
+            Err(outcome) => return Ok(Err(outcome)),
+        };
+        let own: BTreeSet<AccountId> = validate::pushing(
+            &self
+                .caches
+                .accounts(|account| account.namespace().as_deref() == Some(&namespace)),
+        );
+        let keep = self.released(object, &place, team.as_ref());
+        let desired = validate::desired(object, &given, &self.cluster, (company, &own, keep));
+        let desired = match desired {
+            Ok(desired) => desired,
+            Err(outcome) => return Ok(Err(outcome)),
+        };
+        if let Some(outcome) = self.namesake(object, &place, &desired) {
+            return Ok(Err(outcome));
+        }
+        Ok(Ok((place, desired)))
+    }
+
+    /// The account that the spec names, in the same namespace.
+    fn account_of(&self, object: &ImageRepository) -> Option<TeamAccount> {
+        let name = object.spec.account.as_ref()?;
+        let same = |account: &TeamAccount| {
+            account.namespace() == object.namespace() && account.name_any() == *name
+        };
+        self.caches.accounts(same).into_iter().next()
+    }
+
+    /// Brings the repository to what is declared. `Some`: something is in the way.
+    async fn settle(
+        &self,
+        object: &ImageRepository,
+        record: &mut Record<ImageRepository>,
+        place: &Place,
+        desired: &DesiredRepository,
+    ) -> Result<Option<Outcome>, Failure> {
+        let gathered = match self.gather(place, desired).await? {
+            Ok(gathered) => gathered,
+            Err(outcome) => return Ok(Some(outcome)),
+        };
+        let known = record.status.created_at.as_ref().map(|at| at.0.as_second());
+        let plan = match changes(desired, gathered.seen.as_ref(), known) {
+            Ok(plan) => plan,
+            Err(obstacle) => {
+                let outcome = report::obstacle(place, desired, &obstacle);
+                if let Outcome::Blocked { reason, message } = &outcome {
+                    record.set("Created", Truth::False, reason, message);
+                }
+                return Ok(Some(outcome));
+            }
+        };
+        let held = object.spec.mode == Mode::Plan || object.spec.suspend;
+        report::plan(record, &gathered.target(place, desired), &plan, held);
+        if !plan.is_empty() && held {
+            return Ok(Some(report::held(object, record, plan.len())));
+        }
+        report::about_to_change(record, desired, &gathered, &plan);
+        if let Some(outcome) = self.act(record, place, desired, &gathered, &plan).await? {
+            if let Outcome::Blocked { reason, message } = &outcome {
+                record.set("InSync", Truth::False, reason, message);
+            }
+            return Ok(Some(outcome));
+        }
+        report::settled(record, desired, &gathered);
+        Ok(None)
+    }
+
+    /// Every repository is an application's.
+    async fn application(&self, object: &ImageRepository) -> Result<Option<Outcome>, Failure> {
+        let (namespace, name) = (
+            object.namespace().unwrap_or_default(),
+            &object.spec.application,
+        );
+        let applications: Api<Application> = Api::namespaced(self.client.clone(), &namespace);
+        if applications.get_metadata_opt(name).await?.is_some() {
+            return Ok(None);
+        }
+        Ok(Some(validate::no_application(name, &namespace)))
+    }
+
+    /// Of two objects that declare the same repository the older one has it.
+    fn namesake(
+        &self,
+        object: &ImageRepository,
+        place: &Place,
+        desired: &DesiredRepository,
+    ) -> Option<Outcome> {
+        let age = |object: &ImageRepository| {
+            let created = object.creation_timestamp().map(|at| at.0);
+            (created, object.uid())
+        };
+        let state = self.watched.repositories.state();
+        let others = state.iter().filter_map(|other| other.0.as_ref().ok());
+        let older = others.filter(|other| other.uid() != object.uid() && age(other) < age(object));
+        older
+            .filter(|other| other.spec.region == object.spec.region)
+            .find(|other| {
+                let namespace = other.namespace().unwrap_or_default();
+                let team = self.caches.team_of(&namespace);
+                let account = self.account_of(other);
+                let id = match (&other.spec.account, &account) {
+                    (None, _) => self
+                        .platform
+                        .as_ref()
+                        .map(|platform| platform.account.clone()),
+                    (Some(_), account) => account.as_ref().and_then(validate::account_id),
+                };
+                id.as_ref() == Some(&place.account)
+                    && team.is_some_and(|team| {
+                        validate::name(other, &team.name_any()) == desired.name.as_str()
+                    })
+            })
+            .map(|other| validate::name_taken(other, desired))
+    }
+
+    /// The digests that releases were resolved to in this object's repository, wherever the releases are: another
+    /// team may run the image. And the attestations by which their source is known. By the repository's address, which
+    /// is known before the repository is: one that is adopted may have been released from for years.
+    fn released(
+        &self,
+        object: &ImageRepository,
+        place: &Place,
+        team: Option<&Team>,
+    ) -> BTreeSet<String> {
+        let Some(team) = team.map(ResourceExt::name_any) else {
+            return BTreeSet::new();
+        };
+        let uris = place.uris(&validate::name(object, &team));
+        let state = self.watched.releases.state();
+        let releases = state.iter().filter_map(|release| release.0.as_ref().ok());
+        let statuses = releases.filter_map(|release| release.status.as_ref());
+        let mut digests = BTreeSet::new();
+        for status in statuses {
+            let ours = |image: &&ReleaseImage| uris.contains(&image.repository);
+            let Some(image) = status.image.as_ref().filter(ours) else {
+                continue;
+            };
+            digests.insert(image.digest.clone());
+            if let Some(source) = &status.source
+                && source.evidence == Evidence::Attestation
+            {
+                digests.extend(source.evidence_digest.clone());
+            }
+        }
+        digests
+    }
+}
+
+impl Place {
+    /// The addresses that a repository has here, over either version of IP.
+    fn uris(&self, name: &str) -> [String; 2] {
+        let Self {
+            account, region, ..
+        } = self;
+        [
+            format!("{account}.dkr.ecr.{region}.amazonaws.com/{name}"),
+            format!("{account}.dkr-ecr.{region}.on.aws/{name}"),
+        ]
+    }
+}
