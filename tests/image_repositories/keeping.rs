@@ -50,11 +50,12 @@ async fn images_without_a_tag_expire_and_what_was_released_does_not() {
 
     // Its release goes; the image stays all the same.
     world.server.delete("releases", "team-payments", "one");
+    tokio::time::sleep(Duration::from_secs(60)).await;
+    operator.abort();
     tokio::time::sleep(8 * DAY).await;
     assert_eq!(world.cloud.expire_images(), 2);
     let left: Vec<_> = world.only().images.into_keys().collect();
     assert_eq!(left, [digest(1), digest(2)]);
-    operator.abort();
 }
 
 #[tokio::test(start_paused = true)]
@@ -110,12 +111,14 @@ async fn where_an_image_cannot_be_kept_nothing_expires() {
     let message = world.until("ledger", "KeepTagTaken").await;
     assert!(message.contains(&tag(1)), "{message}");
     assert_eq!(world.only().lifecycle, None);
+    operator.abort();
     tokio::time::sleep(8 * DAY).await;
     assert_eq!(world.cloud.expire_images(), 0);
     // A person puts it right.
     world.cloud.edit_repository(&shown.arn, |repository| {
         repository.images.get_mut(&digest(2)).unwrap().tags.clear();
     });
+    let operator = world.operator(&Life::new(None));
     world.until("ledger", "Ready").await;
     assert!(world.only().lifecycle.is_some());
     assert_eq!(world.cloud.expire_images(), 1);
