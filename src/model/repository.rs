@@ -18,11 +18,11 @@ text_value!(
 /// `[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*`
 fn is_part(part: &str) -> bool {
     let is_word = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit();
-    let separators = part.split(is_word).filter(|between| !between.is_empty());
+    let mut separators = part.split(is_word).filter(|between| !between.is_empty());
     part.starts_with(is_word)
         && part.ends_with(is_word)
-        && separators.fold(true, |good, between| {
-            good && (matches!(between, "." | "_" | "__") || between.bytes().all(|b| b == b'-'))
+        && separators.all(|between| {
+            matches!(between, "." | "_" | "__") || between.bytes().all(|b| b == b'-')
         })
 }
 
