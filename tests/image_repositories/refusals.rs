@@ -158,6 +158,25 @@ async fn of_two_objects_for_one_repository_the_older_has_it() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn of_two_objects_of_the_same_age_one_has_it_for_good() {
+    let world = World::new();
+    for name in ["one", "two", "three"] {
+        world.declare_as(name, json!({"repositoryName": "payments/ledger"}));
+    }
+    let life = Life::new(None);
+    let operator = world.operator(&life);
+    // After a restart, too.
+    for operator in [operator, world.operator(&Life::new(None))] {
+        tokio::time::sleep(Duration::from_secs(1300)).await;
+        operator.abort();
+        let ready = ["one", "two", "three"].map(|name| world.condition(name, "Ready").unwrap());
+        let have = ready.iter().filter(|(_, reason, _)| reason == "Ready");
+        assert_eq!(have.count(), 1, "{ready:#?}");
+        assert_eq!(world.cloud.repositories(&world.platform).len(), 1);
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn what_another_object_manages_is_never_touched() {
     let world = World::new();
     let tags = Tags::from([

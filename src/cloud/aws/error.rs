@@ -253,6 +253,10 @@ fn advice(operation: &str, code: &str) -> Option<&'static str> {
                 Some("organizations") => Some(
                     "allow it to the operator's role, which must be one of the management account",
                 ),
+                Some("ecr") => Some(
+                    "allow it to the role through which the account is entered, and in the organization's service \
+                     control policies",
+                ),
                 Some("sts") => Some(
                     "the access role must exist in the account and trust the operator's role, and that \
                      must be allowed to assume it",

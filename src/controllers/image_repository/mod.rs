@@ -120,6 +120,7 @@ impl Reconcile for ImageRepositories {
             Err(outcome) => {
                 if let Outcome::Blocked { reason, message } = &outcome {
                     record.set("Accepted", Truth::False, reason, message);
+                    report::nothing_planned(record);
                 }
                 return Ok(outcome);
             }
@@ -200,7 +201,8 @@ impl ImageRepositories {
             Ok(desired) => desired,
             Err(outcome) => return Ok(Err(outcome)),
         };
-        if let Some(outcome) = self.namesake(object, &place, &desired) {
+        let team = team.map(|team| team.name_any()).unwrap_or_default();
+        if let Some(outcome) = self.namesake(object, record, &desired, &team) {
             return Ok(Err(outcome));
         }
         Ok(Ok((place, desired)))
@@ -234,6 +236,7 @@ impl ImageRepositories {
                 let outcome = report::obstacle(place, desired, &obstacle);
                 if let Outcome::Blocked { reason, message } = &outcome {
                     record.set("Created", Truth::False, reason, message);
+                    report::nothing_planned(record);
                 }
                 return Ok(Some(outcome));
             }
@@ -267,38 +270,34 @@ impl ImageRepositories {
         Ok(Some(validate::no_application(name, &namespace)))
     }
 
-    /// Of two objects that declare the same repository the older one has it.
+    /// Of two objects that declare the same repository the older one has it, unless it is the other's already: then its
+    /// tags say so. They are in one namespace: names in the platform's account begin with the team's, and another
+    /// account is the team's own.
     fn namesake(
         &self,
         object: &ImageRepository,
-        place: &Place,
+        record: &Record<ImageRepository>,
         desired: &DesiredRepository,
+        team: &str,
     ) -> Option<Outcome> {
+        if record.status.created_at.is_some() {
+            return None;
+        }
         let age = |object: &ImageRepository| {
             let created = object.creation_timestamp().map(|at| at.0);
             (created, object.uid())
         };
+        let same = |other: &ImageRepository| {
+            other.namespace() == object.namespace()
+                && other.spec.account == object.spec.account
+                && other.spec.region == object.spec.region
+                && validate::name(other, team) == desired.name.as_str()
+        };
         let state = self.watched.repositories.state();
         let others = state.iter().filter_map(|other| other.0.as_ref().ok());
-        let older = others.filter(|other| other.uid() != object.uid() && age(other) < age(object));
+        let mut older = others.filter(|other| same(other) && age(other) < age(object));
         older
-            .filter(|other| other.spec.region == object.spec.region)
-            .find(|other| {
-                let namespace = other.namespace().unwrap_or_default();
-                let team = self.caches.team_of(&namespace);
-                let account = self.account_of(other);
-                let id = match (&other.spec.account, &account) {
-                    (None, _) => self
-                        .platform
-                        .as_ref()
-                        .map(|platform| platform.account.clone()),
-                    (Some(_), account) => account.as_ref().and_then(validate::account_id),
-                };
-                id.as_ref() == Some(&place.account)
-                    && team.is_some_and(|team| {
-                        validate::name(other, &team.name_any()) == desired.name.as_str()
-                    })
-            })
+            .next()
             .map(|other| validate::name_taken(other, desired))
     }
 

@@ -52,6 +52,12 @@ pub(super) fn plan(
     record.status.drift = record.status.plan.clone();
 }
 
+/// Where nothing may be changed, nothing is promised.
+pub(super) fn nothing_planned(record: &mut Record<ImageRepository>) {
+    record.status.plan.clear();
+    record.status.drift.clear();
+}
+
 /// The outcome of a pass whose changes are held back.
 pub(super) fn held(
     object: &ImageRepository,

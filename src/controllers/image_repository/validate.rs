@@ -130,14 +130,16 @@ pub(super) fn company<'a>(
     Ok(&company.id)
 }
 
-/// The team's accounts whose roles may push. AWS takes no policy that names an account which is closed.
+/// The team's accounts whose roles may push: those that were once ready and are not closed. AWS takes no policy that
+/// names an account which it does not know yet, or not any more.
 pub(super) fn pushing(accounts: &[TeamAccount]) -> BTreeSet<AccountId> {
     let open = accounts.iter().filter(|account| {
-        let state = account
-            .status
-            .as_ref()
-            .and_then(|status| status.state.as_deref());
-        !state.is_some_and(|state| AccountState::from_aws(state).is_leaving())
+        account.status.as_ref().is_some_and(|status| {
+            let state = status.state.as_deref().map(AccountState::from_aws);
+            // Unlike Ready it does not go away with a passing trouble, which must not stop anybody from pushing.
+            conditions::is_true(&status.conditions, "Baselined")
+                && !state.is_some_and(|state| state.is_leaving())
+        })
     });
     open.filter_map(account_id).collect()
 }
