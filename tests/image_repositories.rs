@@ -134,6 +134,26 @@ async fn what_is_changed_from_outside_is_put_right() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn rules_of_the_account_about_scanning_are_not_fought() {
+    let world = World::new();
+    world.declare(json!({}));
+    let life = Life::new(None);
+    let operator = world.operator(&life);
+    world.until("ledger", "Ready").await;
+    world
+        .cloud
+        .edit_repository(&world.only().shown.arn, |repository| {
+            repository.scanned_by_registry = true;
+            repository.shown.scan_on_push = false;
+        });
+    world.cloud.forget_calls();
+    tokio::time::sleep(DEEP).await;
+    assert!(world.cloud.calls_to("ecr.") > 0);
+    assert_eq!(world.cloud.writes(), 0, "{:?}", world.cloud.calls());
+    operator.abort();
+}
+
+#[tokio::test(start_paused = true)]
 async fn an_annotation_forces_a_look() {
     let world = World::new();
     world.declare(json!({}));

@@ -19,7 +19,7 @@ pub struct Repository {
     pub created: Option<Timestamp>,
     /// Which tags can be moved.
     pub mutability: TagMutability,
-    /// Whether images are scanned when they are pushed.
+    /// Whether it is set for this repository that images are scanned when they are pushed.
     pub scan_on_push: bool,
     /// How it is encrypted.
     pub encryption: Encryption,
@@ -74,6 +74,9 @@ pub trait Repositories: Send + Sync {
     /// PutImageTagMutability.
     async fn set_mutability(&self, name: &RepositoryName, mutability: &TagMutability)
     -> Result<()>;
+    /// BatchGetRepositoryScanningConfiguration: whether images are scanned when they are pushed, whoever says so. The
+    /// account may have rules for all its repositories, and then what is set for one alone does not count.
+    async fn is_scanned(&self, name: &RepositoryName) -> Result<bool>;
     /// PutImageScanningConfiguration: images are scanned when they are pushed.
     async fn scan_on_push(&self, name: &RepositoryName) -> Result<()>;
     /// GetRepositoryPolicy; `None` where there is none.

@@ -126,6 +126,8 @@ async fn what_belongs_to_a_repository_can_be_read_and_changed() {
     let found = port.repository(&name()).await.unwrap().unwrap();
     assert_eq!(found.mutability, TagMutability::Immutable);
     assert!(found.scan_on_push);
+    // For the emulator this is about the rules of the account alone, and there are none.
+    assert!(!port.is_scanned(&name()).await.unwrap());
     // Somebody makes them mutable.
     let mutable = TagMutability::Other("MUTABLE".to_owned());
     port.set_mutability(&name(), &mutable).await.unwrap();
@@ -278,6 +280,26 @@ async fn what_is_missing_is_told_apart_from_what_is_refused() {
             (error.kind, error.operation),
             (kind, "ecr.PutImage"),
             "{error}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn whoever_has_images_scanned_they_are_scanned() {
+    for (configuration, scanned) in [
+        (r#""scanOnPush":false,"scanFrequency":"MANUAL""#, false),
+        (r#""scanOnPush":true,"scanFrequency":"SCAN_ON_PUSH""#, true),
+        (
+            r#""scanOnPush":false,"scanFrequency":"CONTINUOUS_SCAN""#,
+            true,
+        ),
+    ] {
+        let body = format!(r#"{{"scanningConfigurations":[{{{configuration}}}]}}"#);
+        let (_, port) = always(Answer::Says(200, body)).await;
+        assert_eq!(
+            port.is_scanned(&name()).await.unwrap(),
+            scanned,
+            "{configuration}"
         );
     }
 }

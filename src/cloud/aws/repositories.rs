@@ -9,7 +9,7 @@ use async_trait::async_trait;
 use aws_sdk_ecr::Client;
 use aws_sdk_ecr::config::{Builder, Region as AwsRegion};
 use aws_sdk_ecr::error::SdkError;
-use aws_sdk_ecr::types::ImageIdentifier;
+use aws_sdk_ecr::types::{ImageIdentifier, RepositoryScanningConfiguration, ScanFrequency};
 
 use super::super::{
     CloudError, ErrorKind, Image, ImageCount, NewRepository, Repositories, Repository, Result,
@@ -185,6 +185,28 @@ impl Repositories for EcrRepositories {
             .await
             .map_err(|error| self.failed(OPERATION, error))?;
         Ok(())
+    }
+
+    async fn is_scanned(&self, name: &RepositoryName) -> Result<bool> {
+        const OPERATION: &str = "ecr.BatchGetRepositoryScanningConfiguration";
+        let answer = self
+            .client
+            .batch_get_repository_scanning_configuration()
+            .repository_names(name.as_str())
+            .customize()
+            .config_override(self.here())
+            .send()
+            .await
+            .map_err(|error| self.failed(OPERATION, error))?;
+        let scanned = |found: &RepositoryScanningConfiguration| {
+            let frequency = found.scan_frequency();
+            found.scan_on_push()
+                || matches!(
+                    frequency,
+                    Some(ScanFrequency::ScanOnPush | ScanFrequency::ContinuousScan)
+                )
+        };
+        Ok(answer.scanning_configurations().iter().any(scanned))
     }
 
     async fn scan_on_push(&self, name: &RepositoryName) -> Result<()> {

@@ -55,6 +55,12 @@ impl Repositories for GovernedRepositories {
         self.ecr("PutImageTagMutability", run).await
     }
 
+    async fn is_scanned(&self, name: &RepositoryName) -> Result<bool> {
+        let run = self.port.is_scanned(name);
+        self.ecr("BatchGetRepositoryScanningConfiguration", run)
+            .await
+    }
+
     async fn scan_on_push(&self, name: &RepositoryName) -> Result<()> {
         let run = self.port.scan_on_push(name);
         self.ecr("PutImageScanningConfiguration", run).await

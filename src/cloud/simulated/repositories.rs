@@ -24,6 +24,7 @@ const CREATE: &str = "ecr.CreateRepository";
 const DELETE: &str = "ecr.DeleteRepository";
 const MUTABILITY: &str = "ecr.PutImageTagMutability";
 const SCANNING: &str = "ecr.PutImageScanningConfiguration";
+const GET_SCANNING: &str = "ecr.BatchGetRepositoryScanningConfiguration";
 const GET_POLICY: &str = "ecr.GetRepositoryPolicy";
 const SET_POLICY: &str = "ecr.SetRepositoryPolicy";
 const GET_LIFECYCLE: &str = "ecr.GetLifecyclePolicy";
@@ -47,6 +48,8 @@ pub(super) type RepositoryKey = (AccountId, Region, RepositoryName);
 pub struct RepositoryRecord {
     /// What a description shows.
     pub shown: Repository,
+    /// Whether the account's own rules have its images scanned.
+    pub scanned_by_registry: bool,
     /// Its tags.
     pub tags: Tags,
     /// Its policy, as AWS gives it back.
@@ -198,6 +201,7 @@ impl World {
         };
         let record = RepositoryRecord {
             shown: shown.clone(),
+            scanned_by_registry: false,
             tags: new.tags.clone(),
             policy: None,
             lifecycle: None,
@@ -294,9 +298,17 @@ impl Repositories for InsideRegion {
         .await
     }
 
+    async fn is_scanned(&self, name: &RepositoryName) -> Result<bool> {
+        self.read(GET_SCANNING, name, |repository| {
+            Ok(repository.shown.scan_on_push || repository.scanned_by_registry)
+        })
+        .await
+    }
+
     async fn scan_on_push(&self, name: &RepositoryName) -> Result<()> {
         self.write(SCANNING, name, |repository| {
-            repository.shown.scan_on_push = true;
+            // Where the registry has rules, what is set for one repository does not show.
+            repository.shown.scan_on_push = !repository.scanned_by_registry;
             Ok(())
         })
         .await

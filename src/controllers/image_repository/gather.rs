@@ -73,10 +73,11 @@ impl ImageRepositories {
         let tags = port.tags(&repository.arn).await?;
         let policy = port.policy(&desired.name).await?;
         let lifecycle = port.lifecycle(&desired.name).await?;
+        let scanned = repository.scan_on_push || port.is_scanned(&desired.name).await?;
         let (kept, unkept) = images(port.as_ref(), &desired.name, desired).await?;
         found.seen = Some(ObservedRepository {
             mutability: repository.mutability,
-            scan_on_push: repository.scan_on_push,
+            scan_on_push: scanned,
             encryption: repository.encryption,
             created: repository.created.map(|at| at.as_second()),
             tags,
