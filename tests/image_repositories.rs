@@ -3,6 +3,8 @@
 #![cfg(feature = "dev")]
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+#[path = "image_repositories/faults.rs"]
+mod faults;
 #[path = "image_repositories/keeping.rs"]
 mod keeping;
 #[path = "image_repositories/leaving.rs"]
@@ -14,11 +16,11 @@ mod world;
 
 use std::time::Duration;
 
-use bailiwick::cloud::simulated::{RepositoryRecord, refused};
+use bailiwick::cloud::simulated::RepositoryRecord;
 use bailiwick::model::{TagMutability, Tags};
 use serde_json::{Value, json};
 
-use world::{Blow, Life, World};
+use world::{Life, World};
 
 const DEEP: Duration = Duration::from_secs(6 * 3600 + 60);
 
@@ -330,120 +332,4 @@ async fn plan_and_suspend_write_nothing() {
         assert_eq!(object["status"]["plan"][0]["action"], "CreateRepository");
         operator.abort();
     }
-}
-
-/// A whole life with one blow at the operator; how many writes there were, and what was struck.
-async fn life(strike: Option<(u64, Blow)>) -> (u64, Option<String>) {
-    let world = World::new();
-    let arn = format!(
-        "arn:aws:ecr:eu-central-1:{}:repository/payments/ledger",
-        world.platform
-    );
-    let uri = format!(
-        "{}.dkr.ecr.eu-central-1.amazonaws.com/payments/ledger",
-        world.platform
-    );
-    let digest = format!("sha256:{}", "ab".repeat(32));
-    world.declare(json!({"expireUntaggedAfterDays": 7}));
-    let context = format!("{strike:?}");
-    let (first, second) = (Life::new(strike), Life::new(None));
-    let mut operators = vec![world.operator(&first)];
-    let mut pushed = false;
-    // Restarted when it is dead, in which case the object has not got there; an hour is enough for everything.
-    for _ in 0..720 {
-        tokio::time::sleep(Duration::from_secs(5)).await;
-        if first.is_dead() && operators.len() == 1 {
-            operators.push(world.operator(&second));
-        }
-        if !pushed && world.cloud.repository(&arn).is_some() {
-            world.cloud.push_image(&arn, &digest, &["1.0"]);
-            world.release("team-payments", "one", &uri, &digest);
-            pushed = true;
-        }
-        let kept = world.cloud.repository(&arn).is_some_and(|repository| {
-            let image = repository.images.get(&digest);
-            image.is_some_and(|image| image.tags.len() == 2)
-        });
-        let ready = world.condition("ledger", "Ready");
-        if kept && ready.is_some_and(|(_, reason, _)| reason == "Ready") {
-            break;
-        }
-    }
-    let struck = first.struck.lock().unwrap().clone();
-    assert_eq!(
-        world
-            .condition("ledger", "Ready")
-            .map(|(_, reason, _)| reason)
-            .as_deref(),
-        Some("Ready"),
-        "{context} at {struck:?}: {:#?}",
-        world.object("ledger")
-    );
-    let repository = world.only();
-    check(&world, &repository);
-    assert!(repository.lifecycle.is_some(), "{context} at {struck:?}");
-    let tags = &repository.images[&digest].tags;
-    assert_eq!(tags.len(), 2, "{context} at {struck:?}: {tags:?}");
-    operators.iter().for_each(tokio::task::JoinHandle::abort);
-    (first.writes(), struck)
-}
-
-#[tokio::test(start_paused = true)]
-async fn killed_at_every_write_there_is_one_repository_and_it_is_ready() {
-    let (writes, _) = life(None).await;
-    assert!(
-        writes >= 10,
-        "only {writes} writes: the table would prove little"
-    );
-    let mut table = Vec::new();
-    for blow in [Blow::KilledBefore, Blow::KilledAfter, Blow::AnswerLost] {
-        for position in 1..=writes {
-            let (_, struck) = life(Some((position, blow))).await;
-            table.push(format!(
-                "{blow:?} {position}: {}",
-                struck.unwrap_or_default()
-            ));
-        }
-    }
-    println!(
-        "{} lives, {writes} writes each\n{}",
-        table.len(),
-        table.join("\n")
-    );
-    for write in [
-        "CreateRepository",
-        "SetRepositoryPolicy",
-        "PutImage",
-        "PutLifecyclePolicy",
-        "imagerepositories status",
-    ] {
-        assert!(
-            table.iter().any(|row| row.contains(write)),
-            "{write}: {table:#?}"
-        );
-    }
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_throttled_look_does_not_make_a_repository_unready() {
-    let world = World::new();
-    world.declare(json!({}));
-    let life = Life::new(None);
-    let operator = world.operator(&life);
-    world.until("ledger", "Ready").await;
-    for operation in ["ecr.DescribeRepositories", "ecr.GetRepositoryPolicy"] {
-        world
-            .cloud
-            .refuse_next(refused(operation, "ThrottlingException", "Rate exceeded"));
-    }
-    world.server.reset_counters();
-    tokio::time::sleep(DEEP).await;
-    assert!(world.cloud.calls_of("ecr.DescribeRepositories").throttled >= 1);
-    assert_eq!(
-        world.server.writes(),
-        0,
-        "{:?}",
-        world.server.all_requests()
-    );
-    operator.abort();
 }
