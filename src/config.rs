@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::model::{AccountId, RoleName};
 use crate::telemetry::LogFormat;
 
 /// How to run the operator.
@@ -41,10 +42,24 @@ pub struct RunOptions {
     /// How many accounts may be in creation at once; AWS allows five in an organization.
     #[arg(long, env = "BAILIWICK_CREATION_SLOTS", default_value_t = 5)]
     pub creation_slots: usize,
+    /// The account for image repositories whose object names none. A member account of the organization, not the one
+    /// that manages it; without it those objects are refused.
+    #[arg(long, env = "BAILIWICK_PLATFORM_ACCOUNT")]
+    pub platform_account: Option<AccountId>,
+    /// The role through which the platform's account is entered.
+    #[arg(
+        long,
+        env = "BAILIWICK_PLATFORM_ACCOUNT_ROLE",
+        default_value = "OrganizationAccountAccessRole"
+    )]
+    pub platform_account_role: RoleName,
+    /// Whether repositories in the platform's account may have tags that can be moved.
+    #[arg(long, env = "BAILIWICK_PLATFORM_MUTABLE_IMAGE_TAGS", default_value_t = false, action = clap::ArgAction::Set)]
+    pub platform_mutable_image_tags: bool,
     /// How often the organization is read in bulk (30s, 10m, 6h).
     #[arg(long, env = "BAILIWICK_SWEEP_INTERVAL", default_value = "10m", value_parser = duration)]
     pub sweep_interval: Duration,
-    /// How often every account is looked into (30s, 10m, 6h).
+    /// How often every account and every repository is looked into (30s, 10m, 6h).
     #[arg(long, env = "BAILIWICK_DEEP_CHECK_INTERVAL", default_value = "6h", value_parser = duration)]
     pub deep_check_interval: Duration,
     /// How long one pass over an object may take.

@@ -10,6 +10,8 @@ mod canned;
 mod emulator;
 #[path = "adapters/errors.rs"]
 mod errors;
+#[path = "adapters/repositories.rs"]
+mod repositories;
 #[path = "adapters/sessions.rs"]
 mod sessions;
 

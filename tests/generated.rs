@@ -51,7 +51,8 @@ fn programs(folder: &Path) -> Vec<(String, String)> {
 #[test]
 fn every_word_for_programs_is_in_the_reference() {
     use bailiwick::controllers::{
-        account_class, application, application_name, approval, release, team, team_account,
+        account_class, application, application_name, approval, image_repository, release, team,
+        team_account,
     };
     use bailiwick::engine::reasons::ENGINE;
 
@@ -68,6 +69,10 @@ fn every_word_for_programs_is_in_the_reference() {
         "CreateAccount",
         "AccountAlreadyClosedException",
         "InvalidInputException",
+        "RepositoryNotEmptyException",
+        "KmsException",
+        // A condition of accounts that repositories go by.
+        "Baselined",
     ];
     let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
     let kinds = [
@@ -94,6 +99,11 @@ fn every_word_for_programs_is_in_the_reference() {
         ),
         ("Release", "controllers/release", release::reasons::ALL),
         ("Approval", "controllers/approval", approval::reasons::ALL),
+        (
+            "ImageRepository",
+            "controllers/image_repository",
+            image_repository::reasons::ALL,
+        ),
     ];
     for (kind, folder, reasons) in kinds {
         let conditions = bailiwick::api::conditions_of(kind);
@@ -135,7 +145,8 @@ fn every_word_for_programs_is_in_the_reference() {
 #[test]
 fn every_reason_is_said_once_and_explained() {
     use bailiwick::controllers::{
-        account_class, application, application_name, approval, release, team, team_account,
+        account_class, application, application_name, approval, image_repository, release, team,
+        team_account,
     };
     use bailiwick::engine::reasons::ENGINE;
     for table in [
@@ -146,6 +157,7 @@ fn every_reason_is_said_once_and_explained() {
         application_name::reasons::ALL,
         release::reasons::ALL,
         approval::reasons::ALL,
+        image_repository::reasons::ALL,
         ENGINE,
     ] {
         let mut names: Vec<_> = table.iter().map(|reason| reason.name).collect();

@@ -1,6 +1,6 @@
 //! `ImageRepository`: where an application's images are kept.
 
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use kube::CustomResource;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -65,22 +65,25 @@ pub struct ImageRepositorySpec {
         )
     )]
     pub repository_name: Option<String>,
-    /// Tags that may be moved, `*-SNAPSHOT` for example; only where the account's class allows it.
+    /// Tags that may be moved, `*-SNAPSHOT` for example; only where the account's class allows it. At most two `*` in
+    /// each. Not those that begin with `bailiwick-keep-`: they keep what was released.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(
         length(max = 5),
-        inner(length(min = 1, max = 128), regex(pattern = r"^[A-Za-z0-9._*-]+$")),
+        inner(length(min = 1, max = 128), regex(pattern = r"^[A-Za-z0-9._-]*(\*[A-Za-z0-9._-]*){0,2}$")),
         extend("x-kubernetes-list-type" = "set")
     )]
     pub mutable_tags: Vec<String>,
-    /// The ARN of a KMS key to encrypt with; AES-256 by S3 if left out. Cannot be changed once the repository exists.
+    /// The ARN of a KMS key to encrypt with; AES-256 by S3 if left out. Cannot be changed once the repository exists. Not
+    /// an alias: AWS shows the key, and the two could not be compared.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(
         length(max = 256),
-        regex(pattern = r"^arn:aws[a-z-]*:kms:[a-z0-9-]+:[0-9]{12}:(key|alias)/[A-Za-z0-9/_-]+$")
+        regex(pattern = r"^arn:aws[a-z-]*:kms:[a-z0-9-]+:[0-9]{12}:key/[A-Za-z0-9-]+$")
     )]
     pub kms_key_arn: Option<String>,
-    /// ARNs of IAM roles that may push, besides the team's own accounts: the CI's role.
+    /// ARNs of IAM roles that may push, besides roles of the team's own accounts: the CI's role. They must exist, in an
+    /// account of the company.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(
         length(max = 20),
@@ -88,7 +91,8 @@ pub struct ImageRepositorySpec {
         extend("x-kubernetes-list-type" = "set")
     )]
     pub push_roles: Vec<String>,
-    /// Days after which an untagged image that was never deployed may expire; never if left out.
+    /// Days after which an image without a tag expires; never if left out. What a release is of bears a tag of ours and
+    /// never expires.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1, max = 3650))]
     pub expire_untagged_after_days: Option<u16>,
@@ -134,6 +138,15 @@ pub struct ImageRepositoryStatus {
     /// The AWS account that it is in.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub account_id: Option<String>,
+    /// When the repository was created; one made anew under the same name is another one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub created_at: Option<Time>,
+    /// The revision of the demands that it was last found to meet.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub revision: Option<String>,
+    /// How many images are kept, because a release is of them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kept_images: Option<i64>,
     /// The repository's ARN.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub arn: Option<String>,
@@ -155,3 +168,13 @@ pub struct ImageRepositoryStatus {
 }
 
 super::standard_status!(ImageRepositoryStatus);
+
+/// The kind's own conditions, and what it means if they are True.
+pub const CONDITIONS: &[(&str, &str)] = &[
+    (
+        "Accepted",
+        "the spec, its account and its class can be carried out",
+    ),
+    ("Created", "the repository exists and is this object's"),
+    ("InSync", "no difference was found, or none that is left"),
+];

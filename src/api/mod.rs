@@ -112,6 +112,7 @@ pub fn conditions_of(kind: &str) -> Vec<(&'static str, &'static str)> {
         "AccountClass" => account_class::CONDITIONS,
         "Application" => application::CONDITIONS,
         "ApplicationName" => application_name::CONDITIONS,
+        "ImageRepository" => image_repository::CONDITIONS,
         "Release" => release::CONDITIONS,
         "Team" => team::CONDITIONS,
         "TeamAccount" => team_account::CONDITIONS,

@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use kube::ResourceExt;
+use tokio::sync::OnceCell;
 use tokio::task::JoinSet;
 
 use super::routes;
@@ -14,6 +15,7 @@ use crate::controllers::account_class::AccountClasses;
 use crate::controllers::application::Applications;
 use crate::controllers::application_name::ApplicationNames;
 use crate::controllers::approval::{Approvals, Authors};
+use crate::controllers::image_repository::{ImageRepositories, PlatformAccount};
 use crate::controllers::organization::Organization;
 use crate::controllers::release::lookups::Lookups;
 use crate::controllers::release::origins::Origins;
@@ -22,6 +24,7 @@ use crate::controllers::team::Teams;
 use crate::controllers::team_account::TeamAccounts;
 use crate::controllers::{Caches, Watches};
 use crate::engine::cache::Watched;
+use crate::engine::due::DeepChecks;
 use crate::engine::frame::{self, Engine};
 
 /// Runs every kind's controller.
@@ -43,6 +46,7 @@ pub(super) fn run(
         names,
         releases,
         approvals,
+        repositories,
     } = watches;
     let mut tasks = JoinSet::new();
     let of_class = AccountClasses {
@@ -84,7 +88,26 @@ pub(super) fn run(
         authors,
     };
     tasks.spawn(frame::run(of_approval, approvals, engine.clone()));
+    let of_repository = ImageRepositories {
+        caches: caches.clone(),
+        cloud: organization.cloud().clone(),
+        cluster: options.cluster_name.clone(),
+        platform: platform_account(options),
+        checks: DeepChecks::new(options.deep_check_interval),
+        company: OnceCell::new(),
+    };
+    tasks.spawn(frame::run(of_repository, repositories, engine.clone()));
     tasks
+}
+
+/// The account for the repositories of objects that name none.
+fn platform_account(options: &RunOptions) -> Option<PlatformAccount> {
+    let account = options.platform_account.clone()?;
+    Some(PlatformAccount {
+        account,
+        role: options.platform_account_role.clone(),
+        mutable_tags: options.platform_mutable_image_tags,
+    })
 }
 
 /// The controller of releases, and its watch: what it remembers of a release goes when the release does.

@@ -23,6 +23,7 @@ pub(super) fn enter(caches: &Caches, watches: &mut Watches) {
     of_names(caches, watches);
     of_releases(caches, watches);
     of_approvals(caches, watches);
+    to_repositories(caches, watches);
 }
 
 /// A class's change concerns its accounts, and a team's what is in its namespace. Their own status concerns nobody.
@@ -172,6 +173,51 @@ fn of_approvals(caches: &Caches, watches: &mut Watches) {
             .filter(|_| change.of(|approval| approval.metadata.generation))
         {
             releases.wake(approval.namespace().as_deref(), &approval.spec.release);
+        }
+    });
+}
+
+/// A team's accounts push to its repositories; a class says what is allowed in its accounts; every repository is an
+/// application's; and what a release is of must be kept, in whomever's repository it is. A pass that finds no other
+/// demand costs nothing.
+fn to_repositories(caches: &Caches, watches: &mut Watches) {
+    let repositories = caches.repositories.clone();
+    watches.accounts.on_change(move |change| {
+        if let Some(account) = change.object() {
+            let namespace = account.namespace();
+            repositories.wake_where(|repository| repository.namespace() == namespace);
+        }
+    });
+    let repositories = caches.repositories.clone();
+    watches.classes.on_change(move |change| {
+        if change.of(|class| class.metadata.generation) {
+            repositories.wake_where(|repository| repository.spec.account.is_some());
+        }
+    });
+    let repositories = caches.repositories.clone();
+    watches.applications.on_change(move |change| {
+        if let (None, Some(application)) = (change.before, change.after) {
+            let (name, namespace) = (application.name_any(), application.namespace());
+            repositories.wake_where(|repository| {
+                repository.spec.application == name && repository.namespace() == namespace
+            });
+        }
+    });
+    let repositories = caches.repositories.clone();
+    watches.releases.on_change(move |change| {
+        let image = |release: &Release| release.status.as_ref()?.image.clone();
+        let of_digest = |release: &Release| {
+            let source = release.status.as_ref().and_then(|it| it.source.as_ref());
+            let evidence = source.and_then(|source| source.evidence_digest.clone());
+            (image(release).map(|image| image.digest), evidence)
+        };
+        if let Some(image) = change.object().and_then(image)
+            && change.of(of_digest)
+        {
+            repositories.wake_where(|repository| {
+                let status = repository.status.as_ref();
+                status.and_then(|status| status.uri.as_ref()) == Some(&image.repository)
+            });
         }
     });
 }

@@ -11,7 +11,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
 
 use super::recent::Recent;
-use crate::model::AccountId;
+use crate::model::{AccountId, Region};
 pub use bucket::Bucket;
 pub use limits::{BudgetOptions, Limits};
 
@@ -27,6 +27,8 @@ pub enum Domain {
     },
     /// IAM inside of one account.
     Iam(AccountId),
+    /// ECR inside of one account, in one region.
+    Ecr(AccountId, Region),
 }
 
 impl Domain {
@@ -35,6 +37,7 @@ impl Domain {
         match self {
             Self::Operation { service, .. } => service,
             Self::Iam(_) => "iam",
+            Self::Ecr(..) => "ecr",
         }
     }
 
@@ -62,7 +65,7 @@ pub struct Budgets {
     /// Holds the changes of the organization apart from each other, whatever operation they are.
     writes: Arc<Semaphore>,
     operations: Mutex<HashMap<Domain, Arc<Budget>>>,
-    /// One per account, and so bounded. A forgotten budget begins anew, which costs a refusal at worst.
+    /// One per account (and region), and so bounded. A forgotten budget begins anew, which costs a refusal at worst.
     accounts: Mutex<Recent<Domain, Arc<Budget>>>,
 }
 
@@ -85,7 +88,7 @@ impl Budgets {
                 let new = || self.fresh(domain);
                 Arc::clone(operations.entry(domain.clone()).or_insert_with(new))
             }
-            Domain::Iam(_) => {
+            Domain::Iam(_) | Domain::Ecr(..) => {
                 let mut accounts = lock(&self.accounts);
                 if let Some(budget) = accounts.get(domain) {
                     return Arc::clone(budget);

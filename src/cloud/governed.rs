@@ -1,5 +1,7 @@
 //! The governed cloud: every call keeps its budget and is counted, whoever makes it and whatever is behind the port.
 
+mod repositories;
+
 use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,10 +10,12 @@ use async_trait::async_trait;
 use tokio::time::Instant;
 use tracing::Instrument;
 
+use self::repositories::GovernedRepositories;
 use super::budget::{Budgets, Domain};
 use super::{
-    Account, AccountSettings, Accounts, Cloud, CreateRequest, ErrorKind, MemberAccount, NewAccount,
-    Page, ParentId, RegionState, RequestId, Result, Sessions, Unit, Units,
+    Account, AccountSettings, Accounts, Cloud, Company, CreateRequest, ErrorKind, MemberAccount,
+    NewAccount, Page, ParentId, RegionState, Repositories, RequestId, Result, Sessions, Unit,
+    Units,
 };
 use crate::model::{
     AccountAlias, AccountId, AccountName, AlternateContact, ContactKind, PasswordPolicy, Region,
@@ -268,6 +272,12 @@ impl Accounts for Governed<dyn Accounts> {
 
 #[async_trait]
 impl Units for Governed<dyn Units> {
+    async fn company(&self) -> Result<Company> {
+        self.governor
+            .organizations("DescribeOrganization", self.port.company())
+            .await
+    }
+
     async fn root(&self) -> Result<ParentId> {
         self.governor
             .organizations("ListRoots", self.port.root())
@@ -438,6 +448,15 @@ impl MemberAccount for GovernedMember {
             self.port.put_password_policy(policy),
         )
         .await
+    }
+
+    fn repositories(&self, region: Region) -> Arc<dyn Repositories> {
+        Arc::new(GovernedRepositories {
+            domain: Domain::Ecr(self.id.clone(), region),
+            account: self.id.clone(),
+            port: self.port.repositories(region),
+            governor: self.governor.clone(),
+        })
     }
 }
 

@@ -8,6 +8,7 @@ pub mod budget;
 pub mod error;
 pub mod governed;
 mod recent;
+mod repositories;
 #[cfg(feature = "dev")]
 pub mod simulated;
 
@@ -18,9 +19,12 @@ use k8s_openapi::jiff::Timestamp;
 
 use crate::model::{
     AccountAlias, AccountId, AccountName, AccountState, AlternateContact, ContactKind,
-    PasswordPolicy, Region, RoleName, RootEmail, Tags,
+    OrganizationId, PasswordPolicy, Region, RoleName, RootEmail, Tags,
 };
 pub use error::{CloudError, ErrorKind};
+pub use repositories::{
+    IMAGES_AT_ONCE, Image, ImageCount, NewRepository, Repositories, Repository,
+};
 
 /// What a port answers.
 pub type Result<T> = std::result::Result<T, CloudError>;
@@ -79,6 +83,15 @@ pub struct Unit {
     pub id: ParentId,
     /// Its name among its siblings.
     pub name: String,
+}
+
+/// The organization itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Company {
+    /// Its id.
+    pub id: OrganizationId,
+    /// The account that it is managed from.
+    pub management: AccountId,
 }
 
 /// The id of an account creation request, `car-…`.
@@ -167,6 +180,8 @@ pub trait Accounts: Send + Sync {
 /// Organizational units: AWS Organizations, from the management account.
 #[async_trait]
 pub trait Units: Send + Sync {
+    /// DescribeOrganization.
+    async fn company(&self) -> Result<Company>;
     /// ListRoots: the one root of the organization.
     async fn root(&self) -> Result<ParentId>;
     /// ListOrganizationalUnitsForParent, one page.
@@ -241,4 +256,6 @@ pub trait MemberAccount: Send + Sync {
     async fn password_policy(&self) -> Result<Option<PasswordPolicy>>;
     /// IAM UpdateAccountPasswordPolicy.
     async fn put_password_policy(&self, policy: &PasswordPolicy) -> Result<()>;
+    /// The account's repositories of container images in one region. Costs no call.
+    fn repositories(&self, region: Region) -> Arc<dyn Repositories>;
 }

@@ -5,6 +5,7 @@ pub mod account_class;
 pub mod application;
 pub mod application_name;
 pub mod approval;
+pub mod image_repository;
 pub mod organization;
 pub mod release;
 pub mod team;
@@ -13,7 +14,8 @@ pub mod team_account;
 use kube::Client;
 
 use crate::api::{
-    AccountClass, Application, ApplicationName, Approval, Release, Team, TeamAccount,
+    AccountClass, Application, ApplicationName, Approval, ImageRepository, Release, Team,
+    TeamAccount,
 };
 use crate::engine::cache::{self, Cached, Watched};
 
@@ -63,6 +65,8 @@ kinds! {
     releases: Release,
     /// All approvals.
     approvals: Approval,
+    /// All repositories for images.
+    repositories: ImageRepository,
 }
 
 impl Caches {

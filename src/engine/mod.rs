@@ -6,6 +6,7 @@
 
 pub mod cache;
 pub mod conditions;
+pub mod due;
 pub mod frame;
 pub mod outcome;
 pub mod record;

@@ -19,7 +19,7 @@ use super::{base, credentials, new_account, options};
 /// One emulator for all tests; it ends with this process. They use different accounts.
 static EMULATOR: OnceCell<Moto> = OnceCell::const_new();
 
-async fn cloud() -> Cloud {
+pub async fn cloud() -> Cloud {
     let emulator = EMULATOR
         .get_or_init(async || {
             let assets = Assets::find(Path::new(env!("CARGO_MANIFEST_DIR"))).unwrap();
@@ -33,7 +33,7 @@ async fn cloud() -> Cloud {
 }
 
 /// Makes an account; the emulator does so at once.
-async fn make(cloud: &Cloud, name: &str) -> AccountId {
+pub async fn make(cloud: &Cloud, name: &str) -> AccountId {
     let request = cloud
         .accounts
         .create_account(&new_account(name))

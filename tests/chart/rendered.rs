@@ -19,6 +19,7 @@ serviceAccount: {annotations: {eks.amazonaws.com/role-arn: "arn:aws:iam::1234567
 aws: {region: eu-central-1}
 env: [{name: AWS_ENDPOINT_URL, value: "http://aws.example.com:5000"}]
 args: ["--concurrency=4"]
+platformAccount: {id: "012345678901", role: Registry, mutableImageTags: true}
 platformGroup: platform
 operatorUsers: [outside]
 registries: {plainHttp: ["a.example.com:5000", b.example.com], internal: [c], credentialsSecret: logins, trustConfigMap: keys, codeHostsSecret: hosts}
@@ -111,6 +112,8 @@ fn what_is_set_arrives_and_what_is_off_is_left_out() {
         "eks.amazonaws.com/role-arn",
         "AWS_ENDPOINT_URL",
         "--concurrency=4",
+        "value: \"012345678901\"",
+        "BAILIWICK_PLATFORM_ACCOUNT_ROLE",
         "disk: fast",
         r#"value: "a.example.com:5000,b.example.com""#,
         "value: /etc/bailiwick/registries/.dockerconfigjson",
@@ -132,7 +135,7 @@ fn what_is_set_arrives_and_what_is_off_is_left_out() {
     );
     assert_eq!(
         everything.matches("helm.sh/resource-policy: keep").count(),
-        8
+        bailiwick::api::definitions().unwrap().len()
     );
 
     let off = "crds.install=false,admission.enabled=false,networkPolicy.enabled=false";
@@ -148,6 +151,7 @@ fn what_is_set_arrives_and_what_is_off_is_left_out() {
         "PodDisruptionBudget",
         "kind: User",
         "kind: Group",
+        "BAILIWICK_PLATFORM",
     ] {
         assert!(!least.contains(kind), "{kind}");
     }
@@ -179,6 +183,16 @@ fn wrong_values_and_old_clusters_are_refused() {
     refused(
         &["template", "--set", "clusterName=c,replicas=3"],
         "replicas",
+    );
+    refused(
+        &[
+            "template",
+            "--set",
+            "clusterName=c",
+            "--set-string",
+            "platformAccount.id=12345",
+        ],
+        "platformAccount",
     );
     refused(
         &["template", "--set", "clusterName=c,replicaCount=-1"],

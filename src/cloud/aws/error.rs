@@ -147,13 +147,17 @@ fn kind(operation: &str, code: &str, reason: Option<&str>, status: u16) -> Error
         | "AccountAlreadyClosedException"
         | "DuplicateOrganizationalUnitException"
         | "EntityAlreadyExists"
-        | "EntityAlreadyExistsException" => AlreadyExists,
+        | "EntityAlreadyExistsException"
+        | "RepositoryAlreadyExistsException"
+        | "ImageAlreadyExistsException"
+        | "ImageTagAlreadyExistsException" => AlreadyExists,
 
         "NoSuchEntity" | "NoSuchEntityException" => NotFound,
         code if code.ends_with("NotFoundException") => NotFound,
 
         code if code.starts_with("AccessDenied") || credentials_refused(code) => Denied,
         "AWSOrganizationsNotInUseException"
+        | "BlockedByOrganizationPolicyException"
         | "UnauthorizedOperation"
         | "AuthFailure"
         | "NotAuthorized"
@@ -165,6 +169,14 @@ fn kind(operation: &str, code: &str, reason: Option<&str>, status: u16) -> Error
         "InvalidInputException"
         | "InvalidInput"
         | "InvalidParameterValue"
+        | "InvalidParameterException"
+        | "InvalidTagParameterException"
+        | "TooManyTagsException"
+        | "ImageDigestDoesNotMatchException"
+        | "UnsupportedImageTypeException"
+        // Images are deleted by people only; a key that AWS cannot use is one that must be named anew.
+        | "RepositoryNotEmptyException"
+        | "KmsException"
         | "InvalidAction"
         | "MissingParameter"
         | "ValidationException"
@@ -180,6 +192,7 @@ fn kind(operation: &str, code: &str, reason: Option<&str>, status: u16) -> Error
         | "UnsupportedAPIEndpointException" => Invalid,
 
         "ServiceException"
+        | "ServerException"
         | "InternalServerException"
         | "InternalFailure"
         | "InternalError"
@@ -239,6 +252,10 @@ fn advice(operation: &str, code: &str) -> Option<&'static str> {
                 ),
                 Some("organizations") => Some(
                     "allow it to the operator's role, which must be one of the management account",
+                ),
+                Some("ecr") => Some(
+                    "allow it to the role through which the account is entered, and in the organization's service \
+                     control policies",
                 ),
                 Some("sts") => Some(
                     "the access role must exist in the account and trust the operator's role, and that \
@@ -328,6 +345,15 @@ mod tests {
                 ErrorKind::AlreadyExists,
             ),
             ("EntityAlreadyExists", ErrorKind::AlreadyExists),
+            ("RepositoryAlreadyExistsException", ErrorKind::AlreadyExists),
+            ("ImageTagAlreadyExistsException", ErrorKind::AlreadyExists),
+            ("RepositoryNotEmptyException", ErrorKind::Invalid),
+            ("RepositoryPolicyNotFoundException", ErrorKind::NotFound),
+            ("LifecyclePolicyNotFoundException", ErrorKind::NotFound),
+            ("InvalidParameterException", ErrorKind::Invalid),
+            ("KmsException", ErrorKind::Invalid),
+            ("ServerException", ErrorKind::Unavailable),
+            ("LimitExceededException", ErrorKind::Quota),
             ("LimitExceeded", ErrorKind::Quota),
             ("InvalidInputException", ErrorKind::Invalid),
             ("ValidationException", ErrorKind::Invalid),

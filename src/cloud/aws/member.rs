@@ -1,21 +1,21 @@
-//! One member account from inside, by IAM.
+//! One member account from inside, by IAM; and the way to its other services.
 
 use std::sync::{Arc, Weak};
 
 use async_trait::async_trait;
-use aws_sdk_iam::Client;
 use aws_sdk_iam::types;
 
-use super::super::{CloudError, ErrorKind, MemberAccount, Result};
+use super::super::{CloudError, ErrorKind, MemberAccount, Repositories, Result};
 use super::error::classify;
-use super::sessions::{OpenSessions, Session, SessionKey};
+use super::repositories::EcrRepositories;
+use super::sessions::{Clients, OpenSessions, Session, SessionKey};
 use super::{never_again, odd_answer};
-use crate::model::{AccountAlias, PasswordPolicy};
+use crate::model::{AccountAlias, PasswordPolicy, Region};
 
 /// [`MemberAccount`] by the IAM of the account that the session is in.
 pub(super) struct Member {
-    client: Client,
-    session: Session,
+    clients: Clients,
+    session: Arc<Session>,
     key: SessionKey,
     /// Where this session is kept open. Weak, since that holds us.
     open: Weak<OpenSessions>,
@@ -23,14 +23,14 @@ pub(super) struct Member {
 
 impl Member {
     pub(super) fn new(
-        client: Client,
+        clients: Clients,
         session: Session,
         key: SessionKey,
         open: &Arc<OpenSessions>,
     ) -> Self {
         Self {
-            client,
-            session,
+            clients,
+            session: Arc::new(session),
             key,
             open: Arc::downgrade(open),
         }
@@ -51,7 +51,7 @@ impl Member {
 #[async_trait]
 impl MemberAccount for Member {
     async fn alias(&self) -> Result<Option<String>> {
-        let call = self.client.list_account_aliases().customize();
+        let call = self.clients.iam.list_account_aliases().customize();
         let answer = call.config_override(self.session.iam()).send().await;
         let answer =
             answer.map_err(|error| self.check(classify("iam.ListAccountAliases", error)))?;
@@ -62,7 +62,8 @@ impl MemberAccount for Member {
     async fn set_alias(&self, alias: &AccountAlias) -> Result<()> {
         // After a lost reply a second call would say that the alias is taken, by whomever.
         let once = self.session.iam().retry_config(never_again());
-        self.client
+        self.clients
+            .iam
             .create_account_alias()
             .account_alias(alias.as_str())
             .customize()
@@ -75,7 +76,7 @@ impl MemberAccount for Member {
 
     async fn password_policy(&self) -> Result<Option<PasswordPolicy>> {
         const OPERATION: &str = "iam.GetAccountPasswordPolicy";
-        let call = self.client.get_account_password_policy().customize();
+        let call = self.clients.iam.get_account_password_policy().customize();
         let answer = call.config_override(self.session.iam()).send().await;
         match answer.map_err(|error| self.check(classify(OPERATION, error))) {
             Err(error) if error.kind == ErrorKind::NotFound => Ok(None),
@@ -100,7 +101,8 @@ impl MemberAccount for Member {
             hard_expiry,
         } = policy;
         // What is left out goes back to AWS's default, which is what `None` means.
-        self.client
+        self.clients
+            .iam
             .update_account_password_policy()
             .minimum_password_length(i32::from(*minimum_length))
             .require_uppercase_characters(*require_uppercase)
@@ -117,6 +119,15 @@ impl MemberAccount for Member {
             .await
             .map_err(|error| self.check(classify("iam.UpdateAccountPasswordPolicy", error)))?;
         Ok(())
+    }
+
+    fn repositories(&self, region: Region) -> Arc<dyn Repositories> {
+        Arc::new(EcrRepositories::new(
+            self.clients.ecr.clone(),
+            Arc::clone(&self.session),
+            region,
+            (self.key.clone(), self.open.clone()),
+        ))
     }
 }
 

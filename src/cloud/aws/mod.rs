@@ -4,6 +4,7 @@ mod accounts;
 mod constraint;
 mod error;
 mod member;
+mod repositories;
 mod sessions;
 mod settings;
 mod units;
@@ -108,6 +109,10 @@ pub async fn connect_with(base: &SdkConfig, options: &AwsOptions) -> Result<Clou
         .retry_classifier(LeaveThrottles)
         .build();
     let iam = aws_sdk_iam::Client::from_conf(iam);
+    // Each call names its own region.
+    let ecr = aws_sdk_ecr::config::Builder::from(&base).retry_classifier(LeaveThrottles);
+    let ecr = aws_sdk_ecr::Client::from_conf(ecr.build());
+    let inside = sessions::Clients { iam, ecr };
     let organizations = aws_sdk_organizations::Client::from_conf(organizations);
     Ok(Cloud {
         accounts: Arc::new(accounts::OrganizationAccounts::new(organizations.clone())),
@@ -115,7 +120,7 @@ pub async fn connect_with(base: &SdkConfig, options: &AwsOptions) -> Result<Clou
         settings: Arc::new(settings::AccountManagement::new(
             aws_sdk_account::Client::from_conf(account),
         )),
-        sessions: Arc::new(sessions::AssumedSessions::new(sts, iam, &us, options)),
+        sessions: Arc::new(sessions::AssumedSessions::new(sts, inside, &us, options)),
     })
 }
 

@@ -70,10 +70,17 @@ impl OpenSessions {
     }
 }
 
+/// The clients that work inside of accounts, each call with its session's credentials.
+#[derive(Clone)]
+pub(super) struct Clients {
+    pub(super) iam: aws_sdk_iam::Client,
+    pub(super) ecr: aws_sdk_ecr::Client,
+}
+
 /// [`Sessions`] by STS AssumeRole.
 pub(super) struct AssumedSessions {
     sts: aws_sdk_sts::Client,
-    iam: aws_sdk_iam::Client,
+    inside: Clients,
     /// `aws`, `aws-cn` or `aws-us-gov`: that of our own ARN.
     partition: String,
     session_name: String,
@@ -84,13 +91,13 @@ pub(super) struct AssumedSessions {
 impl AssumedSessions {
     pub(super) fn new(
         sts: aws_sdk_sts::Client,
-        iam: aws_sdk_iam::Client,
+        inside: Clients,
         us: &Identity,
         options: &AwsOptions,
     ) -> Self {
         Self {
             sts,
-            iam,
+            inside,
             partition: us.arn.split(':').nth(1).unwrap_or("aws").to_owned(),
             session_name: session_name(&options.cluster),
             external_id: options.external_id.clone(),
@@ -125,7 +132,7 @@ impl Sessions for AssumedSessions {
 
         let key = (id.clone(), role.clone());
         let member: Arc<dyn MemberAccount> = Arc::new(Member::new(
-            self.iam.clone(),
+            self.inside.clone(),
             session,
             key.clone(),
             &self.open,
@@ -167,6 +174,15 @@ impl Session {
             .retry_partition(self.retries.clone());
         // Not by `credentials_provider`: that would wrap the provider anew, and each call would ask for a session of
         // its own.
+        builder.set_credentials_provider(Some(self.credentials.clone()));
+        builder
+    }
+
+    /// To call ECR from inside.
+    pub(super) fn ecr(&self) -> aws_sdk_ecr::config::Builder {
+        let mut builder = aws_sdk_ecr::Config::builder()
+            .identity_cache(self.identities.clone())
+            .retry_partition(self.retries.clone());
         builder.set_credentials_provider(Some(self.credentials.clone()));
         builder
     }

@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use aws_sdk_organizations::Client;
 use aws_sdk_organizations::types;
 
-use super::super::{Page, ParentId, Result, Unit, Units};
+use super::super::{Company, Page, ParentId, Result, Unit, Units};
 use super::accounts::{PAGE_SIZE, once, tags_to_aws};
 use super::error::classify;
 use super::odd_answer;
@@ -23,6 +23,20 @@ impl OrganizationUnits {
 
 #[async_trait]
 impl Units for OrganizationUnits {
+    async fn company(&self) -> Result<Company> {
+        const OPERATION: &str = "organizations.DescribeOrganization";
+        let answer = self.client.describe_organization().send().await;
+        let answer = answer.map_err(|error| classify(OPERATION, error))?;
+        let company = answer.organization();
+        let parsed = company.and_then(|company| {
+            Some(Company {
+                id: company.id()?.parse().ok()?,
+                management: company.master_account_id()?.parse().ok()?,
+            })
+        });
+        parsed.ok_or_else(|| odd_answer(OPERATION, "organization"))
+    }
+
     async fn root(&self) -> Result<ParentId> {
         const OPERATION: &str = "organizations.ListRoots";
         let answer = self.client.list_roots().send().await;

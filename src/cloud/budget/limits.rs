@@ -55,7 +55,7 @@ impl Limits {
 #[derive(Debug, Clone, PartialEq)]
 pub struct BudgetOptions {
     /// Limits that differ from ours, by `service.Operation` (`organizations.CreateAccount`), or by `iam` for every
-    /// member account's IAM.
+    /// member account's IAM and `ecr` for its ECR in each region.
     pub limits: BTreeMap<String, Limits>,
     /// How many changes of the organization may be under way at once. AWS makes them one after the other and
     /// refuses those that overlap (ConcurrentModificationException), so more than one gains nothing.
@@ -82,6 +82,7 @@ impl BudgetOptions {
                 default_limits(service, operation),
             ),
             Domain::Iam(_) => ("iam".to_owned(), IAM),
+            Domain::Ecr(..) => ("ecr".to_owned(), ECR),
         };
         self.limits.get(&key).copied().unwrap_or(default).sane()
     }
@@ -89,6 +90,10 @@ impl BudgetOptions {
 
 /// IAM of one account: a token bucket per API, which AWS neither publishes nor raises.
 const IAM: Limits = Limits::guessed(5.0, 10.0, 10.0);
+
+/// ECR of one account in one region. Of what we call, AWS publishes PutImage alone ("Amazon ECR service quotas": 10 per
+/// second); the rest is far from any limit that people have met.
+const ECR: Limits = Limits::guessed(10.0, 20.0, 20.0);
 
 /// Operations on the whole organization, called from the management account. Where AWS publishes a figure it is
 /// AWS's ("Quotas for AWS Organizations", throttling limits; "Quotas for AWS Account Management").

@@ -42,6 +42,9 @@ struct Port {
 
 #[async_trait]
 impl Units for Port {
+    async fn company(&self) -> Result<Company> {
+        unimplemented!()
+    }
     async fn root(&self) -> Result<ParentId> {
         match self.calls.fetch_add(1, Ordering::SeqCst) {
             0 => Err(CloudError::new(
@@ -103,6 +106,9 @@ impl MemberAccount for Member {
     }
     async fn put_password_policy(&self, _: &PasswordPolicy) -> Result<()> {
         Ok(())
+    }
+    fn repositories(&self, _: Region) -> Arc<dyn Repositories> {
+        unimplemented!()
     }
 }
 

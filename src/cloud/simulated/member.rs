@@ -1,4 +1,4 @@
-//! The way into a member account, and what is there: an alias and a password policy.
+//! The way into a member account, and what is there: an alias, a password policy, and repositories.
 
 use std::collections::HashMap;
 use std::sync::{Arc, MutexGuard, PoisonError};
@@ -9,9 +9,10 @@ use k8s_openapi::jiff::Timestamp;
 use super::Gate;
 use super::faults::Call;
 use super::refusal::refused;
+use super::repositories::InsideRegion;
 use super::world::World;
-use crate::cloud::{ErrorKind, MemberAccount, Result, Sessions};
-use crate::model::{AccountAlias, AccountId, PasswordPolicy, RoleName};
+use crate::cloud::{ErrorKind, MemberAccount, Repositories, Result, Sessions};
+use crate::model::{AccountAlias, AccountId, PasswordPolicy, Region, RoleName};
 
 const ASSUME: &str = "sts.AssumeRole";
 const LIST_ALIASES: &str = "iam.ListAccountAliases";
@@ -114,14 +115,15 @@ impl Gate {
 
 /// One member account, entered through one role. An open session is worth nothing once the account is closed or the
 /// role is gone; the next one who enters then has to assume the role again, as with the AWS adapter.
-struct Inside {
+#[derive(Clone)]
+pub(super) struct Inside {
     gate: Gate,
-    id: AccountId,
+    pub(super) id: AccountId,
     role: RoleName,
 }
 
 impl Inside {
-    async fn call<T, F>(&self, call: Call, effect: F) -> Result<T>
+    pub(super) async fn call<T, F>(&self, call: Call, effect: F) -> Result<T>
     where
         T: Send,
         F: FnOnce(&mut World) -> Result<T> + Send,
@@ -174,5 +176,12 @@ impl MemberAccount for Inside {
         let call = Call::write(UPDATE_POLICY, &self.id);
         self.call(call, |world| world.put_password_policy(&self.id, policy))
             .await
+    }
+
+    fn repositories(&self, region: Region) -> Arc<dyn Repositories> {
+        Arc::new(InsideRegion {
+            inside: self.clone(),
+            region,
+        })
     }
 }

@@ -7,7 +7,8 @@
 //! which can be paused. Every random choice comes from the one seed.
 //!
 //! Each behaviour says at its place which fact of AWS it stands for. What is not simulated: policies, handshakes,
-//! delegated administrators, billing, everything inside a member account but its alias and password policy.
+//! delegated administrators, billing, everything inside a member account but its alias, its password policy and its
+//! repositories of images.
 
 mod accounts;
 mod closing;
@@ -20,6 +21,7 @@ mod member;
 mod options;
 mod paging;
 mod refusal;
+mod repositories;
 mod settings;
 mod units;
 mod world;
@@ -43,6 +45,7 @@ pub use refusal::{
     CONSTRAINT_VIOLATIONS, CREATION_FAILURES, invalid_input, no_answer, out_of_order, refused,
     throttled, violated,
 };
+pub use repositories::{ImageRecord, RepositoryRecord};
 use world::World;
 
 /// What time it is.

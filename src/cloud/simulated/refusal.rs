@@ -85,13 +85,18 @@ pub fn refused(operation: &'static str, code: &str, message: impl Into<String>) 
         | "DestinationParentNotFoundException"
         | "NoSuchEntity"
         | "ParentNotFoundException"
+        | "LayersNotFoundException"
+        | "RepositoryNotFoundException"
         | "ResourceNotFoundException"
         | "SourceParentNotFoundException"
         | "TargetNotFoundException" => ErrorKind::NotFound,
         "AccountAlreadyClosedException"
         | "DuplicateAccountException"
         | "DuplicateOrganizationalUnitException"
-        | "EntityAlreadyExists" => ErrorKind::AlreadyExists,
+        | "EntityAlreadyExists"
+        | "ImageAlreadyExistsException"
+        | "ImageTagAlreadyExistsException"
+        | "RepositoryAlreadyExistsException" => ErrorKind::AlreadyExists,
         // Account Management: the address is another account's.
         "ConflictException" if operation.ends_with("PrimaryEmailUpdate") => {
             ErrorKind::AlreadyExists
@@ -102,9 +107,16 @@ pub fn refused(operation: &'static str, code: &str, message: impl Into<String>) 
         | "FinalizingOrganizationException" => ErrorKind::Conflict,
         "Throttling" | "ThrottlingException" | "TooManyRequestsException" => ErrorKind::Throttled,
         "AccessDenied" | "AccessDeniedException" => ErrorKind::Denied,
-        "InvalidInputException" | "ValidationError" | "ValidationException" => ErrorKind::Invalid,
-        "LimitExceeded" => ErrorKind::Quota,
-        "InternalServerException" | "ServiceException" | "ServiceFailure" => ErrorKind::Unavailable,
+        "InvalidInputException"
+        | "InvalidParameterException"
+        | "KmsException"
+        | "RepositoryNotEmptyException"
+        | "ValidationError"
+        | "ValidationException" => ErrorKind::Invalid,
+        "LimitExceeded" | "LimitExceededException" => ErrorKind::Quota,
+        "InternalServerException" | "ServerException" | "ServiceException" | "ServiceFailure" => {
+            ErrorKind::Unavailable
+        }
         _ => ErrorKind::Unknown,
     };
     CloudError::new(kind, operation, code, message)
@@ -147,6 +159,7 @@ pub fn out_of_order(operation: &'static str) -> CloudError {
     let code = match operation.split('.').next() {
         Some("organizations") => "ServiceException",
         Some("account") => "InternalServerException",
+        Some("ecr") => "ServerException",
         _ => "ServiceFailure",
     };
     refused(

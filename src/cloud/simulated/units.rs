@@ -7,9 +7,10 @@ use super::faults::Call;
 use super::refusal::{invalid_input, refused, violated};
 use super::world::{UnitRecord, World};
 use super::{Gate, paging};
-use crate::cloud::{CloudError, Page, ParentId, Result, Unit, Units};
+use crate::cloud::{CloudError, Company, Page, ParentId, Result, Unit, Units};
 use crate::model::{Tags, UnitPath};
 
+const DESCRIBE: &str = "organizations.DescribeOrganization";
 const ROOTS: &str = "organizations.ListRoots";
 const LIST: &str = "organizations.ListOrganizationalUnitsForParent";
 const CREATE: &str = "organizations.CreateOrganizationalUnit";
@@ -130,6 +131,16 @@ fn parent_not_found(operation: &'static str) -> CloudError {
 
 #[async_trait]
 impl Units for Gate {
+    async fn company(&self) -> Result<Company> {
+        self.call(Call::read(DESCRIBE, ""), |world| {
+            Ok(Company {
+                id: world.organization.clone(),
+                management: world.management.clone(),
+            })
+        })
+        .await
+    }
+
     async fn root(&self) -> Result<ParentId> {
         self.call(Call::read(ROOTS, ""), |world| Ok(world.root.clone()))
             .await

@@ -11,9 +11,11 @@ use rand::{RngExt, SeedableRng, rngs::StdRng};
 use super::faults::Faults;
 use super::ledger::Ledger;
 use super::options::Options;
+use super::repositories::{RepositoryKey, RepositoryRecord};
 use crate::cloud::{ParentId, RegionState, RequestId, RequestState};
 use crate::model::{
-    AccountId, AccountState, AlternateContact, ContactKind, PasswordPolicy, Region, RoleName, Tags,
+    AccountId, AccountState, AlternateContact, ContactKind, OrganizationId, PasswordPolicy, Region,
+    RoleName, Tags,
 };
 
 /// Everything there is, behind one lock.
@@ -23,6 +25,7 @@ pub(super) struct World {
     pub(super) chance: StdRng,
     pub(super) faults: Faults,
     pub(super) ledger: Ledger,
+    pub(super) organization: OrganizationId,
     pub(super) management: AccountId,
     pub(super) root: ParentId,
     pub(super) units: BTreeMap<ParentId, UnitRecord>,
@@ -47,6 +50,8 @@ pub(super) struct World {
     pub(super) closures: VecDeque<Timestamp>,
     /// Regions that are being enabled, over all accounts.
     pub(super) regions_enabling: usize,
+    /// Repositories of images, by account, region and name.
+    pub(super) repositories: BTreeMap<RepositoryKey, RepositoryRecord>,
     events: BTreeMap<(Timestamp, u64), Event>,
     events_planned: u64,
 }
@@ -143,12 +148,14 @@ impl World {
         let mut chance = StdRng::seed_from_u64(seed);
         let root = ParentId(format!("r-{}", word(&mut chance, 4)));
         let management = account_id(&mut chance);
+        let organization = organization_id(seed);
         let mut world = Self {
             options,
             now,
             chance,
             faults: Faults::new(seed),
             ledger: Ledger::new(now),
+            organization,
             management: management.clone(),
             root: root.clone(),
             units: BTreeMap::new(),
@@ -164,6 +171,7 @@ impl World {
             failures_by_email: BTreeMap::new(),
             closures: VecDeque::new(),
             regions_enabling: 0,
+            repositories: BTreeMap::new(),
             events: BTreeMap::new(),
             events_planned: 0,
         };
@@ -344,6 +352,16 @@ fn word(chance: &mut StdRng, length: usize) -> String {
     (0..length)
         .map(|_| char::from(ALPHABET[chance.random_range(0..ALPHABET.len())]))
         .collect()
+}
+
+/// By a stream of its own, so that the ids of everything else are what they are.
+fn organization_id(seed: u64) -> OrganizationId {
+    let mut chance = StdRng::seed_from_u64(!seed);
+    loop {
+        if let Ok(id) = format!("o-{}", word(&mut chance, 10)).parse() {
+            return id;
+        }
+    }
 }
 
 fn account_id(chance: &mut StdRng) -> AccountId {

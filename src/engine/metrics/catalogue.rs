@@ -70,12 +70,23 @@ impl Metric {
 
 const KIND: Label = Label {
     name: "kind",
-    values: Some(|| vec!["AccountClass", "Team", "TeamAccount"]),
+    values: Some(|| {
+        vec![
+            "AccountClass",
+            "Application",
+            "ApplicationName",
+            "Approval",
+            "ImageRepository",
+            "Release",
+            "Team",
+            "TeamAccount",
+        ]
+    }),
     says: "the kind of the object",
 };
 const SERVICE: Label = Label {
     name: "service",
-    values: Some(|| vec!["account", "iam", "organizations", "sts"]),
+    values: Some(|| vec!["account", "ecr", "iam", "organizations", "sts"]),
     says: "AWS's service",
 };
 

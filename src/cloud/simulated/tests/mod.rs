@@ -8,6 +8,7 @@ mod creation;
 mod faults;
 mod lag;
 mod member;
+mod repositories;
 mod scale;
 mod settings;
 mod units;
