@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::stage::SHOP;
 use super::world::{CREATE, PATIENCE, World, application, text};
