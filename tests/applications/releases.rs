@@ -406,3 +406,49 @@ async fn a_slow_registry_holds_up_only_those_who_asked_it() {
         .await;
     operator.abort();
 }
+
+/// A team whose releases wait for two slow registries keeps no other team from a quick one that it asks too.
+#[tokio::test(start_paused = true)]
+async fn a_team_that_waits_holds_up_only_itself() {
+    let world = shop(&json!({}));
+    world.team("b");
+    world.application("b", "web", &json!({"repositories": [SOURCE]}));
+    let operator = world.operator(&Arc::default());
+    for registry in ["slow-1.example.com", "slow-2.example.com"] {
+        world
+            .registries
+            .slow_down(registry, Duration::from_secs(600));
+    }
+    // More than may be under way of one namespace; then more than may be of one registry.
+    let slow = (0..40).map(|at| format!("slow-{}.example.com/a/shop:{at}", 1 + at % 2));
+    let quick = (40..50).map(|at| format!("registry.example.com/a/shop:{at}"));
+    for (at, image) in slow.chain(quick).enumerate() {
+        world
+            .registries
+            .push(&image, &digest('3'), built_from(SOURCE));
+        let spec = json!({"application": "shop", "version": format!("v{at}"), "image": image});
+        world.release("a", &format!("shop-{at}"), "robot", &spec);
+    }
+    tokio::time::sleep(MINUTE).await;
+    let start = tokio::time::Instant::now();
+    let spec = json!({"application": "web", "version": "1", "image": image("1")});
+    world.release("b", "web-1", "robot", &spec);
+    world
+        .until("the other team's", MINUTE, |world| {
+            world
+                .condition("releases", "b", "web-1", "Ready")
+                .starts_with("True")
+        })
+        .await;
+    assert!(
+        start.elapsed() < Duration::from_secs(10),
+        "{:?}",
+        start.elapsed()
+    );
+    world
+        .until("all", 8 * HOUR, |world| {
+            (0..50).all(|at| is_ready(world, &format!("shop-{at}")))
+        })
+        .await;
+    operator.abort();
+}

@@ -10,10 +10,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use tokio::sync::Semaphore;
 use tokio::task::JoinHandle;
 
 use super::origins::{Origins, Resolved, Searched, Trouble, TroubleKind};
+use super::turns::Turns;
 use crate::api::Release;
 use crate::engine::frame::Trigger;
 use crate::model::{Digest, ImageRef};
@@ -72,8 +72,7 @@ pub struct Asker {
 pub struct Lookups {
     origins: Arc<dyn Origins>,
     wake: Trigger<Release>,
-    all: Arc<Semaphore>,
-    of: Mutex<HashMap<String, Arc<Semaphore>>>,
+    turns: Arc<Turns>,
     jobs: Mutex<HashMap<(String, Question), Job>>,
 }
 
@@ -83,8 +82,7 @@ impl Lookups {
         Self {
             origins,
             wake,
-            all: Arc::new(Semaphore::new(ALTOGETHER)),
-            of: Mutex::default(),
+            turns: Arc::default(),
             jobs: Mutex::default(),
         }
     }
@@ -168,19 +166,17 @@ impl Lookups {
     }
 
     fn begin(&self, asker: &Asker, question: Question, image: &ImageRef) -> Job {
-        let limits = [
-            self.limit(format!("registry {}", image.name().registry()), OF_REGISTRY),
-            self.limit(format!("namespace {}", asker.namespace), OF_NAMESPACE),
-            self.all.clone(),
+        let limits = vec![
+            (format!("registry {}", image.name().registry()), OF_REGISTRY),
+            (format!("namespace {}", asker.namespace), OF_NAMESPACE),
+            ("all".to_owned(), ALTOGETHER),
         ];
+        let turns = self.turns.clone();
         let ends = Arc::new(Ends::default());
         let (origins, wake) = (self.origins.clone(), self.wake.clone());
         let (image, asker, both) = (image.clone(), asker.clone(), ends.clone());
         let work = tokio::spawn(async move {
-            let mut permits = Vec::new();
-            for limit in limits {
-                permits.push(limit.acquire_owned().await);
-            }
+            let _turn = turns.wait(limits).await;
             let answer = tokio::time::timeout(LONGEST, put(&*origins, question, &image)).await;
             both.answered.store(true, Ordering::SeqCst);
             if both.left.load(Ordering::SeqCst) {
@@ -195,15 +191,6 @@ impl Lookups {
             })
         });
         Job { work, ends }
-    }
-
-    /// The limit of that name. Those that nobody uses any more are forgotten.
-    fn limit(&self, name: String, permits: usize) -> Arc<Semaphore> {
-        let mut of = self.of.lock().unwrap_or_else(PoisonError::into_inner);
-        of.retain(|_, limit| Arc::strong_count(limit) > 1);
-        of.entry(name)
-            .or_insert_with(|| Arc::new(Semaphore::new(permits)))
-            .clone()
     }
 
     fn jobs(&self) -> MutexGuard<'_, HashMap<(String, Question), Job>> {

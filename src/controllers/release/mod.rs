@@ -2,7 +2,7 @@
 //!
 //! | step | file |
 //! |---|---|
-//! | gather: what registries say, aside of the passes | `origins.rs` (the port), `gather.rs`, `lookups.rs` |
+//! | gather: what registries say, aside of the passes | `origins.rs` (the port), `gather.rs`, `lookups.rs`, `turns.rs` |
 //! | validate: the application, the version, the image | `validate.rs` |
 //! | decide | `plan::release`, `plan::approval` |
 //! | act: the digest, once; the source | `image.rs` |
@@ -14,6 +14,7 @@ pub mod lookups;
 pub mod origins;
 pub mod reasons;
 mod report;
+mod turns;
 pub mod validate;
 
 use std::collections::HashMap;
