@@ -65,6 +65,7 @@ fn every_word_for_programs_is_in_the_reference() {
         "Reconcile",
         "CreateAccount",
         "AccountAlreadyClosedException",
+        "InvalidInputException",
     ];
     let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
     let kinds = [
