@@ -1,0 +1,455 @@
+//! P8 and P10: the real binary on a real API server and the AWS emulator, with ten thousand settled accounts.
+//!
+//! The operator makes one account itself; the others are written after it, with the accounts that belong to them: at
+//! AWS's rate of one creation in ten seconds they would take a day. That the copies are true is seen when the operator
+//! finds nothing to write.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use bailiwick::api::{AccountClass, Team, TeamAccount};
+use bailiwick::dev::moto::{self, Moto};
+use bailiwick::dev::plane::{ControlPlane, free_port};
+use bailiwick::dev::{Assets, http};
+use bailiwick::model::Tags;
+use futures::{StreamExt, TryStreamExt};
+use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
+use kube::api::{ListParams, Patch, PatchParams, PostParams, WatchEvent, WatchParams};
+use kube::{Api, Client, ResourceExt};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
+
+use crate::population::{self, Place, Sample};
+use crate::process::{processor_time, resident};
+use crate::report::{Figure, Goal};
+use crate::{Arguments, Problem, quantile, seconds, world};
+
+/// Accounts in all.
+const MANY: usize = 10_000;
+/// Accounts of a team.
+const EACH: usize = 100;
+/// Requests to the API server at once while the world is made.
+const AT_ONCE: usize = 16;
+/// Objects that are edited.
+const EDITS: usize = 200;
+
+/// Measures.
+pub fn measure(_: &Arguments) -> Result<Vec<Figure>, Problem> {
+    tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()?
+        .block_on(all())
+}
+
+async fn all() -> Result<Vec<Figure>, Problem> {
+    let site = Site::start().await?;
+    let operator = site.operator().await?;
+    tokio::time::sleep(Duration::from_secs(15)).await;
+    let idle = operator.resident()?;
+    let sample = site.sample(&operator).await?;
+    drop(operator);
+
+    site.populate(&sample, 1..1_000).await?;
+    let thousand = {
+        let operator = site.operator().await?;
+        operator.until_settled(1_000).await?;
+        tokio::time::sleep(Duration::from_secs(15)).await;
+        operator.resident()?
+    };
+    site.populate(&sample, 1_000..MANY).await?;
+    {
+        // Their accounts are given what the class wants inside of them.
+        let operator = site.operator().await?;
+        operator.until_settled(MANY).await?;
+        site.edit("first").await?;
+    }
+    let before = site.versions().await?;
+    let operator = site.operator().await?;
+    let start = operator.until_settled(MANY).await?;
+    tokio::time::sleep(Duration::from_secs(15)).await;
+    let ten_thousand = operator.resident()?;
+    let written = changes(&before, &site.versions().await?);
+    let waited =
+        operator.metric("bailiwick_aws_budget_wait_seconds_total{service=\"organizations\"} ")?;
+    let starting = processor_time(operator.child.id())?;
+    let edits = site.edit("second").await?;
+    let p99 = quantile(edits, 0.99).ok_or("nothing was edited")?;
+    let own = seconds(start) - waited;
+    let at_rate = format!(
+        "AWS lists twenty accounts a call and allows eight calls a second: {waited:.0} s of it were spent waiting for \
+         that rate, {own:.1} s are all the rest"
+    );
+    let with = |what: &str| format!("resident memory {what}, on the real API server");
+    Ok(vec![
+        Figure::new("P8.idle", idle, "MiB", Goal::AtMost(15.0), &with("idle")),
+        Figure::new(
+            "P8.1000",
+            thousand,
+            "MiB",
+            Goal::AtMost(40.0),
+            &with("with 1,000 settled accounts"),
+        ),
+        Figure::new(
+            "P8.10000",
+            ten_thousand,
+            "MiB",
+            Goal::AtMost(160.0),
+            &with("with 10,000 settled accounts"),
+        ),
+        Figure::new(
+            "P10.start",
+            seconds(start),
+            "s",
+            Goal::AtMost(15.0),
+            "cold start to the verified status of 10,000 accounts",
+        )
+        .because(at_rate),
+        Figure::new(
+            "P10.own",
+            own,
+            "s",
+            Goal::Known,
+            &format!(
+                "of that, all but waiting for AWS's rate ({:.1} s of the processor)",
+                seconds(starting)
+            ),
+        ),
+        Figure::new(
+            "P10.writes",
+            written as f64,
+            "writes",
+            Goal::AtMost(0.0),
+            "objects written by that",
+        ),
+        Figure::new(
+            "P10.edit",
+            p99 * 1e3,
+            "ms",
+            Goal::AtMost(250.0),
+            &format!("edit to observedGeneration with 10,000 accounts, p99 of {EDITS}"),
+        ),
+    ])
+}
+
+/// How many objects are not as they were.
+fn changes(before: &BTreeMap<String, String>, after: &BTreeMap<String, String>) -> usize {
+    let differs = |(name, version): &(&String, &String)| before.get(*name) != Some(*version);
+    after.iter().filter(differs).count()
+}
+
+/// A control plane and an emulated AWS.
+struct Site {
+    plane: ControlPlane,
+    moto: Moto,
+    client: Client,
+    _folder: tempfile::TempDir,
+}
+
+impl Site {
+    async fn start() -> Result<Self, Problem> {
+        let assets = Assets::find(Path::new(env!("CARGO_MANIFEST_DIR")))?;
+        let plane = ControlPlane::start(&assets, None).await?;
+        let folder = tempfile::tempdir()?;
+        let moto = Moto::start_in(&assets, folder.path().to_owned()).await?;
+        moto.create_organization()?;
+        let client = plane.admin().await?;
+        let definitions: Api<CustomResourceDefinition> = Api::all(client.clone());
+        for definition in bailiwick::api::definitions()? {
+            definitions
+                .create(&PostParams::default(), &definition)
+                .await?;
+        }
+        let site = Self {
+            plane,
+            moto,
+            client,
+            _folder: folder,
+        };
+        site.until_served().await?;
+        Ok(site)
+    }
+
+    async fn until_served(&self) -> Result<(), Problem> {
+        let accounts: Api<TeamAccount> = Api::all(self.client.clone());
+        for _ in 0..100 {
+            if accounts.list(&ListParams::default().limit(1)).await.is_ok() {
+                return Ok(());
+            }
+            tokio::time::sleep(Duration::from_millis(200)).await;
+        }
+        Err("the API server does not serve our kinds after 20 s".into())
+    }
+
+    async fn operator(&self) -> Result<Operator, Problem> {
+        let address = format!("127.0.0.1:{}", free_port()?);
+        let log = std::fs::File::create(self.plane.folder().join("operator.log"))?;
+        let child = Command::new(env!("CARGO_BIN_EXE_bailiwick"))
+            .args(["run", "--cluster-name", "bench", "--namespace", "default"])
+            .args(["--leader-elect", "false", "--listen", &address])
+            .env("KUBECONFIG", self.plane.admin_kubeconfig())
+            .env("AWS_ENDPOINT_URL", self.moto.endpoint())
+            .env("AWS_REGION", "eu-central-1")
+            .env("AWS_ACCESS_KEY_ID", "test")
+            .env("AWS_SECRET_ACCESS_KEY", "test")
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(log)
+            .spawn()?;
+        let operator = Operator {
+            child,
+            address: format!("http://{address}"),
+            began: Instant::now(),
+        };
+        for _ in 0..100 {
+            if operator.metrics().is_ok() {
+                return Ok(operator);
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        Err("the operator does not answer after 5 s".into())
+    }
+
+    /// One account, made by the operator itself.
+    async fn sample(&self, operator: &Operator) -> Result<Sample, Problem> {
+        let place = Place::number(0, EACH);
+        self.create::<AccountClass>(None, population::class())
+            .await?;
+        self.create::<Team>(None, population::team(&place.team))
+            .await?;
+        self.until_namespace(&place).await?;
+        let mut object = place.object();
+        if let Some(metadata) = object["metadata"].as_object_mut() {
+            metadata.remove("finalizers");
+        }
+        self.create::<TeamAccount>(Some(&place), object).await?;
+        operator.until_settled(1).await?;
+        let api: Api<TeamAccount> = Api::namespaced(self.client.clone(), &place.namespace());
+        let object = serde_json::to_value(api.get(&place.name).await?)?;
+        let id = object["status"]["accountId"].clone();
+        let answer = moto::organizations(
+            self.moto.endpoint(),
+            "ListTagsForResource",
+            &json!({ "ResourceId": id }),
+        )?;
+        let tags = answer["Tags"]
+            .as_array()
+            .into_iter()
+            .flatten()
+            .filter_map(|tag| {
+                let text = |field: &str| tag[field].as_str().map(str::to_owned);
+                Some((text("Key")?, text("Value")?))
+            });
+        let tags: Tags = tags.collect();
+        Ok(Sample::of(place, &object, tags).ok_or("the operator made no account")?)
+    }
+
+    async fn until_namespace(&self, place: &Place) -> Result<(), Problem> {
+        let api: Api<k8s_openapi::api::core::v1::Namespace> = Api::all(self.client.clone());
+        for _ in 0..100 {
+            if api.get_opt(&place.namespace()).await?.is_some() {
+                return Ok(());
+            }
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+        Err("the operator made no namespace for a team in 10 s".into())
+    }
+
+    async fn create<K>(&self, place: Option<&Place>, object: Value) -> Result<K, Problem>
+    where
+        K: kube::Resource<DynamicType = ()>
+            + Clone
+            + DeserializeOwned
+            + Serialize
+            + std::fmt::Debug,
+    {
+        let url = K::url_path(&(), place.map(Place::namespace).as_deref());
+        let request = kube::core::Request::new(url)
+            .create(&PostParams::default(), serde_json::to_vec(&object)?)?;
+        Ok(self.client.request(request).await?)
+    }
+
+    /// Settled accounts after the sample, in the cluster and in the organization.
+    async fn populate(
+        &self,
+        sample: &Sample,
+        numbers: std::ops::Range<usize>,
+    ) -> Result<(), Problem> {
+        let began = Instant::now();
+        let count = numbers.len();
+        let places: Vec<Place> = numbers.map(|number| Place::number(number, EACH)).collect();
+        let operator = self.operator().await?;
+        for place in places.iter().filter(|place| place.name == "acc000") {
+            self.create::<Team>(None, population::team(&place.team))
+                .await?;
+        }
+        for place in places.iter().filter(|place| place.name == "acc000") {
+            self.until_namespace(place).await?;
+        }
+        drop(operator);
+        let unit = sample.status["organizationalUnit"]["id"]
+            .as_str()
+            .ok_or("the sample is nowhere")?;
+        let roots = moto::organizations(self.moto.endpoint(), "ListRoots", &json!({}))?;
+        let root = roots["Roots"][0]["Id"].as_str().ok_or("there is no root")?;
+        futures::stream::iter(places)
+            .map(|place| self.add(sample, place, (root, unit)))
+            .buffer_unordered(AT_ONCE)
+            .try_collect::<Vec<()>>()
+            .await?;
+        eprintln!(
+            "bench:   {count} accounts written in {} s",
+            began.elapsed().as_secs()
+        );
+        Ok(())
+    }
+
+    async fn add(
+        &self,
+        sample: &Sample,
+        place: Place,
+        (root, unit): (&str, &str),
+    ) -> Result<(), Problem> {
+        let object: TeamAccount = self.create(Some(&place), place.object()).await?;
+        let uid = object.uid().unwrap_or_default();
+        let tags: Vec<Value> = sample
+            .tags_of(&place, &uid)
+            .into_iter()
+            .map(|(key, value)| json!({"Key": key, "Value": value}))
+            .collect();
+        let endpoint = self.moto.endpoint().to_owned();
+        let (root, unit) = (root.to_owned(), unit.to_owned());
+        let new = json!({
+            "Email": place.email(),
+            "AccountName": format!("{}-{}", place.team, place.name),
+            "RoleName": "OrganizationAccountAccessRole",
+            "Tags": tags,
+        });
+        let id =
+            tokio::task::spawn_blocking(move || born(&endpoint, &new, (&root, &unit))).await??;
+        let api: Api<TeamAccount> = Api::namespaced(self.client.clone(), &place.namespace());
+        let status = json!({ "status": sample.status_of(&place, &uid, &id) });
+        api.patch_status(&place.name, &PatchParams::default(), &Patch::Merge(&status))
+            .await?;
+        Ok(())
+    }
+
+    /// The version of every account's object.
+    async fn versions(&self) -> Result<BTreeMap<String, String>, Problem> {
+        let api: Api<TeamAccount> = Api::all(self.client.clone());
+        let objects = api.list_metadata(&ListParams::default()).await?;
+        let version = |object: &kube::core::PartialObjectMeta<TeamAccount>| {
+            let name = format!("{}/{}", object.namespace()?, object.name_any());
+            Some((name, object.resource_version()?))
+        };
+        Ok(objects.items.iter().filter_map(version).collect())
+    }
+
+    /// Edits objects one after the other; how long each took until its status was about the edit, in seconds.
+    async fn edit(&self, purpose: &str) -> Result<Vec<f64>, Problem> {
+        let mut took = Vec::new();
+        for number in 0..EDITS {
+            // One in each team, and then the next.
+            let place = Place::number((number * EACH + number / 100) % MANY, EACH);
+            took.push(self.edit_one(&place, purpose).await?);
+        }
+        Ok(took)
+    }
+
+    async fn edit_one(&self, place: &Place, purpose: &str) -> Result<f64, Problem> {
+        let api: Api<TeamAccount> = Api::namespaced(self.client.clone(), &place.namespace());
+        let (old, patch) = (
+            api.get(&place.name).await?,
+            json!({ "spec": { "purpose": purpose } }),
+        );
+        let fields = format!("metadata.name={}", place.name);
+        let parameters = WatchParams::default().fields(&fields);
+        let version = old.resource_version().unwrap_or_default();
+        let mut changes = api.watch(&parameters, &version).await?.boxed();
+        let began = Instant::now();
+        api.patch(&place.name, &PatchParams::default(), &Patch::Merge(&patch))
+            .await?;
+        let noticed = async {
+            while let Some(change) = changes.try_next().await? {
+                if let WatchEvent::Modified(object) = change
+                    && object.spec.purpose.as_deref() == Some(purpose)
+                    && object
+                        .status
+                        .as_ref()
+                        .and_then(|status| status.observed_generation)
+                        == object.metadata.generation
+                {
+                    return Ok(seconds(began.elapsed()));
+                }
+            }
+            Err("the watch ended".into())
+        };
+        tokio::time::timeout(Duration::from_secs(60), noticed).await?
+    }
+}
+
+/// Makes an account and moves it from the root to its unit. Its id.
+fn born(
+    endpoint: &str,
+    new: &Value,
+    (root, unit): (&str, &str),
+) -> Result<String, bailiwick::dev::Error> {
+    let answer = moto::organizations(endpoint, "CreateAccount", new)?;
+    let id = answer["CreateAccountStatus"]["AccountId"]
+        .as_str()
+        .unwrap_or_default()
+        .to_owned();
+    let moving = json!({"AccountId": id, "SourceParentId": root, "DestinationParentId": unit});
+    moto::organizations(endpoint, "MoveAccount", &moving)?;
+    Ok(id)
+}
+
+/// The binary, running; dropped, it is killed.
+struct Operator {
+    child: Child,
+    address: String,
+    began: Instant,
+}
+
+impl Operator {
+    fn metrics(&self) -> Result<String, Problem> {
+        Ok(http::get(&self.address, "/metrics")?.1)
+    }
+
+    fn metric(&self, start: &str) -> Result<f64, Problem> {
+        let text = self.metrics()?;
+        let line = text.lines().find_map(|line| line.strip_prefix(start));
+        Ok(line.map_or(Ok(0.0), |value| value.trim().parse())?)
+    }
+
+    fn resident(&self) -> Result<f64, Problem> {
+        resident(self.child.id())
+    }
+
+    /// Waits until so many passes over accounts have found them settled; since the start of the process.
+    async fn until_settled(&self, count: usize) -> Result<Duration, Problem> {
+        let limit = Duration::from_secs(300);
+        loop {
+            let passes = world::passes(&self.metrics()?, "settled");
+            if passes >= u64::try_from(count)? {
+                return Ok(self.began.elapsed());
+            }
+            if self.began.elapsed() > limit {
+                return Err(format!(
+                    "only {passes} of {count} accounts are settled after {limit:?}"
+                )
+                .into());
+            }
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    }
+}
+
+impl Drop for Operator {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
