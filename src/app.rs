@@ -11,6 +11,7 @@ use kube::runtime::reflector::Store;
 use kube::runtime::{WatchStreamExt, watcher};
 use kube::{Api, Client};
 use tokio::net::TcpListener;
+use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
@@ -23,7 +24,8 @@ use crate::controllers::organization::Organization;
 use crate::controllers::team::{Teams, namespace_of};
 use crate::controllers::team_account::TeamAccounts;
 use crate::engine::clock::{Clock, SystemClock};
-use crate::engine::frame::{self, Engine, Trigger};
+use crate::engine::conditions;
+use crate::engine::frame::{self, Engine, Touched, Trigger};
 use crate::engine::leader::{Candidate, Leadership};
 use crate::engine::metrics::Metrics;
 use crate::engine::shutdown;
@@ -199,10 +201,12 @@ async fn work(
         pass_timeout: options.pass_timeout,
         shutdown: stop.clone(),
     };
+    let (touch, touched) = mpsc::unbounded_channel();
     let (teams, classes, accounts) = (
         frame::watch::<Team>(&client),
         frame::watch::<AccountClass>(&client),
-        frame::watch::<TeamAccount>(&client),
+        // Nobody listens any more only when everything ends.
+        frame::watch_and_tell(&client, move |event| drop(touch.send(Concerned::by(event)))),
     );
     let caches = Caches {
         teams: teams.store.clone(),
@@ -253,7 +257,7 @@ async fn work(
         wake_class,
         wake_account,
     };
-    background.spawn(routes.keep(client));
+    background.spawn(routes.keep(client, touched));
     let (sweeper, every, store, ended) = (
         organization.clone(),
         options.sweep_interval,
@@ -312,6 +316,48 @@ async fn report(organization: Arc<Organization>, metrics: Metrics, readiness: Re
     }
 }
 
+/// Whom a change of an account may concern.
+enum Concerned {
+    /// Any change may have been missed.
+    Everybody,
+    /// The team of the namespace, and the class; if `shown` is not what it was: that is what they tell of the account.
+    By {
+        namespace: String,
+        name: String,
+        class: String,
+        shown: Option<u64>,
+    },
+}
+
+impl Concerned {
+    fn by(event: Touched<'_, TeamAccount>) -> Self {
+        let (account, shown) = match event {
+            Touched::All => return Self::Everybody,
+            Touched::Written(account) => (account, Some(shown(account))),
+            Touched::Gone(account) => (account, None),
+        };
+        Self::By {
+            namespace: account.namespace().unwrap_or_default(),
+            name: account.name_any(),
+            class: account.spec.class_name.clone(),
+            shown,
+        }
+    }
+}
+
+/// What a team and a class tell of an account in their own status, as one number.
+fn shown(account: &TeamAccount) -> u64 {
+    let status = account.status.as_ref();
+    let told = (
+        &account.spec.class_name,
+        account.metadata.deletion_timestamp.is_some(),
+        status.and_then(|status| status.account_id.as_deref()),
+        status.and_then(|status| status.class_revision.as_deref()),
+        status.is_some_and(|status| conditions::is_true(&status.conditions, conditions::READY)),
+    );
+    crate::plan::revision::fnv1a(format!("{told:?}").as_bytes())
+}
+
 /// Who must look again when something changes that is not their own.
 struct Routes {
     caches: Caches,
@@ -323,24 +369,16 @@ struct Routes {
 impl Routes {
     /// An account's change concerns its team and its class; a class's and a team's change their accounts; what
     /// somebody does to a team's namespace or binding, the team.
-    async fn keep(self, client: Client) {
+    async fn keep(self, client: Client, mut accounts: mpsc::UnboundedReceiver<Concerned>) {
         use k8s_openapi::api::core::v1::Namespace;
         use k8s_openapi::api::rbac::v1::RoleBinding;
         let labelled = || watcher::Config::default().labels(crate::api::LABEL_TEAM);
-        let changes = |api: Api<DeserializeGuard<TeamAccount>>| {
-            watcher(api, watcher::Config::default())
-                .default_backoff()
-                .touched_objects()
+        let accounts = async {
+            let mut known = HashMap::new();
+            while let Some(concerned) = accounts.recv().await {
+                self.wake_concerned(concerned, &mut known);
+            }
         };
-        let accounts =
-            changes(Api::all(client.clone())).map_each(|account: DeserializeGuard<TeamAccount>| {
-                let Ok(account) = account.0 else { return };
-                let namespace = account.namespace().unwrap_or_default();
-                if let Some(team) = self.caches.team_of(&namespace) {
-                    self.wake_team.fire(None, &team.name_any());
-                }
-                self.wake_class.fire(None, &account.spec.class_name);
-            });
         let classes = watcher(
             Api::<DeserializeGuard<AccountClass>>::all(client.clone()),
             watcher::Config::default(),
@@ -378,7 +416,7 @@ impl Routes {
             .touched_objects()
             .map_each(|binding: RoleBinding| wake(binding.labels()));
         futures::join!(
-            accounts.boxed(),
+            accounts,
             classes.boxed(),
             teams.boxed(),
             namespaces.boxed(),
@@ -386,10 +424,56 @@ impl Routes {
         );
     }
 
+    /// `known`: what was shown of each account last. Most changes of an account are steps on its way that nobody
+    /// else tells of.
+    fn wake_concerned(
+        &self,
+        concerned: Concerned,
+        known: &mut HashMap<(String, String), Option<u64>>,
+    ) {
+        let (of_team, of_class) = match concerned {
+            Concerned::Everybody => {
+                known.clear();
+                (None, None)
+            }
+            Concerned::By {
+                namespace,
+                name,
+                class,
+                shown,
+            } => {
+                let key = (namespace.clone(), name);
+                let before = if shown.is_some() {
+                    known.insert(key, shown)
+                } else {
+                    known.remove(&key)
+                };
+                if before == Some(shown) {
+                    return;
+                }
+                (Some(namespace), Some(class))
+            }
+        };
+        for team in self.caches.teams.state() {
+            let owns = |team: &Team| of_team.as_ref().is_none_or(|n| namespace_of(team) == *n);
+            if matches!(&team.0, Ok(team) if owns(team)) {
+                self.wake_team.fire(None, &team.name_any());
+            }
+        }
+        for class in self.caches.classes.state() {
+            let name = class.name_any();
+            if of_class.as_ref().is_none_or(|of| name == *of) {
+                self.wake_class.fire(None, &name);
+            }
+        }
+    }
+
     fn wake_accounts(&self, which: impl Fn(&TeamAccount) -> bool) {
-        for account in self.caches.accounts(which) {
-            self.wake_account
-                .fire(account.namespace().as_deref(), &account.name_any());
+        let places = self.caches.each_account(|account| {
+            which(account).then(|| (account.namespace(), account.name_any()))
+        });
+        for (namespace, name) in places {
+            self.wake_account.fire(namespace.as_deref(), &name);
         }
     }
 }

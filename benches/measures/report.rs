@@ -59,20 +59,22 @@ impl Figure {
         }
     }
 
-    /// The line for people: the id, the figure, its unit, the goal, whether it is met, what it is.
+    /// The line for people: the id, the figure, its unit, the goal, whether it is met, what it is. A figure is rounded
+    /// away from its goal's good side, so that it never looks better than it is.
     pub fn line(&self) -> String {
-        let goal = match self.goal {
-            Goal::AtLeast(goal) => format!("goal ≥ {} {}", short(goal), self.unit),
-            Goal::AtMost(goal) => format!("goal ≤ {} {}", short(goal), self.unit),
-            Goal::Known => "no goal".to_owned(),
+        let goal = |sign: &str, goal: f64| format!("goal {sign} {goal} {}", self.unit);
+        let (goal, towards) = match self.goal {
+            Goal::AtLeast(value) => (goal("≥", value), Towards::Less),
+            Goal::AtMost(value) => (goal("≤", value), Towards::More),
+            Goal::Known => ("no goal".to_owned(), Towards::Nearest),
         };
-        let (verdict, note) = match (self.is_met(), &self.note) {
-            (Some(true), _) => ("met", None),
-            (Some(false), note) => ("missed", note.as_ref()),
-            (None, note) => ("-", note.as_ref()),
+        let (verdict, note) = match self.is_met() {
+            Some(true) => ("met", None),
+            Some(false) => ("missed", self.note.as_ref()),
+            None => ("-", self.note.as_ref()),
         };
         let note = note.map(|note| format!(" ({note})")).unwrap_or_default();
-        let figure = format!("{} {}", short(self.value), self.unit);
+        let figure = format!("{} {}", short(self.value, towards), self.unit);
         format!(
             "{:<14} {figure:<16} {goal:<20} {verdict:<7} {}{note}",
             self.id, self.what
@@ -107,15 +109,33 @@ pub fn is_wanted(wanted: &[String], id: &str) -> bool {
         })
 }
 
+/// How a figure is rounded.
+#[derive(Debug, Clone, Copy)]
+enum Towards {
+    Nearest,
+    Less,
+    More,
+}
+
 /// Three digits that matter, no more behind the point than needed.
-fn short(value: f64) -> String {
-    let decimals = match value.abs() {
+fn short(value: f64, towards: Towards) -> String {
+    let decimals: i32 = match value.abs() {
         size if size >= 100.0 => 0,
         size if size >= 10.0 => 1,
         size if size >= 1.0 => 2,
         _ => 3,
     };
-    let text = format!("{value:.decimals$}");
+    let scaled = value * 10f64.powi(decimals);
+    // A whole number stays what it is, although its product with a power of ten may not be one.
+    let near = (scaled - scaled.round()).abs() < 1e-9;
+    let rounded = match towards {
+        _ if near => scaled.round(),
+        Towards::Nearest => scaled.round(),
+        Towards::Less => scaled.floor(),
+        Towards::More => scaled.ceil(),
+    };
+    let number = rounded / 10f64.powi(decimals);
+    let text = format!("{number:.0$}", usize::try_from(decimals).unwrap_or(0));
     if text.contains('.') {
         text.trim_end_matches('0').trim_end_matches('.').to_owned()
     } else {

@@ -38,6 +38,8 @@ pub struct Queue {
     limit: usize,
     waiting: HashMap<String, Waiter>,
     holding: HashSet<String>,
+    /// Who has given a slot back while the statuses, as far as they are known here, still say otherwise.
+    finished: HashSet<String>,
     not_before: Option<Timestamp>,
     typical: Duration,
 }
@@ -51,6 +53,7 @@ impl Queue {
             limit: slots,
             waiting: HashMap::new(),
             holding: HashSet::new(),
+            finished: HashSet::new(),
             not_before: None,
             typical: Duration::from_secs(60),
         }
@@ -65,10 +68,10 @@ impl Queue {
         now: Timestamp,
     ) -> Answer {
         if self.holding.contains(uid) || durable.contains(uid) {
-            self.waiting.remove(uid);
-            self.holding.insert(uid.to_owned());
+            self.take(uid);
             return Answer::Go;
         }
+        self.finished.retain(|uid| durable.contains(uid));
         self.waiting
             .retain(|_, waiter| now.as_second() - waiter.asked.as_second() < ASKS_AGAIN_WITHIN);
         let waiter = self.waiting.entry(uid.to_owned());
@@ -80,7 +83,8 @@ impl Queue {
                 asked: now,
             })
             .asked = now;
-        let busy = self.holding.union(durable).count();
+        let running = durable.difference(&self.finished);
+        let busy = running.filter(|uid| !self.holding.contains(*uid)).count() + self.holding.len();
         let position = self
             .order()
             .iter()
@@ -88,8 +92,7 @@ impl Queue {
             .unwrap_or(0);
         let open = self.not_before.is_none_or(|at| now >= at);
         if open && busy + position < self.limit {
-            self.waiting.remove(uid);
-            self.holding.insert(uid.to_owned());
+            self.take(uid);
             return Answer::Go;
         }
         let rounds = (busy + position) / self.limit;
@@ -99,10 +102,17 @@ impl Queue {
         }
     }
 
+    fn take(&mut self, uid: &str) {
+        self.waiting.remove(uid);
+        self.finished.remove(uid);
+        self.holding.insert(uid.to_owned());
+    }
+
     /// Gives the slot back. `took`: how long the creation took, if it came to an end; the estimate learns from it.
     pub fn done(&mut self, uid: &str, took: Option<Duration>) {
         self.holding.remove(uid);
         self.waiting.remove(uid);
+        self.finished.insert(uid.to_owned());
         if let Some(took) = took {
             self.typical = (self.typical * 7 + took.min(Duration::from_secs(3600))) / 8;
             self.limit = (self.limit + 1).min(self.configured);
@@ -198,6 +208,28 @@ mod tests {
             Answer::Go,
             "it has one already"
         );
+    }
+
+    #[test]
+    fn a_slot_given_back_is_free_before_the_statuses_say_so() {
+        let (mut queue, none) = (Queue::new(1), HashSet::new());
+        assert_eq!(queue.ask("x", "a", &none, at(0)), Answer::Go);
+        let durable = HashSet::from(["x".to_owned()]);
+        assert!(matches!(
+            queue.ask("y", "a", &durable, at(1)),
+            Answer::Wait { .. }
+        ));
+        queue.done("x", Some(Duration::from_secs(60)));
+        assert_eq!(queue.ask("y", "a", &durable, at(61)), Answer::Go);
+        // What the statuses say of x later is another creation.
+        let running = HashSet::from(["y".to_owned()]);
+        queue.ask("z", "a", &running, at(62));
+        queue.done("y", None);
+        let both = HashSet::from(["x".to_owned(), "y".to_owned()]);
+        assert!(matches!(
+            queue.ask("z", "a", &both, at(63)),
+            Answer::Wait { .. }
+        ));
     }
 
     #[test]

@@ -11,9 +11,6 @@ use super::{Expected, Organization};
 use crate::cloud::{CreateRequest, RequestId, RequestState, Result};
 use crate::plan::queue::Answer;
 
-/// How often creations are asked for once they may be done: all of them with one call.
-const CREATION_ROUND: Duration = Duration::from_secs(2);
-
 impl Organization {
     /// Asks for a slot to create an account in.
     pub fn ask_slot(
@@ -66,6 +63,8 @@ impl Organization {
         if let Some(request) = view.finished.get(id) {
             return Some(request.clone());
         }
+        // The intent is older than the call, by as long as the call waited for its budget.
+        let since = view.own.get(id).copied().unwrap_or(since);
         view.expected.entry(id.clone()).or_insert_with(|| Expected {
             uid: uid.to_owned(),
             namespace: namespace.to_owned(),
@@ -78,7 +77,7 @@ impl Organization {
 
     /// Enters a request that CreateAccount has answered with.
     pub fn enter_request(&self, request: CreateRequest) {
-        self.view().own.insert(request.id.clone());
+        self.view().own.insert(request.id.clone(), self.clock.now());
         if request.state != RequestState::InProgress {
             self.view().finished.insert(request.id.clone(), request);
         }
@@ -95,7 +94,7 @@ impl Organization {
     /// Whether CreateAccount gave this id to this very process; else a request that was found by its name must prove
     /// itself by its account's e-mail address.
     pub fn is_own(&self, id: &RequestId) -> bool {
-        self.view().own.contains(id)
+        self.view().own.contains_key(id)
     }
 
     /// Since when this process has been looking for the creation of that object.
@@ -130,35 +129,36 @@ impl Organization {
 
     /// Notices for all creations at once when they are done, for ever.
     pub async fn keep_creations_watched(&self, stop: CancellationToken) {
+        let mut last = Instant::now();
         loop {
-            let pause = match self.until_next_round() {
-                Some(pause) => pause,
-                None => tokio::select! {
-                    () = self.expecting.notified() => continue,
-                    () = stop.cancelled() => return,
-                },
+            let pause = self.until_next_round(last.elapsed());
+            let round = async {
+                match pause {
+                    Some(pause) => tokio::time::sleep(pause).await,
+                    None => std::future::pending().await,
+                }
             };
-            let woken = tokio::time::timeout_at(Instant::now() + pause, stop.cancelled()).await;
-            if woken.is_ok() {
-                return;
+            tokio::select! {
+                () = round => {}
+                // One more, which may be done earlier than the others.
+                () = self.expecting.notified() => continue,
+                () = stop.cancelled() => return,
             }
+            last = Instant::now();
             if let Err(error) = self.creation_round().await {
                 tracing::warn!(%error, "creation requests could not be read");
             }
         }
     }
 
-    /// When it is worth asking: before the shortest creation that was ever seen none is done.
-    fn until_next_round(&self) -> Option<Duration> {
-        let view = self.view();
-        let oldest = view
-            .expected
-            .values()
-            .map(|expected| expected.since)
-            .min()?;
-        let age = Duration::try_from(self.clock.now().duration_since(oldest)).unwrap_or_default();
-        let earliest = view.shortest.unwrap_or_default().mul_f64(0.9);
-        Some(earliest.saturating_sub(age).max(CREATION_ROUND))
+    /// How long until it is worth asking, `idle` after the last question; `None`: nothing is being created.
+    fn until_next_round(&self, idle: Duration) -> Option<Duration> {
+        let (view, now) = (self.view(), self.clock.now());
+        let pauses = view.expected.values().map(|expected| {
+            let age = Duration::try_from(now.duration_since(expected.since)).unwrap_or_default();
+            view.rounds.pause(age, idle)
+        });
+        pauses.min()
     }
 
     async fn creation_round(&self) -> Result<()> {
@@ -180,7 +180,7 @@ impl Organization {
             }
             if let (Some(from), Some(to)) = (request.requested, request.completed) {
                 let took = Duration::try_from(to.duration_since(from)).unwrap_or_default();
-                view.shortest = Some(view.shortest.map_or(took, |shortest| shortest.min(took)));
+                view.rounds.learn(took);
             }
             view.expected.remove(&request.id);
             view.finished.insert(request.id.clone(), request);

@@ -7,12 +7,11 @@ mod creations;
 mod sweep;
 mod units;
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
 use k8s_openapi::jiff::Timestamp;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
 
 use crate::api::TeamAccount;
 use crate::cloud::{Account, Cloud, CloudError, CreateRequest, ParentId, RequestId};
@@ -20,6 +19,7 @@ use crate::engine::clock::Clock;
 use crate::engine::frame::Trigger;
 use crate::model::{AccountId, RootEmail, Tags, UnitPath};
 use crate::plan::queue::Queue;
+use crate::plan::rounds::Rounds;
 
 /// An account, as the last bulk read or our own last write says.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -32,6 +32,8 @@ pub struct Row {
     pub tags: Option<Tags>,
     /// In which sweep, or after which, this was written.
     sweep: u64,
+    /// The same for the tags alone, which have their own turn.
+    tags_sweep: u64,
 }
 
 /// An object that waits for a creation: where it is, and since when.
@@ -57,12 +59,12 @@ struct View {
     by_email: HashMap<String, AccountId>,
     expected: HashMap<RequestId, Expected>,
     finished: HashMap<RequestId, CreateRequest>,
-    /// Requests whose id CreateAccount gave to this very process: certainly ours.
-    own: HashSet<RequestId>,
+    /// Requests whose id CreateAccount gave to this very process, and when: certainly ours.
+    own: HashMap<RequestId, Timestamp>,
     /// Objects whose creation may or may not have been asked for, and since when this process knows of them.
     searching: HashMap<String, Timestamp>,
     places: HashMap<String, (String, String)>,
-    shortest: Option<Duration>,
+    rounds: Rounds,
 }
 
 /// The shared view.
@@ -75,6 +77,8 @@ pub struct Organization {
     sweeping: tokio::sync::Mutex<()>,
     creating_units: tokio::sync::Mutex<()>,
     expecting: Notify,
+    /// Counts the attempts to read the organization that have come to an end.
+    attempts: watch::Sender<u64>,
 }
 
 impl Organization {
@@ -94,6 +98,7 @@ impl Organization {
             sweeping: tokio::sync::Mutex::default(),
             creating_units: tokio::sync::Mutex::default(),
             expecting: Notify::new(),
+            attempts: watch::Sender::new(0),
         }
     }
 
@@ -115,6 +120,19 @@ impl Organization {
             (0, Some(error)) => Err(error.clone()),
             (done, _) => Ok(done > 0),
         }
+    }
+
+    /// Waits until the organization has been read once: what was settled before a restart is not unsettled by it.
+    ///
+    /// # Errors
+    /// The error of an attempt that failed meanwhile.
+    pub async fn known(&self) -> std::result::Result<(), CloudError> {
+        let mut attempts = self.attempts.subscribe();
+        while !self.is_known()? {
+            // The sender is ours, so it is there.
+            let _ = attempts.changed().await;
+        }
+        Ok(())
     }
 
     /// The account of that id.
@@ -146,9 +164,13 @@ impl Organization {
         let mut view = self.view();
         let sweep = view.begun + 1;
         if let Some(row) = view.rows.get_mut(id) {
+            let tags = row.tags.clone();
             change(row);
             // A sweep that began before this write does not know of it yet.
             row.sweep = sweep;
+            if row.tags != tags {
+                row.tags_sweep = sweep;
+            }
         }
     }
 
@@ -165,6 +187,7 @@ impl Organization {
                 parent,
                 tags,
                 sweep,
+                tags_sweep: sweep,
             },
         );
     }

@@ -3,16 +3,28 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
+use futures::{StreamExt, TryStreamExt};
 use tokio_util::sync::CancellationToken;
 
 use super::{Organization, Row};
-use crate::cloud::{ParentId, Result};
+use crate::cloud::{Account, ParentId, Result, Unit};
 use crate::model::{AccountId, UnitPath};
 
-/// Every sweep reads the tags of one in so many of our accounts: tags cannot be listed in bulk.
+/// The tags of an account of ours are read anew after so many sweeps: they cannot be listed in bulk.
 const TAG_ROTATION: u64 = 20;
 /// How soon a sweep that failed is tried again.
 const SWEEP_AGAIN: Duration = Duration::from_secs(15);
+
+/// How many units are read at the same time.
+const PARENTS_AT_ONCE: usize = 4;
+
+/// What is directly in a unit or the root.
+struct Inside {
+    path: UnitPath,
+    id: ParentId,
+    units: Vec<Unit>,
+    accounts: Vec<Account>,
+}
 
 impl Organization {
     /// Makes sure that the view is not older than the moment of this call: one sweep serves all who ask meanwhile.
@@ -37,44 +49,43 @@ impl Organization {
         let outcome = self.sweep(number).await;
         let mut view = self.view();
         view.error = outcome.as_ref().err().cloned();
+        if outcome.is_err() {
+            // It may be another organization by now.
+            view.root = None;
+        }
+        self.attempts.send_modify(|count| *count += 1);
         outcome
     }
 
     /// Reads the whole organization. Returns the accounts of which something has changed.
     async fn sweep(&self, number: u64) -> Result<Vec<AccountId>> {
-        let root = self.cloud.units.root().await?;
+        let root = self.root().await?;
         let mut units = HashMap::from([(UnitPath::root(), root.clone())]);
-        let mut open = vec![(UnitPath::root(), root.clone())];
+        let mut level = vec![(UnitPath::root(), root.clone())];
         let mut rows = HashMap::new();
-        while let Some((path, id)) = open.pop() {
-            let mut page = None;
-            loop {
-                let answer = self.cloud.units.units_in(&id, page).await?;
-                for unit in answer.items {
-                    let child = path.child(&unit.name);
-                    units.insert(child.clone(), unit.id.clone());
-                    open.push((child, unit.id));
+        while !level.is_empty() {
+            // Pages follow one another, so one parent alone does not use up what AWS allows.
+            let reads = level.into_iter().map(|(path, id)| self.read_in(path, id));
+            let read: Vec<Inside> = futures::stream::iter(reads)
+                .buffer_unordered(PARENTS_AT_ONCE)
+                .try_collect()
+                .await?;
+            level = Vec::new();
+            for inside in read {
+                for unit in inside.units {
+                    let path = inside.path.child(&unit.name);
+                    units.insert(path.clone(), unit.id.clone());
+                    level.push((path, unit.id));
                 }
-                page = answer.next;
-                if page.is_none() {
-                    break;
-                }
-            }
-            let mut page = None;
-            loop {
-                let answer = self.cloud.accounts.accounts_in(&id, page).await?;
-                for account in answer.items {
+                for account in inside.accounts {
                     let row = Row {
-                        parent: id.clone(),
+                        parent: inside.id.clone(),
                         tags: None,
                         sweep: number,
+                        tags_sweep: 0,
                         account,
                     };
                     rows.insert(row.account.id.clone(), row);
-                }
-                page = answer.next;
-                if page.is_none() {
-                    break;
                 }
             }
         }
@@ -82,23 +93,60 @@ impl Organization {
         Ok(self.replace(root, units, rows, number))
     }
 
-    async fn read_some_tags(&self, rows: &mut HashMap<AccountId, Row>, number: u64) -> Result<()> {
-        let due: Vec<AccountId> = {
-            let view = self.view();
-            let ours = |id: &&AccountId| view.rows.get(*id).is_some_and(|row| row.tags.is_some());
-            let turn = |id: &&AccountId| {
-                crate::plan::revision::fnv1a(id.as_str().as_bytes()) % TAG_ROTATION
-                    == number % TAG_ROTATION
-            };
-            rows.keys().filter(ours).filter(turn).cloned().collect()
+    /// What is directly in a unit or the root.
+    async fn read_in(&self, path: UnitPath, id: ParentId) -> Result<Inside> {
+        let mut inside = Inside {
+            path,
+            id,
+            units: Vec::new(),
+            accounts: Vec::new(),
         };
-        for id in due {
+        let mut page = None;
+        loop {
+            let answer = self.cloud.units.units_in(&inside.id, page).await?;
+            inside.units.extend(answer.items);
+            page = answer.next;
+            if page.is_none() {
+                break;
+            }
+        }
+        loop {
+            let answer = self.cloud.accounts.accounts_in(&inside.id, page).await?;
+            inside.accounts.extend(answer.items);
+            page = answer.next;
+            if page.is_none() {
+                return Ok(inside);
+            }
+        }
+    }
+
+    async fn read_some_tags(&self, rows: &mut HashMap<AccountId, Row>, number: u64) -> Result<()> {
+        for id in self.whose_tags_are_due(rows, number) {
             let tags = self.cloud.accounts.tags(&id).await?;
             if let Some(row) = rows.get_mut(&id) {
                 row.tags = Some(tags);
+                row.tags_sweep = number;
             }
         }
         Ok(())
+    }
+
+    /// Those that were read longest ago, and no more in one sweep than keeps the turns: what was written or read
+    /// lately is known. Accounts whose tags are not known are nobody's concern yet, or are looked into soon.
+    fn whose_tags_are_due(&self, rows: &HashMap<AccountId, Row>, number: u64) -> Vec<AccountId> {
+        let view = self.view();
+        let known = |id: &AccountId| view.rows.get(id).filter(|row| row.tags.is_some());
+        let ours = rows
+            .keys()
+            .filter_map(|id| Some((known(id)?.tags_sweep, id)));
+        let mut ours: Vec<(u64, &AccountId)> = ours.collect();
+        let turn = ours.len().div_ceil(TAG_ROTATION as usize);
+        ours.retain(|(read, _)| read + TAG_ROTATION <= number);
+        ours.sort_unstable();
+        ours.into_iter()
+            .take(turn)
+            .map(|(_, id)| id.clone())
+            .collect()
     }
 
     fn replace(
@@ -117,6 +165,7 @@ impl Organization {
             } else if let Some(new) = rows.get_mut(id) {
                 if new.tags.is_none() {
                     new.tags = old.tags.clone();
+                    new.tags_sweep = old.tags_sweep;
                 }
                 let same =
                     new.account == old.account && new.parent == old.parent && new.tags == old.tags;

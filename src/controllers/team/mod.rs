@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use kube::{Client, ResourceExt};
 
 use super::Caches;
-use crate::api::{Team, TeamAccount, TeamAccountSummary, TeamDeletionPolicy};
+use crate::api::{Team, TeamAccountSummary, TeamDeletionPolicy};
 use crate::engine::conditions::{self, Truth};
 use crate::engine::frame::Reconcile;
 use crate::engine::record::Record;
@@ -65,12 +65,9 @@ impl Reconcile for Teams {
     async fn pass(&self, object: &Team, record: &mut Record<Team>) -> Result<Outcome, Failure> {
         self.caches.filled().await;
         let namespace = namespace_of(object);
-        let accounts = self
-            .caches
-            .accounts(|account| account.namespace().as_deref() == Some(&namespace));
         record.status.namespace = Some(namespace.clone());
         record.status.members = i64::try_from(object.spec.members.len()).ok();
-        record.status.accounts = summaries(&accounts);
+        record.status.accounts = self.summaries(&namespace);
         if object.metadata.deletion_timestamp.is_some() {
             return self.leave(object, record, &namespace).await;
         }
@@ -100,25 +97,25 @@ impl Reconcile for Teams {
     }
 }
 
-fn summaries(accounts: &[TeamAccount]) -> Vec<TeamAccountSummary> {
-    let mut list: Vec<_> = accounts
-        .iter()
-        .map(|account| {
+impl Teams {
+    fn summaries(&self, namespace: &str) -> Vec<TeamAccountSummary> {
+        let mut list = self.caches.each_account(|account| {
+            if account.metadata.namespace.as_deref() != Some(namespace) {
+                return None;
+            }
             let status = account.status.as_ref();
-            TeamAccountSummary {
+            Some(TeamAccountSummary {
                 name: account.name_any(),
                 id: status.and_then(|status| status.account_id.clone()),
                 ready: status.is_some_and(|status| {
                     conditions::is_true(&status.conditions, conditions::READY)
                 }),
-            }
-        })
-        .collect();
-    list.sort_by(|a, b| a.name.cmp(&b.name));
-    list
-}
+            })
+        });
+        list.sort_by(|a, b| a.name.cmp(&b.name));
+        list
+    }
 
-impl Teams {
     async fn leave(
         &self,
         object: &Team,

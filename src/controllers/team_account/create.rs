@@ -33,6 +33,8 @@ const SEARCH_FOR: i64 = 30;
 const SEARCH_AGAIN: Duration = Duration::from_secs(10);
 /// How soon a creation is looked at although nobody said that it is done.
 const CREATING_AGAIN: Duration = Duration::from_secs(300);
+/// How soon who waits for a slot asks again although nobody has called; the queue forgets who does not.
+const QUEUED_AGAIN: Duration = Duration::from_secs(600);
 /// How soon a creation that AWS failed for a reason of its own is tried again.
 const RETRY_FAILED: i64 = 60;
 
@@ -358,7 +360,7 @@ impl TeamAccounts {
         Some(Outcome::waiting(
             reasons::QUEUED,
             message,
-            estimate.clamp(Duration::from_secs(15), CREATING_AGAIN),
+            estimate.clamp(Duration::from_secs(15), QUEUED_AGAIN),
         ))
     }
 

@@ -26,7 +26,7 @@ use tokio::time::Instant;
 use super::Caches;
 use super::organization::Organization;
 use crate::api::{ANNOTATION_RECONCILE, Mode, TeamAccount};
-use crate::engine::conditions::Truth;
+use crate::engine::conditions::{READY, Truth};
 use crate::engine::frame::{Reconcile, jitter};
 use crate::engine::record::Record;
 use crate::engine::{Failure, FailureKind, Outcome};
@@ -154,6 +154,8 @@ impl Reconcile for TeamAccounts {
         self.caches.filled().await;
         match self.organization.is_known() {
             Ok(true) => {}
+            // An account that was in order says nothing else only because the operator has just begun.
+            Ok(false) if record.is_true(READY) => self.organization.known().await?,
             Ok(false) => {
                 let message = "the organization is being read for the first time";
                 return Err(Failure::new(
