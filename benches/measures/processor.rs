@@ -35,7 +35,10 @@ pub fn measure(arguments: &Arguments) -> Result<Vec<Figure>, Problem> {
             create,
             "ms",
             Goal::AtMost(6.0),
-            &format!("processor time per account from declared to Ready, 1,000 of them, {with}"),
+            &format!(
+                "processor time per account from declared to Ready, {} of them, {with}",
+                arguments.accounts
+            ),
         ),
     ])
 }
@@ -95,7 +98,7 @@ async fn deep(seed: u64) -> Result<f64, Problem> {
 }
 
 async fn create(arguments: &Arguments) -> Result<f64, Problem> {
-    let count = 1_000;
+    let count = arguments.accounts;
     let world = World::new(aws(), arguments.seed, 0)?;
     world.declare(count, 10)?;
     let began = spent()?;
@@ -105,5 +108,13 @@ async fn create(arguments: &Arguments) -> Result<f64, Problem> {
         .await?;
     let cost = spent()?.saturating_sub(began);
     drop(operator);
+    for line in world.metrics.encode().lines() {
+        if line.starts_with("bailiwick_reconciles_total") {
+            eprintln!("bench:   {line}");
+        }
+    }
+    for ((verb, plural, part), number) in world.server.all_requests() {
+        eprintln!("bench:   {verb:?} {plural}/{part}: {number}");
+    }
     Ok(seconds(cost) * 1e3 / count as f64)
 }

@@ -57,8 +57,8 @@ pub fn aws() -> Options {
 pub struct Seen {
     /// When its status first had an account id.
     pub created: Option<Timestamp>,
-    /// Whether its status says Ready.
-    pub ready: bool,
+    /// Since when its status says Ready.
+    pub ready: Option<Timestamp>,
 }
 
 /// Sits between the operator and the API server: takes the time that a network takes, loses answers, and notes what
@@ -89,9 +89,11 @@ impl Wire {
             seen.created = Some(self.clock.now());
         }
         if let Some(conditions) = status["conditions"].as_array() {
-            seen.ready = conditions
+            let is_ready = conditions
                 .iter()
                 .any(|condition| condition["type"] == "Ready" && condition["status"] == "True");
+            let since = seen.ready.unwrap_or_else(|| self.clock.now());
+            seen.ready = is_ready.then_some(since);
         }
     }
 }
@@ -221,7 +223,7 @@ impl World {
                 .wire
                 .accounts()
                 .values()
-                .filter(|seen| seen.ready)
+                .filter(|seen| seen.ready.is_some())
                 .count();
             if ready >= count {
                 return Ok(());
