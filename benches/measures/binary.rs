@@ -5,12 +5,12 @@
 //! finds nothing to write.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use bailiwick::api::{AccountClass, Team, TeamAccount};
-use bailiwick::dev::moto::{self, Moto};
+use bailiwick::dev::moto;
 use bailiwick::dev::plane::{ControlPlane, free_port};
 use bailiwick::dev::{Assets, http};
 use bailiwick::model::Tags;
@@ -22,6 +22,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
+use crate::emulator::Emulator;
 use crate::population::{self, Place, Sample};
 use crate::process::{processor_time, resident};
 use crate::report::{Figure, Goal};
@@ -37,15 +38,17 @@ const AT_ONCE: usize = 16;
 const EDITS: usize = 200;
 
 /// Measures.
-pub fn measure(_: &Arguments) -> Result<Vec<Figure>, Problem> {
+pub fn measure(arguments: &Arguments) -> Result<Vec<Figure>, Problem> {
+    let own = Path::new(env!("CARGO_BIN_EXE_bailiwick"));
+    let binary = arguments.binary.as_deref().unwrap_or(own);
     tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()?
-        .block_on(all())
+        .block_on(all(binary))
 }
 
-async fn all() -> Result<Vec<Figure>, Problem> {
-    let site = Site::start().await?;
+async fn all(binary: &Path) -> Result<Vec<Figure>, Problem> {
+    let site = Site::start(binary).await?;
     let operator = site.operator().await?;
     tokio::time::sleep(Duration::from_secs(15)).await;
     let idle = operator.resident()?;
@@ -143,18 +146,16 @@ fn changes(before: &BTreeMap<String, String>, after: &BTreeMap<String, String>) 
 /// A control plane and an emulated AWS.
 struct Site {
     plane: ControlPlane,
-    moto: Moto,
+    emulator: Emulator,
     client: Client,
-    _folder: tempfile::TempDir,
+    binary: PathBuf,
 }
 
 impl Site {
-    async fn start() -> Result<Self, Problem> {
+    async fn start(binary: &Path) -> Result<Self, Problem> {
         let assets = Assets::find(Path::new(env!("CARGO_MANIFEST_DIR")))?;
         let plane = ControlPlane::start(&assets, None).await?;
-        let folder = tempfile::tempdir()?;
-        let moto = Moto::start_in(&assets, folder.path().to_owned()).await?;
-        moto.create_organization()?;
+        let emulator = Emulator::start(&assets).await?;
         let client = plane.admin().await?;
         let definitions: Api<CustomResourceDefinition> = Api::all(client.clone());
         for definition in bailiwick::api::definitions()? {
@@ -164,9 +165,9 @@ impl Site {
         }
         let site = Self {
             plane,
-            moto,
+            emulator,
             client,
-            _folder: folder,
+            binary: binary.to_owned(),
         };
         site.until_served().await?;
         Ok(site)
@@ -186,11 +187,11 @@ impl Site {
     async fn operator(&self) -> Result<Operator, Problem> {
         let address = format!("127.0.0.1:{}", free_port()?);
         let log = std::fs::File::create(self.plane.folder().join("operator.log"))?;
-        let child = Command::new(env!("CARGO_BIN_EXE_bailiwick"))
+        let child = Command::new(&self.binary)
             .args(["run", "--cluster-name", "bench", "--namespace", "default"])
             .args(["--leader-elect", "false", "--listen", &address])
             .env("KUBECONFIG", self.plane.admin_kubeconfig())
-            .env("AWS_ENDPOINT_URL", self.moto.endpoint())
+            .env("AWS_ENDPOINT_URL", &self.emulator.endpoint)
             .env("AWS_REGION", "eu-central-1")
             .env("AWS_ACCESS_KEY_ID", "test")
             .env("AWS_SECRET_ACCESS_KEY", "test")
@@ -230,7 +231,7 @@ impl Site {
         let object = serde_json::to_value(api.get(&place.name).await?)?;
         let id = object["status"]["accountId"].clone();
         let answer = moto::organizations(
-            self.moto.endpoint(),
+            &self.emulator.endpoint,
             "ListTagsForResource",
             &json!({ "ResourceId": id }),
         )?;
@@ -292,13 +293,12 @@ impl Site {
         let unit = sample.status["organizationalUnit"]["id"]
             .as_str()
             .ok_or("the sample is nowhere")?;
-        let roots = moto::organizations(self.moto.endpoint(), "ListRoots", &json!({}))?;
-        let root = roots["Roots"][0]["Id"].as_str().ok_or("there is no root")?;
         futures::stream::iter(places)
-            .map(|place| self.add(sample, place, (root, unit)))
+            .map(|place| self.add(sample, place, unit))
             .buffer_unordered(AT_ONCE)
             .try_collect::<Vec<()>>()
             .await?;
+        self.emulator.finish().await?;
         eprintln!(
             "bench:   {count} accounts written in {} s",
             began.elapsed().as_secs()
@@ -306,12 +306,7 @@ impl Site {
         Ok(())
     }
 
-    async fn add(
-        &self,
-        sample: &Sample,
-        place: Place,
-        (root, unit): (&str, &str),
-    ) -> Result<(), Problem> {
+    async fn add(&self, sample: &Sample, place: Place, unit: &str) -> Result<(), Problem> {
         let object: TeamAccount = self.create(Some(&place), place.object()).await?;
         let uid = object.uid().unwrap_or_default();
         let tags: Vec<Value> = sample
@@ -319,16 +314,17 @@ impl Site {
             .into_iter()
             .map(|(key, value)| json!({"Key": key, "Value": value}))
             .collect();
-        let endpoint = self.moto.endpoint().to_owned();
-        let (root, unit) = (root.to_owned(), unit.to_owned());
-        let new = json!({
-            "Email": place.email(),
-            "AccountName": format!("{}-{}", place.team, place.name),
-            "RoleName": "OrganizationAccountAccessRole",
-            "Tags": tags,
-        });
-        let id =
-            tokio::task::spawn_blocking(move || born(&endpoint, &new, (&root, &unit))).await??;
+        let id = place.account_id();
+        self.emulator
+            .add(&json!({
+                "Id": id,
+                "ParentId": unit,
+                "Email": place.email(),
+                "AccountName": format!("{}-{}", place.team, place.name),
+                "RoleName": "OrganizationAccountAccessRole",
+                "Tags": tags,
+            }))
+            .await?;
         let api: Api<TeamAccount> = Api::namespaced(self.client.clone(), &place.namespace());
         let status = json!({ "status": sample.status_of(&place, &uid, &id) });
         api.patch_status(&place.name, &PatchParams::default(), &Patch::Merge(&status))
@@ -388,22 +384,6 @@ impl Site {
         };
         tokio::time::timeout(Duration::from_secs(60), noticed).await?
     }
-}
-
-/// Makes an account and moves it from the root to its unit. Its id.
-fn born(
-    endpoint: &str,
-    new: &Value,
-    (root, unit): (&str, &str),
-) -> Result<String, bailiwick::dev::Error> {
-    let answer = moto::organizations(endpoint, "CreateAccount", new)?;
-    let id = answer["CreateAccountStatus"]["AccountId"]
-        .as_str()
-        .unwrap_or_default()
-        .to_owned();
-    let moving = json!({"AccountId": id, "SourceParentId": root, "DestinationParentId": unit});
-    moto::organizations(endpoint, "MoveAccount", &moving)?;
-    Ok(id)
 }
 
 /// The binary, running; dropped, it is killed.

@@ -5,6 +5,7 @@
 //! A goal that is missed is said to be missed, and is no failure; a measurement that could not be made is one.
 
 mod binary;
+mod emulator;
 mod population;
 mod process;
 mod processor;
@@ -15,6 +16,7 @@ mod turmoil;
 mod vending;
 mod world;
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
@@ -104,6 +106,9 @@ struct Arguments {
     /// Where randomness comes from.
     #[arg(long, default_value_t = 1)]
     seed: u64,
+    /// Another binary for P8 and P10, say that of an earlier version.
+    #[arg(long)]
+    binary: Option<PathBuf>,
     /// Names the measures and ends.
     #[arg(long)]
     list: bool,

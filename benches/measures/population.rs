@@ -65,6 +65,16 @@ impl Place {
         format!("acme-{}-{}", self.team, self.name)
     }
 
+    /// An account id of its own.
+    pub fn account_id(&self) -> String {
+        let digits = |text: &str| {
+            text.chars()
+                .filter(char::is_ascii_digit)
+                .collect::<String>()
+        };
+        format!("200000{}{}", digits(&self.team), digits(&self.name))
+    }
+
     /// The object.
     pub fn object(&self) -> Value {
         json!({
