@@ -39,6 +39,10 @@ pub fn measure(arguments: &Arguments) -> Result<Vec<Figure>, Problem> {
                 "processor time per account from declared to Ready, {} of them, {with}",
                 arguments.accounts
             ),
+        )
+        .because(
+            "the API server in memory is about a third of it; of the passes ten per account are questions for a place \
+             in the queue",
         ),
     ])
 }
