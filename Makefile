@@ -12,7 +12,7 @@ help:
 	@echo 'make try       start a control plane, an AWS emulator and the operator here, with the examples applied'
 	@echo 'make try-stop  end all of that'
 	@echo 'make test      everything that must hold before a change lands'
-	@echo 'make bench     measure speed and cost against their goals, in about 12 minutes; FORMAT=json, ONLY=P1,P8'
+	@echo 'make bench     measure speed and cost against their goals, in some 15 minutes; FORMAT=json, ONLY=P1,P8'
 	@echo 'make generate  write the generated files: CRDs, their copy in the chart, the reference'
 
 test:
