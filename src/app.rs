@@ -12,6 +12,7 @@ use kube::runtime::reflector::Store;
 use kube::runtime::{WatchStreamExt, watcher};
 use kube::{Api, Client};
 use tokio::net::TcpListener;
+use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
@@ -24,7 +25,7 @@ use crate::controllers::organization::Organization;
 use crate::controllers::team::{Teams, namespace_of};
 use crate::controllers::team_account::TeamAccounts;
 use crate::engine::clock::{Clock, SystemClock};
-use crate::engine::frame::{self, Engine, Trigger};
+use crate::engine::frame::{self, Engine, Touched, Trigger};
 use crate::engine::leader::{Candidate, Leadership};
 use crate::engine::metrics::Metrics;
 use crate::engine::shutdown;
@@ -214,10 +215,12 @@ async fn work(
         trace_of: crate::telemetry::trace_of,
         shutdown: stop.clone(),
     };
+    let (touch, touched) = mpsc::unbounded_channel();
     let (teams, classes, accounts) = (
         frame::watch::<Team>(&client),
         frame::watch::<AccountClass>(&client),
-        frame::watch::<TeamAccount>(&client),
+        // Nobody listens any more only when everything ends.
+        frame::watch_and_tell(&client, move |event| drop(touch.send(Concerned::by(event)))),
     );
     let caches = Caches {
         teams: teams.store.clone(),
@@ -268,7 +271,7 @@ async fn work(
         wake_class,
         wake_account,
     };
-    background.spawn(routes.keep(client));
+    background.spawn(routes.keep(client, touched));
     let (sweeper, every, store, ended) = (
         organization.clone(),
         options.sweep_interval,
@@ -277,7 +280,11 @@ async fn work(
     );
     background.spawn(async move {
         sweeper
-            .keep_swept(every, move |changed| objects_of(&store, changed), ended)
+            .keep_swept(
+                every,
+                move |changed, first| objects_of(&store, changed, first),
+                ended,
+            )
             .await;
     });
     let (watcher, ended) = (organization.clone(), stop.clone());
@@ -296,23 +303,26 @@ async fn work(
     }
 }
 
-/// The objects that manage these accounts; all that have none yet, too, at the first sweep: they waited for it.
+/// The objects that manage these accounts, or want to; at the first sweep also all that have none: they waited for it.
 fn objects_of(
     store: &Store<DeserializeGuard<TeamAccount>>,
     changed: &[AccountId],
+    first: bool,
 ) -> Vec<(String, String)> {
     let changed: std::collections::HashSet<&str> = changed.iter().map(AccountId::as_str).collect();
+    let concerns = |account: &TeamAccount| {
+        let status = account.status.as_ref();
+        let known = status.and_then(|status| status.account_id.as_deref());
+        match known.or(account.spec.account_id.as_deref()) {
+            Some(id) => changed.contains(id) || (first && known.is_none()),
+            None => first,
+        }
+    };
     store
         .state()
         .iter()
         .filter_map(|account| account.0.as_ref().ok())
-        .filter(|account| {
-            let id = account
-                .status
-                .as_ref()
-                .and_then(|status| status.account_id.as_deref());
-            id.is_none_or(|id| changed.contains(id))
-        })
+        .filter(|account| concerns(account))
         .filter_map(|account| Some((account.namespace()?, account.name_any())))
         .collect()
 }
@@ -328,6 +338,47 @@ async fn report(organization: Arc<Organization>, metrics: Metrics, readiness: Re
     }
 }
 
+/// Whom a change of an account may concern.
+enum Concerned {
+    /// Any change may have been missed.
+    Everybody,
+    /// The team of the namespace, and the class; if `shown` is not what it was: that is what they tell of the account.
+    By {
+        namespace: String,
+        name: String,
+        class: String,
+        shown: Option<u64>,
+    },
+}
+
+impl Concerned {
+    fn by(event: Touched<'_, TeamAccount>) -> Self {
+        let (account, shown) = match event {
+            Touched::All => return Self::Everybody,
+            Touched::Written(account) => (account, Some(shown(account))),
+            Touched::Gone(account) => (account, None),
+        };
+        Self::By {
+            namespace: account.namespace().unwrap_or_default(),
+            name: account.name_any(),
+            class: account.spec.class_name.clone(),
+            shown,
+        }
+    }
+}
+
+/// What a team and a class tell of an account in their own status, as one number.
+fn shown(account: &TeamAccount) -> u64 {
+    let status = account.status.as_ref();
+    let told = (
+        &account.spec.class_name,
+        account.metadata.deletion_timestamp.is_some(),
+        status.and_then(|status| status.class_revision.as_deref()),
+        crate::controllers::team::report::summary_of(account),
+    );
+    crate::plan::revision::fnv1a(format!("{told:?}").as_bytes())
+}
+
 /// Who must look again when something changes that is not their own.
 struct Routes {
     caches: Caches,
@@ -339,24 +390,16 @@ struct Routes {
 impl Routes {
     /// An account's change concerns its team and its class; a class's and a team's change their accounts; what
     /// somebody does to a team's namespace or binding, the team.
-    async fn keep(self, client: Client) {
+    async fn keep(self, client: Client, mut accounts: mpsc::UnboundedReceiver<Concerned>) {
         use k8s_openapi::api::core::v1::Namespace;
         use k8s_openapi::api::rbac::v1::RoleBinding;
         let labelled = || watcher::Config::default().labels(crate::api::LABEL_TEAM);
-        let changes = |api: Api<DeserializeGuard<TeamAccount>>| {
-            watcher(api, watcher::Config::default())
-                .default_backoff()
-                .touched_objects()
+        let accounts = async {
+            let mut known = HashMap::new();
+            while let Some(concerned) = accounts.recv().await {
+                self.wake_concerned(concerned, &mut known);
+            }
         };
-        let accounts =
-            changes(Api::all(client.clone())).map_each(|account: DeserializeGuard<TeamAccount>| {
-                let Ok(account) = account.0 else { return };
-                let namespace = account.namespace().unwrap_or_default();
-                if let Some(team) = self.caches.team_of(&namespace) {
-                    self.wake_team.fire(None, &team.name_any());
-                }
-                self.wake_class.fire(None, &account.spec.class_name);
-            });
         let classes = watcher(
             Api::<DeserializeGuard<AccountClass>>::all(client.clone()),
             watcher::Config::default(),
@@ -394,7 +437,7 @@ impl Routes {
             .touched_objects()
             .map_each(|binding: RoleBinding| wake(binding.labels()));
         futures::join!(
-            accounts.boxed(),
+            accounts,
             classes.boxed(),
             teams.boxed(),
             namespaces.boxed(),
@@ -402,10 +445,56 @@ impl Routes {
         );
     }
 
+    /// `known`: what was shown of each account last. Most changes of an account are steps on its way that nobody
+    /// else tells of.
+    fn wake_concerned(
+        &self,
+        concerned: Concerned,
+        known: &mut HashMap<(String, String), Option<u64>>,
+    ) {
+        let (of_team, of_class) = match concerned {
+            Concerned::Everybody => {
+                known.clear();
+                (None, None)
+            }
+            Concerned::By {
+                namespace,
+                name,
+                class,
+                shown,
+            } => {
+                let key = (namespace.clone(), name);
+                let before = if shown.is_some() {
+                    known.insert(key, shown)
+                } else {
+                    known.remove(&key)
+                };
+                if before == Some(shown) {
+                    return;
+                }
+                (Some(namespace), Some(class))
+            }
+        };
+        for team in self.caches.teams.state() {
+            let owns = |team: &Team| of_team.as_ref().is_none_or(|n| namespace_of(team) == *n);
+            if matches!(&team.0, Ok(team) if owns(team)) {
+                self.wake_team.fire(None, &team.name_any());
+            }
+        }
+        for class in self.caches.classes.state() {
+            let name = class.name_any();
+            if of_class.as_ref().is_none_or(|of| name == *of) {
+                self.wake_class.fire(None, &name);
+            }
+        }
+    }
+
     fn wake_accounts(&self, which: impl Fn(&TeamAccount) -> bool) {
-        for account in self.caches.accounts(which) {
-            self.wake_account
-                .fire(account.namespace().as_deref(), &account.name_any());
+        let places = self.caches.each_account(|account| {
+            which(account).then(|| (account.namespace(), account.name_any()))
+        });
+        for (namespace, name) in places {
+            self.wake_account.fire(namespace.as_deref(), &name);
         }
     }
 }

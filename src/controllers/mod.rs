@@ -53,14 +53,18 @@ impl Caches {
             .cloned()
     }
 
-    /// All accounts that can be read and for which `wanted` holds.
-    pub fn accounts(&self, wanted: impl Fn(&TeamAccount) -> bool) -> Vec<TeamAccount> {
+    /// What `look` makes of every account that can be read: for those who want to know something of many of them.
+    pub fn each_account<T>(&self, look: impl Fn(&TeamAccount) -> Option<T>) -> Vec<T> {
         let state = self.accounts.state();
         state
             .iter()
             .filter_map(|account| account.0.as_ref().ok())
-            .filter(|a| wanted(a))
-            .cloned()
+            .filter_map(look)
             .collect()
+    }
+
+    /// All accounts that can be read and for which `wanted` holds, each a copy: for those who want few of them.
+    pub fn accounts(&self, wanted: impl Fn(&TeamAccount) -> bool) -> Vec<TeamAccount> {
+        self.each_account(|account| wanted(account).then(|| account.clone()))
     }
 }

@@ -92,8 +92,26 @@ pub struct Watched<K: Kind> {
     stream: Pin<Box<dyn Stream<Item = Result<DeserializeGuard<K>, watcher::Error>> + Send>>,
 }
 
+/// What a watch has seen, for those beside the controller who want to know.
+pub enum Touched<'a, K> {
+    /// Everything has been read anew: any object may have changed.
+    All,
+    /// This object was written.
+    Written(&'a K),
+    /// This object is gone.
+    Gone(&'a K),
+}
+
 /// Watches all objects of a kind. One that cannot be decoded is kept apart and stops no other.
 pub fn watch<K: Kind>(client: &Client) -> Watched<K> {
+    watch_and_tell(client, |_| {})
+}
+
+/// The same, and `touched` is told of all changes: one watch serves the controller and those beside it.
+pub fn watch_and_tell<K: Kind>(
+    client: &Client,
+    mut touched: impl FnMut(Touched<'_, K>) + Send + 'static,
+) -> Watched<K> {
     let api: Api<DeserializeGuard<K>> = Api::all(client.clone());
     let (store, writer) = reflector::store();
     let (fill, filled) = tokio::sync::watch::channel(false);
@@ -103,10 +121,17 @@ pub fn watch<K: Kind>(client: &Client) -> Watched<K> {
         .inspect_err(move |error| complain::<K>(&mut said, error))
         .modify(|object| object.managed_fields_mut().clear())
         .reflect(writer)
-        .inspect_ok(move |event| {
-            if matches!(event, watcher::Event::InitDone) {
+        .inspect_ok(move |event| match event {
+            watcher::Event::InitDone => {
                 fill.send_replace(true);
+                touched(Touched::All);
             }
+            watcher::Event::Apply(DeserializeGuard(Ok(object))) => {
+                touched(Touched::Written(object));
+            }
+            watcher::Event::Delete(DeserializeGuard(Ok(object))) => touched(Touched::Gone(object)),
+            watcher::Event::Apply(_) | watcher::Event::Delete(_) => {}
+            watcher::Event::Init | watcher::Event::InitApply(_) => {}
         })
         .applied_objects()
         // Our own status writes do not call for another pass.

@@ -5,3 +5,4 @@ pub mod creation;
 pub mod naming;
 pub mod queue;
 pub mod revision;
+pub mod rounds;
