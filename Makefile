@@ -2,12 +2,17 @@
 
 run = cargo run --locked --quiet --
 
-.PHONY: help test try try-stop generate
+.PHONY: help test try try-stop generate bench
+
+# How the figures are printed, and which: make bench FORMAT=json ONLY=P1,P8
+FORMAT ?= human
+ONLY ?=
 
 help:
 	@echo 'make try       start a control plane, an AWS emulator, a registry and the operator here, with the examples applied'
 	@echo 'make try-stop  end all of that'
 	@echo 'make test      everything that must hold before a change lands'
+	@echo 'make bench     measure speed and cost against their goals, in some 15 minutes; FORMAT=json, ONLY=P1,P8'
 	@echo 'make generate  write the generated files: CRDs, their copy in the chart, the reference'
 
 test:
@@ -24,3 +29,7 @@ try-stop:
 
 generate:
 	cargo run --locked --quiet -- generate
+
+# The programs that it needs are looked for, or built, by the harness itself.
+bench:
+	cargo bench --locked --bench measures -- --format $(FORMAT) $(if $(ONLY),--only $(ONLY))

@@ -266,7 +266,11 @@ async fn work(
     );
     background.spawn(async move {
         sweeper
-            .keep_swept(every, move |changed| objects_of(&accounts, changed), ended)
+            .keep_swept(
+                every,
+                move |changed, first| objects_of(&accounts, changed, first),
+                ended,
+            )
             .await;
     });
     let (watcher, ended) = (organization.clone(), stop.clone());
@@ -285,20 +289,23 @@ async fn work(
     }
 }
 
-/// The objects that manage these accounts; all that have none yet, too, at the first sweep: they waited for it.
-fn objects_of(accounts: &Cached<TeamAccount>, changed: &[AccountId]) -> Vec<(String, String)> {
+/// The objects that manage these accounts, or want to; at the first sweep also all that have none: they waited for it.
+fn objects_of(
+    accounts: &Cached<TeamAccount>,
+    changed: &[AccountId],
+    first: bool,
+) -> Vec<(String, String)> {
     let changed: std::collections::HashSet<&str> = changed.iter().map(AccountId::as_str).collect();
-    let concerned = accounts.select(|account| {
-        let id = account
-            .status
-            .as_ref()
-            .and_then(|status| status.account_id.as_deref());
-        id.is_none_or(|id| changed.contains(id))
-    });
-    concerned
-        .into_iter()
-        .filter_map(|account| Some((account.namespace()?, account.name_any())))
-        .collect()
+    accounts.each(|account| {
+        let status = account.status.as_ref();
+        let known = status.and_then(|status| status.account_id.as_deref());
+        let concerned = match known.or(account.spec.account_id.as_deref()) {
+            Some(id) => changed.contains(id) || (first && known.is_none()),
+            None => first,
+        };
+        let place = || Some((account.namespace()?, account.name_any()));
+        concerned.then(place).flatten()
+    })
 }
 
 async fn report(organization: Arc<Organization>, metrics: Metrics, readiness: Readiness) {

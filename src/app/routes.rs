@@ -8,9 +8,10 @@ use k8s_openapi::api::rbac::v1::RoleBinding;
 use kube::runtime::{WatchStreamExt, watcher};
 use kube::{Api, Client, ResourceExt};
 
-use crate::api::{Application, LABEL_TEAM, Release, Status, Team};
+use crate::api::{Application, LABEL_TEAM, Release, Status, Team, TeamAccount};
 use crate::controllers::application::{ACCEPTED, summary};
 use crate::controllers::team::namespace_of;
+use crate::controllers::team::report::summary_of;
 use crate::controllers::{Caches, Watches};
 use crate::engine::cache::Cached;
 use crate::engine::conditions;
@@ -65,10 +66,15 @@ fn of_accounts(caches: &Caches, watches: &mut Watches) {
             return;
         };
         let namespace = account.namespace().unwrap_or_default();
-        if let Some(team) = of.team_of(&namespace) {
-            of.teams.wake(None, &team.name_any());
+        // Most changes of an account are steps on its way that nobody else tells of.
+        if change.of(shown) {
+            if let Some(team) = of.team_of(&namespace) {
+                of.teams.wake(None, &team.name_any());
+            }
+            for account in change.before.iter().chain(&change.after) {
+                of.classes.wake(None, &account.spec.class_name);
+            }
         }
-        of.classes.wake(None, &account.spec.class_name);
         if change.of(|account| account.spec.class_name.clone()) {
             of.releases.wake_where(|release| {
                 may_move(release) && release.namespace().as_deref() == Some(&namespace)
@@ -183,7 +189,21 @@ fn of_approvals(caches: &Caches, watches: &mut Watches) {
 fn to_repositories(caches: &Caches, watches: &mut Watches) {
     let repositories = caches.repositories.clone();
     watches.accounts.on_change(move |change| {
-        if let Some(account) = change.object() {
+        let matters = |account: &TeamAccount| {
+            let status = account.status.as_ref();
+            let state = status.and_then(|status| status.state.clone());
+            let baselined =
+                status.is_some_and(|status| conditions::is_true(&status.conditions, "Baselined"));
+            (
+                account.metadata.generation,
+                shown(account),
+                state,
+                baselined,
+            )
+        };
+        if let Some(account) = change.object()
+            && change.of(matters)
+        {
             let namespace = account.namespace();
             repositories.wake_where(|repository| repository.namespace() == namespace);
         }
@@ -220,6 +240,17 @@ fn to_repositories(caches: &Caches, watches: &mut Watches) {
             });
         }
     });
+}
+
+/// What a team and a class tell of an account in their own status.
+fn shown(account: &TeamAccount) -> impl PartialEq + use<> {
+    let status = account.status.as_ref();
+    (
+        account.spec.class_name.clone(),
+        account.metadata.deletion_timestamp.is_some(),
+        status.and_then(|status| status.class_revision.clone()),
+        summary_of(account),
+    )
 }
 
 fn accepted(application: &Application) -> Option<String> {

@@ -78,10 +78,15 @@ impl Caches {
     /// The team whose namespace this is.
     pub fn team_of(&self, namespace: &str) -> Option<Team> {
         let owns = |team: &Team| team::namespace_of(team) == namespace;
-        self.teams.select(owns).into_iter().next()
+        self.teams.any(owns)
     }
 
-    /// All accounts that can be read and for which `wanted` holds.
+    /// What `look` makes of every account that can be read: for those who want to know something of many of them.
+    pub fn each_account<T>(&self, look: impl Fn(&TeamAccount) -> Option<T>) -> Vec<T> {
+        self.accounts.each(look)
+    }
+
+    /// All accounts that can be read and for which `wanted` holds, each a copy: for those who want few of them.
     pub fn accounts(&self, wanted: impl Fn(&TeamAccount) -> bool) -> Vec<TeamAccount> {
         self.accounts.select(wanted)
     }

@@ -71,11 +71,23 @@ impl<K: Kind> Cached<K> {
         self.store.get(&key).and_then(|found| found.0.clone().ok())
     }
 
-    /// All objects that can be read and for which `wanted` holds.
-    pub fn select(&self, wanted: impl Fn(&K) -> bool) -> Vec<K> {
+    /// What `look` makes of every object that can be read: for those who want to know something of many of them.
+    pub fn each<T>(&self, look: impl Fn(&K) -> Option<T>) -> Vec<T> {
         let state = self.store.state();
         let readable = state.iter().filter_map(|object| object.0.as_ref().ok());
-        readable.filter(|object| wanted(object)).cloned().collect()
+        readable.filter_map(look).collect()
+    }
+
+    /// All objects that can be read and for which `wanted` holds, each a copy: for those who want few of them.
+    pub fn select(&self, wanted: impl Fn(&K) -> bool) -> Vec<K> {
+        self.each(|object| wanted(object).then(|| object.clone()))
+    }
+
+    /// A copy of any object that can be read and for which `wanted` holds.
+    pub fn any(&self, wanted: impl Fn(&K) -> bool) -> Option<K> {
+        let state = self.store.state();
+        let mut readable = state.iter().filter_map(|object| object.0.as_ref().ok());
+        readable.find(|object| wanted(object)).cloned()
     }
 
     /// How a pass is asked for.

@@ -11,3 +11,4 @@ pub mod release;
 pub mod repository;
 pub mod retirement;
 pub mod revision;
+pub mod rounds;

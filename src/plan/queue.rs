@@ -1,6 +1,6 @@
 //! The queue for account creation: AWS works on five at a time for the whole organization, so the teams take turns.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::time::Duration;
 
 use k8s_openapi::jiff::Timestamp;
@@ -37,7 +37,11 @@ pub struct Queue {
     configured: usize,
     limit: usize,
     waiting: HashMap<String, Waiter>,
+    /// The same by team, first come first.
+    lines: BTreeMap<String, BTreeSet<(Timestamp, String)>>,
     holding: HashSet<String>,
+    /// Who has given a slot back while the statuses, as far as they are known here, still say otherwise.
+    finished: HashSet<String>,
     not_before: Option<Timestamp>,
     typical: Duration,
 }
@@ -50,7 +54,9 @@ impl Queue {
             configured: slots,
             limit: slots,
             waiting: HashMap::new(),
+            lines: BTreeMap::new(),
             holding: HashSet::new(),
+            finished: HashSet::new(),
             not_before: None,
             typical: Duration::from_secs(60),
         }
@@ -65,31 +71,22 @@ impl Queue {
         now: Timestamp,
     ) -> Answer {
         if self.holding.contains(uid) || durable.contains(uid) {
-            self.waiting.remove(uid);
-            self.holding.insert(uid.to_owned());
+            self.take(uid);
             return Answer::Go;
         }
-        self.waiting
-            .retain(|_, waiter| now.as_second() - waiter.asked.as_second() < ASKS_AGAIN_WITHIN);
-        let waiter = self.waiting.entry(uid.to_owned());
-        let team = team.to_owned();
-        waiter
-            .or_insert_with(|| Waiter {
-                team,
-                since: now,
-                asked: now,
-            })
-            .asked = now;
-        let busy = self.holding.union(durable).count();
-        let position = self
-            .order()
-            .iter()
-            .position(|other| other == uid)
-            .unwrap_or(0);
+        self.finished.retain(|uid| durable.contains(uid));
+        self.forget_who_asks_no_more(now);
+        if let Some(waiter) = self.waiting.get_mut(uid) {
+            waiter.asked = now;
+        } else {
+            self.enter(uid, team, now);
+        }
+        let running = durable.difference(&self.finished);
+        let busy = running.filter(|uid| !self.holding.contains(*uid)).count() + self.holding.len();
+        let position = self.position(uid);
         let open = self.not_before.is_none_or(|at| now >= at);
         if open && busy + position < self.limit {
-            self.waiting.remove(uid);
-            self.holding.insert(uid.to_owned());
+            self.take(uid);
             return Answer::Go;
         }
         let rounds = (busy + position) / self.limit;
@@ -99,10 +96,17 @@ impl Queue {
         }
     }
 
+    fn take(&mut self, uid: &str) {
+        self.quit(uid);
+        self.finished.remove(uid);
+        self.holding.insert(uid.to_owned());
+    }
+
     /// Gives the slot back. `took`: how long the creation took, if it came to an end; the estimate learns from it.
     pub fn done(&mut self, uid: &str, took: Option<Duration>) {
         self.holding.remove(uid);
-        self.waiting.remove(uid);
+        self.quit(uid);
+        self.finished.insert(uid.to_owned());
         if let Some(took) = took {
             self.typical = (self.typical * 7 + took.min(Duration::from_secs(3600))) / 8;
             self.limit = (self.limit + 1).min(self.configured);
@@ -121,34 +125,79 @@ impl Queue {
         (self.waiting.len(), self.holding.len(), self.limit)
     }
 
-    /// Who is next, first first.
+    /// Who is next, first first; no more than there are slots.
     pub fn next(&self) -> Vec<String> {
-        let mut order = self.order();
+        let mut order = Vec::new();
+        for turn in 0.. {
+            let mut whose: Vec<_> = self
+                .lines
+                .values()
+                .filter_map(|l| l.iter().nth(turn))
+                .collect();
+            if whose.is_empty() || order.len() >= self.limit {
+                break;
+            }
+            whose.sort_unstable();
+            order.extend(whose.into_iter().map(|(_, uid)| uid.clone()));
+        }
         order.truncate(self.limit);
         order
     }
 
-    /// The teams take turns; within a team, who came first.
-    fn order(&self) -> Vec<String> {
-        let mut by_team: BTreeMap<&str, Vec<(&Timestamp, &String)>> = BTreeMap::new();
-        for (uid, waiter) in &self.waiting {
-            by_team
-                .entry(&waiter.team)
-                .or_default()
-                .push((&waiter.since, uid));
+    fn enter(&mut self, uid: &str, team: &str, now: Timestamp) {
+        let waiter = Waiter {
+            team: team.to_owned(),
+            since: now,
+            asked: now,
+        };
+        let line = self.lines.entry(team.to_owned()).or_default();
+        line.insert((now, uid.to_owned()));
+        self.waiting.insert(uid.to_owned(), waiter);
+    }
+
+    fn quit(&mut self, uid: &str) {
+        let Some(waiter) = self.waiting.remove(uid) else {
+            return;
+        };
+        if let Some(line) = self.lines.get_mut(&waiter.team) {
+            line.remove(&(waiter.since, uid.to_owned()));
+            if line.is_empty() {
+                self.lines.remove(&waiter.team);
+            }
         }
-        let mut turns: Vec<(usize, &Timestamp, &String)> = Vec::new();
-        for queue in by_team.values_mut() {
-            queue.sort();
-            turns.extend(
-                queue
-                    .iter()
-                    .enumerate()
-                    .map(|(turn, (since, uid))| (turn, *since, *uid)),
-            );
+    }
+
+    fn forget_who_asks_no_more(&mut self, now: Timestamp) {
+        let late =
+            |waiter: &Waiter| now.as_second() - waiter.asked.as_second() >= ASKS_AGAIN_WITHIN;
+        let gone: Vec<String> = self
+            .waiting
+            .iter()
+            .filter(|(_, waiter)| late(waiter))
+            .map(|(uid, _)| uid.clone())
+            .collect();
+        for uid in gone {
+            self.quit(&uid);
         }
-        turns.sort();
-        turns.into_iter().map(|(_, _, uid)| uid.clone()).collect()
+    }
+
+    /// How many come first. The teams take turns; within a team, who came first. Told without putting all in order:
+    /// everybody who waits asks this again and again.
+    fn position(&self, uid: &str) -> usize {
+        let Some(waiter) = self.waiting.get(uid) else {
+            return 0;
+        };
+        let me = (waiter.since, uid.to_owned());
+        let turn = self
+            .lines
+            .get(&waiter.team)
+            .and_then(|line| line.iter().position(|other| *other == me))
+            .unwrap_or(0);
+        let before = self.lines.values().map(|line| {
+            let same_turn_first = line.iter().nth(turn).is_some_and(|other| *other < me);
+            line.len().min(turn) + usize::from(same_turn_first)
+        });
+        before.sum()
     }
 }
 
@@ -186,6 +235,23 @@ mod tests {
     }
 
     #[test]
+    fn the_position_is_the_place_in_the_order_of_all() {
+        let (mut queue, full) = (Queue::new(1), HashSet::from(["full".to_owned()]));
+        for n in 0..60i64 {
+            let team = ["a", "b", "b", "c", "c", "c"][usize::try_from(n).unwrap() % 6];
+            // Some come at the same moment.
+            queue.ask(&format!("u{n:02}"), team, &full, at(n / 4));
+        }
+        queue.limit = 60;
+        let order = queue.next();
+        assert_eq!(order.len(), 60);
+        for (place, uid) in order.iter().enumerate() {
+            assert_eq!(queue.position(uid), place, "{uid} in {order:?}");
+        }
+        assert_eq!(&order[..4], ["u00", "u01", "u03", "u02"]);
+    }
+
+    #[test]
     fn what_the_statuses_say_counts_after_a_restart() {
         let mut queue = Queue::new(2);
         let durable = HashSet::from(["x".to_owned(), "y".to_owned()]);
@@ -198,6 +264,28 @@ mod tests {
             Answer::Go,
             "it has one already"
         );
+    }
+
+    #[test]
+    fn a_slot_given_back_is_free_before_the_statuses_say_so() {
+        let (mut queue, none) = (Queue::new(1), HashSet::new());
+        assert_eq!(queue.ask("x", "a", &none, at(0)), Answer::Go);
+        let durable = HashSet::from(["x".to_owned()]);
+        assert!(matches!(
+            queue.ask("y", "a", &durable, at(1)),
+            Answer::Wait { .. }
+        ));
+        queue.done("x", Some(Duration::from_secs(60)));
+        assert_eq!(queue.ask("y", "a", &durable, at(61)), Answer::Go);
+        // What the statuses say of x later is another creation.
+        let running = HashSet::from(["y".to_owned()]);
+        queue.ask("z", "a", &running, at(62));
+        queue.done("y", None);
+        let both = HashSet::from(["x".to_owned(), "y".to_owned()]);
+        assert!(matches!(
+            queue.ask("z", "a", &both, at(63)),
+            Answer::Wait { .. }
+        ));
     }
 
     #[test]

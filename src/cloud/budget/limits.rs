@@ -126,6 +126,8 @@ fn default_limits(service: &str, operation: &str) -> Limits {
         // Not published: near to their nearest relatives, and learning.
         ("organizations", "CreateOrganizationalUnit") => return Limits::guessed(1.0, 2.0, 2.0),
         ("organizations", "UntagResource") => return Limits::guessed(4.0, 6.0, 4.0),
+        // As ListAccounts has it: the same twenty accounts a call.
+        ("organizations", "ListAccountsForParent") => return Limits::guessed(8.0, 12.0, 8.0),
         _ => return Limits::guessed(5.0, 8.0, 8.0),
     };
     Limits::published(rate, burst)

@@ -76,23 +76,26 @@ impl Reconcile for AccountClasses {
     ) -> Result<Outcome, Failure> {
         self.caches.filled().await;
         let name = object.name_any();
-        let accounts = self
-            .caches
-            .accounts(|account| account.spec.class_name == name);
-        let mut by_revision = BTreeMap::new();
-        for account in &accounts {
-            if let Some(revision) = account
+        let accounts = self.caches.each_account(|account| {
+            let of_class = account.spec.class_name == name;
+            let revision = account
                 .status
                 .as_ref()
-                .and_then(|status| status.class_revision.clone())
-            {
-                *by_revision.entry(revision).or_insert(0) += 1;
-            }
+                .and_then(|status| status.class_revision.clone());
+            of_class.then_some(revision)
+        });
+        let mut by_revision = BTreeMap::new();
+        for revision in accounts.iter().flatten() {
+            *by_revision.entry(revision.clone()).or_insert(0) += 1;
         }
         record.status.accounts = i64::try_from(accounts.len()).ok();
         record.status.accounts_by_revision = by_revision;
         if object.metadata.deletion_timestamp.is_some() {
-            if let Some(first) = accounts.first() {
+            let first = self
+                .caches
+                .accounts
+                .any(|account| account.spec.class_name == name);
+            if let Some(first) = first {
                 let message = format!(
                     "{} account(s) are of this class, {}/{} for one: delete those objects first (their accounts are kept)",
                     accounts.len(),

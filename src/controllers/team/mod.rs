@@ -1,13 +1,13 @@
 //! `Team`: its namespace, and the rights of its members in it.
 
 mod act;
-mod report;
+pub mod report;
 
 use async_trait::async_trait;
 use kube::{Client, ResourceExt};
 
 use super::Caches;
-use crate::api::{Application, Team, TeamDeletionPolicy};
+use crate::api::{Application, Team, TeamAccount, TeamDeletionPolicy};
 use crate::engine::conditions::Truth;
 use crate::engine::frame::Reconcile;
 use crate::engine::reasons::Reason;
@@ -103,15 +103,21 @@ impl Reconcile for Teams {
     async fn pass(&self, object: &Team, record: &mut Record<Team>) -> Result<Outcome, Failure> {
         self.caches.filled().await;
         let namespace = namespace_of(object);
-        let accounts = self
-            .caches
-            .accounts(|account| account.namespace().as_deref() == Some(&namespace));
         record.status.namespace = Some(namespace.clone());
         record.status.members = i64::try_from(object.spec.members.len()).ok();
         let of_team = |one: &Application| one.namespace().as_deref() == Some(&namespace);
-        let applications = self.caches.applications.select(of_team);
+        let applications = self
+            .caches
+            .applications
+            .each(|one| of_team(one).then_some(()));
         record.status.applications = i64::try_from(applications.len()).ok();
-        report::accounts(record, &accounts);
+        let theirs =
+            |account: &TeamAccount| account.metadata.namespace.as_deref() == Some(&namespace);
+        report::accounts(
+            record,
+            self.caches
+                .each_account(|account| theirs(account).then(|| report::summary_of(account))),
+        );
         if object.metadata.deletion_timestamp.is_some() {
             return self.leave(object, record, &namespace).await;
         }

@@ -17,8 +17,8 @@ const NAMED: usize = 5;
 const EXPLAINED: usize = 20;
 
 /// Sums up the accounts of the team.
-pub fn accounts(record: &mut Record<Team>, accounts: &[TeamAccount]) {
-    let list = summaries(accounts);
+pub fn accounts(record: &mut Record<Team>, accounts: Vec<TeamAccountSummary>) {
+    let list = in_order(accounts);
     if list.is_empty() {
         conditions::remove(&mut record.status.conditions, ACCOUNTS_READY);
         record.status.accounts_ready = None;
@@ -31,8 +31,7 @@ pub fn accounts(record: &mut Record<Team>, accounts: &[TeamAccount]) {
     record.status.accounts = list;
 }
 
-fn summaries(accounts: &[TeamAccount]) -> Vec<TeamAccountSummary> {
-    let mut list: Vec<_> = accounts.iter().map(summary_of).collect();
+fn in_order(mut list: Vec<TeamAccountSummary>) -> Vec<TeamAccountSummary> {
     list.sort_by(|a, b| a.name.cmp(&b.name));
     let unready = list.iter_mut().filter(|account| !account.ready);
     for account in unready.skip(EXPLAINED) {
@@ -41,7 +40,8 @@ fn summaries(accounts: &[TeamAccount]) -> Vec<TeamAccountSummary> {
     list
 }
 
-fn summary_of(account: &TeamAccount) -> TeamAccountSummary {
+/// What its team tells of an account.
+pub fn summary_of(account: &TeamAccount) -> TeamAccountSummary {
     let status = account.status.as_ref();
     let found = status.and_then(|status| conditions::find(&status.conditions, conditions::READY));
     let (ready, why) = match found {
@@ -153,7 +153,7 @@ mod tests {
         let many: Vec<_> = (0..30)
             .map(|n| account(&format!("n{n:02}"), "False", "Stalled"))
             .collect();
-        let list = summaries(&many);
+        let list = in_order(many.iter().map(summary_of).collect());
         assert!(list.iter().all(|account| account.reason.is_some()));
         let explained = list.iter().filter(|account| account.message.is_some());
         assert_eq!(explained.count(), EXPLAINED);

@@ -34,7 +34,7 @@ use tokio::time::Instant;
 use super::Caches;
 use super::organization::Organization;
 use crate::api::{ANNOTATION_RECONCILE, Mode, TeamAccount};
-use crate::engine::conditions::{self, Truth};
+use crate::engine::conditions::{self, READY, Truth};
 use crate::engine::frame::{Reconcile, jitter};
 use crate::engine::reasons::Reason;
 use crate::engine::record::Record;
@@ -70,6 +70,8 @@ impl Reconcile for TeamAccounts {
         self.caches.filled().await;
         match self.organization.is_known() {
             Ok(true) => {}
+            // An account that was in order says nothing else only because the operator has just begun.
+            Ok(false) if record.is_true(READY) => self.organization.known().await?,
             Ok(false) => {
                 let message = "the organization is being read for the first time";
                 return Err(Failure::new(

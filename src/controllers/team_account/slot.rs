@@ -6,13 +6,15 @@ use std::time::Duration;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::ResourceExt;
 
-use super::follow::CREATING_AGAIN;
 use super::{TeamAccounts, reasons};
 use crate::api::{QueueStatus, TeamAccount};
 use crate::engine::Outcome;
 use crate::engine::conditions::Truth;
 use crate::engine::record::Record;
 use crate::plan::queue::Answer;
+
+/// How soon who waits for a slot asks again although nobody has called; the queue forgets who does not.
+const QUEUED_AGAIN: Duration = Duration::from_secs(600);
 
 impl TeamAccounts {
     /// `Some`: there is no slot yet.
@@ -45,12 +47,10 @@ impl TeamAccounts {
             reasons::QUEUED,
             "waiting for a slot",
         );
-        let message = "AWS creates only a few accounts at a time for the whole organization: status.queue tells about \
-                       how many come first";
         Some(Outcome::waiting(
             reasons::QUEUED,
-            message,
-            estimate.clamp(Duration::from_secs(15), CREATING_AGAIN),
+            place_in_words(record.status.queue.as_ref()),
+            estimate.clamp(Duration::from_secs(15), QUEUED_AGAIN),
         ))
     }
 
@@ -70,5 +70,21 @@ impl TeamAccounts {
             .iter()
             .filter_map(ResourceExt::uid)
             .collect()
+    }
+}
+
+/// The place as it is recorded, so that the sentence changes, and is written, no more often than the record.
+fn place_in_words(queue: Option<&QueueStatus>) -> String {
+    let few = "AWS creates only a few accounts at a time for the whole organization";
+    match queue {
+        Some(QueueStatus {
+            position,
+            estimated_start: Some(start),
+        }) => format!(
+            "{few}: about {position} come first, and this one is expected to begin at {}",
+            start.0
+        ),
+        Some(QueueStatus { position, .. }) => format!("{few}: about {position} come first"),
+        None => format!("{few}: this one waits for its turn"),
     }
 }

@@ -1,0 +1,205 @@
+//! What the goals for speed and cost are measured with: `make bench`.
+//!
+//! A [`Run`] sets something up and yields the figures of one or several measures. What waits on AWS runs on the
+//! simulated organization in virtual time; what is about this machine runs the real binary on a real API server.
+//! A goal that is missed is said to be missed, and is no failure; a measurement that could not be made is one.
+
+mod binary;
+mod emulator;
+mod population;
+mod process;
+mod processor;
+
+mod report;
+mod settled;
+mod turmoil;
+mod vending;
+mod world;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
+
+use clap::Parser;
+use report::{Figure, is_wanted};
+
+/// What can go wrong while something is measured.
+type Problem = Box<dyn std::error::Error + Send + Sync>;
+
+/// One set-up and what it measures.
+struct Run {
+    /// The measures whose figures it yields.
+    ids: &'static [&'static str],
+    /// What happens in it.
+    what: &'static str,
+    /// About how many seconds it takes on two cores.
+    seconds: u64,
+    /// Does it.
+    execute: fn(&Arguments) -> Result<Vec<Figure>, Problem>,
+}
+
+/// All of them. A new measure is a line here.
+const RUNS: &[Run] = &[
+    Run {
+        ids: &["P1", "P2", "P3", "P4"],
+        what: "vending accounts on the simulated organization, in virtual time",
+        seconds: 30,
+        execute: vending::measure,
+    },
+    Run {
+        ids: &["P5"],
+        what: "a sweep of 10,000 accounts on the simulated organization, in virtual time",
+        seconds: 30,
+        execute: settled::sweep,
+    },
+    Run {
+        ids: &["P6"],
+        what: "1,000 settled objects over a whole cycle, in virtual time",
+        seconds: 10,
+        execute: settled::cycle,
+    },
+    Run {
+        ids: &["P7"],
+        what: "the processor's time for passes over settled objects, and for creations",
+        seconds: 20,
+        execute: processor::measure,
+    },
+    Run {
+        ids: &["P9"],
+        what: "vending while answers are lost and the operator is killed, in virtual time",
+        seconds: 60,
+        execute: turmoil::measure,
+    },
+    Run {
+        ids: &["P8", "P10"],
+        what: "the real binary on a real API server and the AWS emulator",
+        seconds: 400,
+        execute: binary::measure,
+    },
+];
+
+/// How to print.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum Format {
+    /// One line per figure.
+    Human,
+    /// One document.
+    Json,
+}
+
+/// Measures what the goals are about.
+#[derive(Debug, Parser)]
+#[command(name = "make bench --")]
+struct Arguments {
+    /// Only these measures, by id: P1,P4 or P8.idle.
+    #[arg(long, value_delimiter = ',')]
+    only: Vec<String>,
+    /// How the figures are printed.
+    #[arg(long, value_enum, default_value = "human")]
+    format: Format,
+    /// By how many seconds creations take less or more than sixty (P1 to P4).
+    #[arg(long, default_value_t = 0)]
+    spread: u64,
+    /// How many accounts are vended (P1 to P4, P9).
+    #[arg(long, default_value_t = 1000)]
+    accounts: usize,
+    /// Where randomness comes from.
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// Another binary for P8 and P10, say that of an earlier version.
+    #[arg(long)]
+    binary: Option<PathBuf>,
+    /// Names the measures and ends.
+    #[arg(long)]
+    list: bool,
+    /// Said by cargo to every benchmark; means nothing here.
+    #[arg(long, hide = true)]
+    bench: bool,
+}
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let wanted = |run: &&Run| run.ids.iter().any(|id| concerns(&arguments.only, id));
+    let runs: Vec<&Run> = RUNS.iter().filter(wanted).collect();
+    if arguments.list {
+        for run in runs {
+            println!("{:<16} {}", run.ids.join(","), run.what);
+        }
+        return ExitCode::SUCCESS;
+    }
+    if runs.is_empty() {
+        eprintln!(
+            "there is no measure {}: --list names them",
+            arguments.only.join(",")
+        );
+        return ExitCode::FAILURE;
+    }
+    let total: u64 = runs.iter().map(|run| run.seconds).sum();
+    eprintln!("bench: about {} min in all", total.div_ceil(60));
+    let (mut figures, mut failed) = (Vec::new(), false);
+    for run in runs {
+        let ids = run.ids.join(",");
+        eprintln!("bench: {ids}: {} (about {} s)", run.what, run.seconds);
+        let began = Instant::now();
+        match (run.execute)(&arguments) {
+            Ok(found) => {
+                let found = found
+                    .into_iter()
+                    .filter(|figure| is_wanted(&arguments.only, figure.id));
+                for figure in found {
+                    if arguments.format == Format::Human {
+                        println!("{}", figure.line());
+                    }
+                    figures.push(figure.json());
+                }
+            }
+            Err(problem) => {
+                eprintln!("bench: {ids} could not be measured: {problem}");
+                failed = true;
+            }
+        }
+        eprintln!("bench: {ids}: {} s", began.elapsed().as_secs());
+    }
+    if arguments.format == Format::Json {
+        let document = serde_json::json!({ "figures": figures });
+        println!("{document:#}");
+    }
+    if failed {
+        ExitCode::FAILURE
+    } else {
+        ExitCode::SUCCESS
+    }
+}
+
+/// Whether one of the wanted words is about this measure or one of its figures.
+fn concerns(wanted: &[String], measure: &str) -> bool {
+    wanted.is_empty()
+        || wanted.iter().any(|word| {
+            word.split('.')
+                .next()
+                .is_some_and(|first| first.eq_ignore_ascii_case(measure))
+        })
+}
+
+/// Runs a future on this thread in virtual time: it leaps from one timer to the next.
+fn in_virtual_time<F: Future<Output = Result<T, Problem>>, T>(future: F) -> Result<T, Problem> {
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .start_paused(true)
+        .build()?
+        .block_on(future)
+}
+
+/// The value below which `share` of them are; `None` of none.
+fn quantile(mut values: Vec<f64>, share: f64) -> Option<f64> {
+    values.sort_by(f64::total_cmp);
+    let last = values.len().checked_sub(1)?;
+    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+    let index = (last as f64 * share).ceil() as usize;
+    values.get(index.min(last)).copied()
+}
+
+/// What is elapsed, in seconds.
+fn seconds(duration: Duration) -> f64 {
+    duration.as_secs_f64()
+}
