@@ -16,9 +16,12 @@ use tokio_util::sync::CancellationToken;
 
 use crate::api::{AccountClass, Team, TeamAccount};
 use crate::cloud::Cloud;
-use crate::config::RunOptions;
+use crate::cloud::budget::{BudgetOptions, Budgets};
+use crate::cloud::storage::Bucket;
+use crate::config::{JournalOptions, LockMode, RunOptions};
 use crate::controllers::Caches;
 use crate::controllers::account_class::AccountClasses;
+use crate::controllers::journal;
 use crate::controllers::organization::Organization;
 use crate::controllers::team::{Teams, namespace_of};
 use crate::controllers::team_account::TeamAccounts;
@@ -77,10 +80,12 @@ pub async fn run(options: RunOptions) -> Result<(), AppError> {
         readiness.clone(),
         serving.clone(),
     ));
-    let cloud = connect(&options, &metrics).await?;
+    let budgets = Arc::new(Budgets::new(BudgetOptions::default()));
+    let cloud = connect(&options, &metrics, &budgets).await?;
     let parts = Parts {
         client,
         cloud,
+        journal: journal_bucket(&options.journal, &metrics, &budgets).await,
         clock: Arc::new(SystemClock),
         metrics,
         readiness,
@@ -91,19 +96,43 @@ pub async fn run(options: RunOptions) -> Result<(), AppError> {
     ended
 }
 
-async fn connect(options: &RunOptions, metrics: &Metrics) -> Result<Cloud, AppError> {
+async fn connect(
+    options: &RunOptions,
+    metrics: &Metrics,
+    budgets: &Arc<Budgets>,
+) -> Result<Cloud, AppError> {
     use crate::cloud::aws::{AwsOptions, connect};
-    use crate::cloud::budget::{BudgetOptions, Budgets};
     use crate::cloud::governed::govern;
     let aws = AwsOptions::new(options.cluster_name.clone());
     let cloud = connect(&aws)
         .await
         .map_err(|error| AppError::Aws(error.to_string()))?;
-    Ok(govern(
-        cloud,
-        Arc::new(Budgets::new(BudgetOptions::default())),
-        Arc::new(metrics.clone()),
-    ))
+    let observer = Arc::new(metrics.clone());
+    Ok(govern(cloud, budgets.clone(), observer))
+}
+
+/// The journal's bucket, if one is named.
+async fn journal_bucket(
+    options: &JournalOptions,
+    metrics: &Metrics,
+    budgets: &Arc<Budgets>,
+) -> Option<Arc<dyn Bucket>> {
+    use crate::cloud::aws::{BucketOptions, Lock, bucket};
+    use crate::cloud::governed::govern_bucket;
+    const DAY: u64 = 24 * 3600;
+    let name = options.bucket.clone().filter(|name| !name.is_empty())?;
+    let bucket_options = BucketOptions {
+        name,
+        region: options.region.clone().filter(|region| !region.is_empty()),
+        path_style: options.path_style,
+        lock: options.lock_days.map(|days| Lock {
+            lasts: std::time::Duration::from_secs(u64::from(days) * DAY),
+            compliance: options.lock_mode == LockMode::Compliance,
+        }),
+    };
+    let bucket = bucket(&bucket_options).await;
+    let observer = Arc::new(metrics.clone());
+    Some(govern_bucket(bucket, budgets.clone(), observer))
 }
 
 /// What the operator is made of; a simulation brings others.
@@ -112,6 +141,8 @@ pub struct Parts {
     pub client: Client,
     /// AWS, with its budgets.
     pub cloud: Cloud,
+    /// Where the journal is kept; nowhere, if there is none.
+    pub journal: Option<Arc<dyn Bucket>>,
     /// The time.
     pub clock: Arc<dyn Clock>,
     /// What is counted.
@@ -181,6 +212,7 @@ async fn work(
     let Parts {
         client,
         cloud,
+        journal,
         clock,
         metrics,
         readiness,
@@ -189,10 +221,12 @@ async fn work(
         controller: "bailiwick".to_owned(),
         instance: options.identity.clone(),
     };
+    let journal = keeper(options, journal, &client, &clock, &leadership, &metrics);
     let engine = Engine {
         client: client.clone(),
         clock: clock.clone(),
         leadership,
+        witness: journal.as_ref().map(journal::Keeper::witness),
         metrics: metrics.clone(),
         recorder: Recorder::new(client.clone(), reporter),
         concurrency: options.concurrency,
@@ -269,8 +303,18 @@ async fn work(
     background.spawn(async move { watcher.keep_creations_watched(ended).await });
     background.spawn(report(organization, metrics, readiness));
 
+    // Journals to the end: what the last passes do is seen, too.
+    let (mut journaling, journaled) = (JoinSet::new(), CancellationToken::new());
+    if let Some(journal) = journal {
+        journaling.spawn(journal.keep(journaled.clone()));
+    }
+
     stop.cancelled().await;
-    let finish = async { while tasks.join_next().await.is_some() {} };
+    let finish = async {
+        while tasks.join_next().await.is_some() {}
+        journaled.cancel();
+        while journaling.join_next().await.is_some() {}
+    };
     if tokio::time::timeout(options.grace_period, finish)
         .await
         .is_err()
@@ -279,6 +323,37 @@ async fn work(
             "the grace period is over; passes that are still in flight are cut off and resumed later"
         );
     }
+}
+
+/// The journal, if there is a bucket for it.
+fn keeper(
+    options: &RunOptions,
+    bucket: Option<Arc<dyn Bucket>>,
+    client: &Client,
+    clock: &Arc<dyn Clock>,
+    leadership: &Leadership,
+    metrics: &Metrics,
+) -> Option<journal::Keeper> {
+    let metrics = metrics.journal();
+    let Some(bucket) = bucket else {
+        journal::say_that_there_is_none(&metrics);
+        return None;
+    };
+    metrics.configured(true);
+    Some(journal::Keeper::new(journal::Setup {
+        bucket,
+        prefix: options.journal.prefix.clone(),
+        cluster: options.cluster_name.clone(),
+        client: client.clone(),
+        namespace: options.namespace.clone(),
+        clock: clock.clone(),
+        leadership: leadership.clone(),
+        metrics,
+        settings: crate::journal::Settings {
+            outbox: options.journal.outbox,
+            ..crate::journal::Settings::default()
+        },
+    }))
 }
 
 /// The objects that manage these accounts; all that have none yet, too, at the first sweep: they waited for it.

@@ -8,6 +8,7 @@
 //! | [`plan`] | pure decisions: (desired, observed, now) → what to do |
 //! | [`api`] | the custom resources, one file per kind |
 //! | [`cloud`] | ports to AWS; `cloud::aws` is the real one, `cloud::simulated` the one in memory |
+//! | [`journal`] | every change of our objects, kept outside of the cluster |
 //! | [`engine`] | the frame that all controllers share |
 //! | [`controllers`] | one folder per kind: gather → validate → decide → act → report |
 //! | [`server`] | /livez /readyz /metrics |
@@ -24,6 +25,7 @@ pub mod controllers;
 #[cfg(feature = "dev")]
 pub mod dev;
 pub mod engine;
+pub mod journal;
 pub mod model;
 pub mod plan;
 pub mod server;

@@ -4,6 +4,8 @@
 #![cfg(feature = "dev")]
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+#[path = "adapters/bucket.rs"]
+mod bucket;
 #[path = "adapters/canned.rs"]
 mod canned;
 #[path = "adapters/emulator.rs"]

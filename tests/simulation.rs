@@ -223,6 +223,7 @@ impl World {
                 budgets,
                 Arc::new(metrics.clone()),
             ),
+            journal: None,
             clock: Arc::new(self.clock),
             metrics,
             readiness: Readiness::default(),

@@ -3,6 +3,7 @@
 #[cfg(feature = "dev")]
 pub mod dev;
 pub mod generate;
+pub mod journal;
 
 use clap::{Parser, Subcommand, ValueEnum};
 
@@ -40,6 +41,9 @@ enum Command {
         #[arg(short, long, value_enum, default_value = "yaml")]
         output: Output,
     },
+    /// Who changed what when, and whether the record of it is whole.
+    #[command(subcommand)]
+    Journal(journal::JournalCommand),
     /// A control plane and an AWS emulator on this machine, to try bailiwick with.
     #[cfg(feature = "dev")]
     #[command(subcommand)]
@@ -65,6 +69,7 @@ pub async fn main() -> std::process::ExitCode {
             .map_err(|error| error.to_string()),
         Command::Generate => generate::write(std::path::Path::new(".")),
         Command::Crds { output } => print_definitions(output),
+        Command::Journal(command) => return journal::run(command).await,
         #[cfg(feature = "dev")]
         Command::Dev(command) => dev::run(command).await.map_err(|error| error.to_string()),
     };

@@ -10,6 +10,7 @@ pub mod governed;
 mod recent;
 #[cfg(feature = "dev")]
 pub mod simulated;
+pub mod storage;
 
 use std::sync::Arc;
 

@@ -2,6 +2,7 @@
 //! spec, *decide* is in `plan`, *act* writes, *report* says in the status how far things are.
 
 pub mod account_class;
+pub mod journal;
 pub mod organization;
 pub mod team;
 pub mod team_account;

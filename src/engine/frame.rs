@@ -25,12 +25,18 @@ use super::leader::Leadership;
 use super::metrics::Metrics;
 use super::outcome::{Failure, FailureKind, Outcome};
 use super::record::{Kind, Note, Record};
+use super::witness::Witness;
 use crate::api::{FINALIZER, Status};
 
 /// How soon something that a person must mend is looked at again: they may have mended it outside.
 const BLOCKED_AGAIN: Duration = Duration::from_secs(600);
 /// How soon after a conflict the object, by then read anew, is looked at again.
 const CONFLICT_AGAIN: Duration = Duration::from_millis(300);
+
+/// The reason of an object that may not go yet because nothing would remember it.
+pub const JOURNAL_BEHIND: &str = "JournalBehind";
+/// How soon the witness of a departure is asked again.
+const WITNESS_AGAIN: Duration = Duration::from_secs(30);
 
 /// What a kind's controller does; the frame does the rest.
 #[async_trait]
@@ -67,6 +73,8 @@ pub struct Engine {
     pub concurrency: u16,
     /// How long one pass may take.
     pub pass_timeout: Duration,
+    /// Who must have heard of an object before it goes; nobody, if there is no journal.
+    pub witness: Option<Arc<dyn Witness>>,
     /// Cancelled when no new pass shall begin.
     pub shutdown: CancellationToken,
 }
@@ -246,6 +254,7 @@ impl<R: Reconcile> Frame<R> {
         }
         let pass = AssertUnwindSafe(self.reconciler.pass(object, record)).catch_unwind();
         match tokio::time::timeout(self.engine.pass_timeout, pass).await {
+            Ok(Ok(Ok(Outcome::Released))) => self.depart(object).await,
             Ok(Ok(end)) => end,
             Ok(Err(_)) => Err(Failure::new(
                 FailureKind::Bug,
@@ -260,6 +269,20 @@ impl<R: Reconcile> Frame<R> {
                     self.engine.pass_timeout.as_secs()
                 ),
             )),
+        }
+    }
+
+    /// Nothing outside is owed any more: the object may go as soon as its departure is recorded.
+    async fn depart(&self, object: &R::Kind) -> Result<Outcome, Failure> {
+        let Some(witness) = &self.engine.witness else {
+            return Ok(Outcome::Released);
+        };
+        let mut whole = serde_json::to_value(object)
+            .map_err(|error| Failure::new(FailureKind::Bug, "InternalError", error.to_string()))?;
+        let spec = whole["spec"].take();
+        match witness.departs(R::KIND, object.meta(), spec).await {
+            Ok(()) => Ok(Outcome::Released),
+            Err(message) => Ok(Outcome::waiting(JOURNAL_BEHIND, message, WITNESS_AGAIN)),
         }
     }
 

@@ -11,6 +11,7 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::{Registry, Unit};
 
+use super::journal_metrics::JournalMetrics;
 use crate::cloud::governed::CallObserver;
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -52,6 +53,7 @@ pub struct Metrics {
     budget_seconds: Family<ServiceLabels, Counter<f64, AtomicU64>>,
     creations: Family<StateLabels, Gauge>,
     leader: Gauge,
+    journal: JournalMetrics,
 }
 
 fn seconds() -> Histogram {
@@ -102,6 +104,7 @@ impl Default for Metrics {
             creations.clone(),
         );
         registry.register("leader", "1 if this replica is the leader", leader.clone());
+        let journal = JournalMetrics::registered(&mut registry);
         Self {
             registry: Arc::new(registry),
             passes,
@@ -111,6 +114,7 @@ impl Default for Metrics {
             budget_seconds,
             creations,
             leader,
+            journal,
         }
     }
 }
@@ -165,6 +169,11 @@ impl Metrics {
     /// Whether this replica is the leader.
     pub fn leader(&self, leader: bool) {
         self.leader.set(i64::from(leader));
+    }
+
+    /// What is counted about the journal.
+    pub fn journal(&self) -> JournalMetrics {
+        self.journal.clone()
     }
 
     /// All metrics in the OpenMetrics text format.

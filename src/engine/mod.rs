@@ -11,8 +11,10 @@ pub mod record;
 
 pub mod backoff;
 pub mod clock;
+pub mod journal_metrics;
 pub mod leader;
 pub mod metrics;
 pub mod shutdown;
+pub mod witness;
 
 pub use outcome::{Failure, FailureKind, Outcome};

@@ -91,7 +91,8 @@ pub fn refused(operation: &'static str, code: &str, message: impl Into<String>) 
         "AccountAlreadyClosedException"
         | "DuplicateAccountException"
         | "DuplicateOrganizationalUnitException"
-        | "EntityAlreadyExists" => ErrorKind::AlreadyExists,
+        | "EntityAlreadyExists"
+        | "PreconditionFailed" => ErrorKind::AlreadyExists,
         // Account Management: the address is another account's.
         "ConflictException" if operation.ends_with("PrimaryEmailUpdate") => {
             ErrorKind::AlreadyExists

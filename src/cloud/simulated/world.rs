@@ -8,6 +8,7 @@ use std::time::Duration;
 use k8s_openapi::jiff::Timestamp;
 use rand::{RngExt, SeedableRng, rngs::StdRng};
 
+use super::bucket::Stored;
 use super::faults::Faults;
 use super::ledger::Ledger;
 use super::options::Options;
@@ -47,6 +48,8 @@ pub(super) struct World {
     pub(super) closures: VecDeque<Timestamp>,
     /// Regions that are being enabled, over all accounts.
     pub(super) regions_enabling: usize,
+    /// What is in the bucket, by key.
+    pub(super) objects: BTreeMap<String, Stored>,
     events: BTreeMap<(Timestamp, u64), Event>,
     events_planned: u64,
 }
@@ -164,6 +167,7 @@ impl World {
             failures_by_email: BTreeMap::new(),
             closures: VecDeque::new(),
             regions_enabling: 0,
+            objects: BTreeMap::new(),
             events: BTreeMap::new(),
             events_planned: 0,
         };
