@@ -12,6 +12,8 @@ mod canned;
 mod emulator;
 #[path = "adapters/errors.rs"]
 mod errors;
+#[path = "adapters/journal.rs"]
+mod journal;
 #[path = "adapters/sessions.rs"]
 mod sessions;
 

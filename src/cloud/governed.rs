@@ -5,11 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use k8s_openapi::jiff::Timestamp;
 use tokio::time::Instant;
 
 use super::budget::{Budgets, Domain};
-use super::storage::{Bucket, StoredObject};
 use super::{
     Account, AccountSettings, Accounts, Cloud, CreateRequest, ErrorKind, MemberAccount, NewAccount,
     Page, ParentId, RegionState, RequestId, Result, Sessions, Unit, Units,
@@ -18,6 +16,10 @@ use crate::model::{
     AccountAlias, AccountId, AccountName, AlternateContact, ContactKind, PasswordPolicy, Region,
     RoleName, RootEmail, Tags,
 };
+
+mod storage;
+
+pub use storage::govern_bucket;
 
 /// Is told of every call.
 pub trait CallObserver: Send + Sync {
@@ -56,18 +58,6 @@ pub fn govern(cloud: Cloud, budgets: Arc<Budgets>, observer: Arc<dyn CallObserve
     }
 }
 
-/// The same bucket with budgets and an observer before every call.
-pub fn govern_bucket(
-    bucket: Arc<dyn Bucket>,
-    budgets: Arc<Budgets>,
-    observer: Arc<dyn CallObserver>,
-) -> Arc<dyn Bucket> {
-    Arc::new(Governed {
-        port: bucket,
-        governor: Governor { budgets, observer },
-    })
-}
-
 struct Governed<P: ?Sized> {
     port: Arc<P>,
     governor: Governor,
@@ -102,18 +92,6 @@ impl Governor {
             operation,
         };
         self.call(domain, "account", operation, run).await
-    }
-
-    async fn s3<T>(
-        &self,
-        operation: &'static str,
-        run: impl Future<Output = Result<T>>,
-    ) -> Result<T> {
-        let domain = Domain::Operation {
-            service: "s3",
-            operation,
-        };
-        self.call(domain, "s3", operation, run).await
     }
 
     /// What every call goes through.
@@ -343,30 +321,6 @@ impl Sessions for Governed<dyn Sessions> {
         let run = self.port.enter(id, role);
         let member = self.governor.call(domain, "sts", "AssumeRole", run).await?;
         Ok(self.member(id, member))
-    }
-}
-
-#[async_trait]
-impl Bucket for Governed<dyn Bucket> {
-    async fn put_new(&self, key: &str, bytes: &[u8], written: Timestamp) -> Result<()> {
-        let run = self.port.put_new(key, bytes, written);
-        self.governor.s3("PutObject", run).await
-    }
-
-    async fn put(&self, key: &str, bytes: &[u8]) -> Result<()> {
-        self.governor
-            .s3("PutObject", self.port.put(key, bytes))
-            .await
-    }
-
-    async fn get(&self, key: &str) -> Result<Option<Vec<u8>>> {
-        self.governor.s3("GetObject", self.port.get(key)).await
-    }
-
-    async fn list(&self, prefix: &str, page: Option<String>) -> Result<Page<StoredObject>> {
-        self.governor
-            .s3("ListObjectsV2", self.port.list(prefix, page))
-            .await
     }
 }
 

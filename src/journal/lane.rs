@@ -143,11 +143,14 @@ impl Lane {
 
     fn accept(&mut self, Message { seen, reply }: Message) {
         let mark = (seen.generation, seen.departed.is_some());
-        if self.newest.get(&seen.uid) == Some(&mark) {
-            let same = |entry: &&mut Entry| entry.seen.uid == seen.uid && entry.mark() == mark;
+        let newest = self.newest.get(&seen.uid).copied();
+        // The same again, or the spec of an object whose departure with that spec is in the queue.
+        let known = newest.filter(|newest| *newest == mark || *newest == (mark.0, true));
+        if let Some(known) = known {
+            let same = |entry: &&mut Entry| entry.seen.uid == seen.uid && entry.mark() == known;
             if let Some(entry) = self.queue.iter_mut().find(same) {
-                if let (Some(known), Some(new)) = (&mut entry.seen.departed, seen.departed) {
-                    known.gone |= new.gone;
+                if let (Some(departure), Some(again)) = (&mut entry.seen.departed, seen.departed) {
+                    departure.gone |= again.gone;
                 }
                 entry.replies.extend(reply);
                 if entry.stored {
@@ -211,7 +214,7 @@ impl Lane {
             self.leftovers.push(id(&entry.seen));
             self.tidy().await;
         }
-        if self.queue.len() % 64 == 0 {
+        if self.queue.len().is_multiple_of(64) {
             self.show();
         }
     }
@@ -276,13 +279,17 @@ impl Lane {
                 kept.push_back(entry);
                 continue;
             }
-            let asked = !entry.replies.is_empty();
+            // Whoever asked about an object that is still there will ask again.
+            let there = entry.seen.departed.is_some_and(|departure| !departure.gone);
+            let asked_again = there && !entry.replies.is_empty();
             entry.answer(Err(()));
-            if !newer && !(asked && entry.seen.departed.is_some()) {
-                kept.push_back(entry);
-            } else if !newer {
-                // Whoever asked will ask again.
+            if newer {
+                continue;
+            }
+            if asked_again {
                 self.newest.remove(&entry.seen.uid);
+            } else {
+                kept.push_back(entry);
             }
         }
         self.queue = kept;

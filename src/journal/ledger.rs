@@ -15,7 +15,8 @@ use serde_json::Value;
 use super::Observer;
 use super::chain::{self, Departure, Head, Seen};
 use super::index::{Heads, SHARDS, Shard};
-use super::record::{Layout, Record, sha256};
+use super::layout::Layout;
+use super::record::{Record, sha256};
 use crate::cloud::storage::Bucket;
 use crate::cloud::{CloudError, ErrorKind, Result};
 

@@ -2,7 +2,7 @@
 //!
 //! | part | what it is |
 //! |---|---|
-//! | [`record`] | one record: fields, bytes, hash, key |
+//! | [`record`], [`layout`] | one record: fields, bytes, hash; and its key |
 //! | [`chain`] | which record comes next, from what was seen: pure |
 //! | [`index`] | where the chains end, for a cheap start |
 //! | [`ledger`] | writing to the sink, each record once |
@@ -21,6 +21,7 @@
 pub mod chain;
 pub mod index;
 mod lane;
+pub mod layout;
 pub mod ledger;
 pub mod outbox;
 pub mod reader;

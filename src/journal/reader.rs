@@ -9,7 +9,8 @@ use serde::Serialize;
 
 use super::chain::Head;
 use super::index::{SHARDS, Shard, shard_of};
-use super::record::{Layout, Place, Record};
+use super::layout::{Layout, Place};
+use super::record::Record;
 use super::verify::{ChainCheck, ChainReport, Indexed};
 use crate::cloud::Result;
 use crate::cloud::storage::{Bucket, StoredObject};

@@ -11,7 +11,8 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::chain::Head;
-use super::record::{Hash, Layout, Operation, Record, Unreadable, sha256};
+use super::layout::Layout;
+use super::record::{Hash, Operation, Record, Unreadable, sha256};
 
 /// What is wrong at one place of a chain.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, thiserror::Error)]

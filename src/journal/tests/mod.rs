@@ -7,7 +7,8 @@ use k8s_openapi::jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::chain::{Departure, Head, Seen, next};
-use super::record::{Layout, Record};
+use super::layout::Layout;
+use super::record::Record;
 use super::verify::{ChainCheck, ChainReport, Indexed};
 
 fn time(minute: i64) -> Timestamp {
