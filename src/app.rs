@@ -1,5 +1,7 @@
 //! The only place that constructs: configuration → clients → caches → controllers → server → leadership → shutdown.
 
+mod journal;
+
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 
@@ -18,10 +20,10 @@ use crate::api::{AccountClass, Team, TeamAccount};
 use crate::cloud::Cloud;
 use crate::cloud::budget::{BudgetOptions, Budgets};
 use crate::cloud::storage::Bucket;
-use crate::config::{JournalOptions, LockMode, RunOptions};
+use crate::config::RunOptions;
 use crate::controllers::Caches;
 use crate::controllers::account_class::AccountClasses;
-use crate::controllers::journal;
+use crate::controllers::journal::Keeper;
 use crate::controllers::organization::Organization;
 use crate::controllers::team::{Teams, namespace_of};
 use crate::controllers::team_account::TeamAccounts;
@@ -85,7 +87,7 @@ pub async fn run(options: RunOptions) -> Result<(), AppError> {
     let parts = Parts {
         client,
         cloud,
-        journal: journal_bucket(&options.journal, &metrics, &budgets).await,
+        journal: journal::bucket(&options.journal, &metrics, &budgets).await,
         clock: Arc::new(SystemClock),
         metrics,
         readiness,
@@ -109,30 +111,6 @@ async fn connect(
         .map_err(|error| AppError::Aws(error.to_string()))?;
     let observer = Arc::new(metrics.clone());
     Ok(govern(cloud, budgets.clone(), observer))
-}
-
-/// The journal's bucket, if one is named.
-async fn journal_bucket(
-    options: &JournalOptions,
-    metrics: &Metrics,
-    budgets: &Arc<Budgets>,
-) -> Option<Arc<dyn Bucket>> {
-    use crate::cloud::aws::{BucketOptions, Lock, bucket};
-    use crate::cloud::governed::govern_bucket;
-    const DAY: u64 = 24 * 3600;
-    let name = options.bucket.clone().filter(|name| !name.is_empty())?;
-    let bucket_options = BucketOptions {
-        name,
-        region: options.region.clone().filter(|region| !region.is_empty()),
-        path_style: options.path_style,
-        lock: options.lock_days.map(|days| Lock {
-            lasts: std::time::Duration::from_secs(u64::from(days) * DAY),
-            compliance: options.lock_mode == LockMode::Compliance,
-        }),
-    };
-    let bucket = bucket(&bucket_options).await;
-    let observer = Arc::new(metrics.clone());
-    Some(govern_bucket(bucket, budgets.clone(), observer))
 }
 
 /// What the operator is made of; a simulation brings others.
@@ -221,12 +199,12 @@ async fn work(
         controller: "bailiwick".to_owned(),
         instance: options.identity.clone(),
     };
-    let journal = keeper(options, journal, &client, &clock, &leadership, &metrics);
+    let journal = journal::keeper(options, journal, &client, &clock, &leadership, &metrics);
     let engine = Engine {
         client: client.clone(),
         clock: clock.clone(),
         leadership,
-        witness: journal.as_ref().map(journal::Keeper::witness),
+        witness: journal.as_ref().map(Keeper::witness),
         metrics: metrics.clone(),
         recorder: Recorder::new(client.clone(), reporter),
         concurrency: options.concurrency,
@@ -323,37 +301,6 @@ async fn work(
             "the grace period is over; passes that are still in flight are cut off and resumed later"
         );
     }
-}
-
-/// The journal, if there is a bucket for it.
-fn keeper(
-    options: &RunOptions,
-    bucket: Option<Arc<dyn Bucket>>,
-    client: &Client,
-    clock: &Arc<dyn Clock>,
-    leadership: &Leadership,
-    metrics: &Metrics,
-) -> Option<journal::Keeper> {
-    let metrics = metrics.journal();
-    let Some(bucket) = bucket else {
-        journal::say_that_there_is_none(&metrics);
-        return None;
-    };
-    metrics.configured(true);
-    Some(journal::Keeper::new(journal::Setup {
-        bucket,
-        prefix: options.journal.prefix.clone(),
-        cluster: options.cluster_name.clone(),
-        client: client.clone(),
-        namespace: options.namespace.clone(),
-        clock: clock.clone(),
-        leadership: leadership.clone(),
-        metrics,
-        settings: crate::journal::Settings {
-            outbox: options.journal.outbox,
-            ..crate::journal::Settings::default()
-        },
-    }))
 }
 
 /// The objects that manage these accounts; all that have none yet, too, at the first sweep: they waited for it.

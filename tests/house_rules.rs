@@ -178,7 +178,7 @@ fn the_sdk_is_known_to_its_adapters_only() {
 
 #[test]
 fn clients_servers_environment_and_time_have_their_places() {
-    let with_clients = ["engine", "controllers", "app.rs", "cli", "dev"];
+    let with_clients = ["engine", "controllers", "app", "cli", "dev"];
     only_in(&[&with_clients[..], &["api"]].concat(), &["kube::"]);
     only_in(
         &with_clients,
