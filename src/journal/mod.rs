@@ -47,6 +47,9 @@ const LANES: usize = 8;
 /// How often what could not be read at the start is tried again.
 const AGAIN: Duration = Duration::from_secs(5);
 
+/// How long somebody waits for the word that a departure is safe, while the queue before it is long.
+const LONGEST_ANSWER: Duration = Duration::from_secs(30);
+
 /// Is told what the journal does.
 pub trait Observer: Send + Sync {
     /// A record was written.
@@ -186,8 +189,8 @@ impl Journal {
             seen,
             reply: Some(reply),
         });
-        match answer.await {
-            Ok(Ok(())) => Ok(()),
+        match tokio::time::timeout(LONGEST_ANSWER, answer).await {
+            Ok(Ok(Ok(()))) => Ok(()),
             _ => Err(self.behind()),
         }
     }

@@ -91,7 +91,7 @@ async fn two_operators_at_once_neither_fork_nor_double_a_chain() {
     };
     let world = World::new(options);
     let one = world.operator(Strike::none(), &[]);
-    let other = world.operator(Strike::none(), &[]);
+    let other = world.operator_ahead(Duration::from_secs(7));
     for round in 0..20 {
         for number in 0..4 {
             world.declare("Application", &format!("app{number}"), round * 10 + number);

@@ -10,7 +10,7 @@ use bailiwick::cloud::governed::{govern, govern_bucket};
 use bailiwick::cloud::simulated::{self, Options, SimulatedCloud};
 use bailiwick::config::RunOptions;
 use bailiwick::dev::api_server::ApiServer;
-use bailiwick::engine::clock::VirtualClock;
+use bailiwick::engine::clock::{Clock, VirtualClock};
 use bailiwick::engine::metrics::Metrics;
 use bailiwick::journal::reader::{Reader, Verdict, Wanted};
 use bailiwick::journal::record::{Operation, Record};
@@ -92,6 +92,16 @@ impl World {
     }
 
     pub fn operator(&self, strike: Arc<Strike>, more: &[&str]) -> Operator {
+        self.operator_by(self.clock, strike, more)
+    }
+
+    /// An operator whose clock is ahead: it never says of anything what another one says.
+    pub fn operator_ahead(&self, by: Duration) -> Operator {
+        let clock = VirtualClock::starting_at(self.clock.now() + by);
+        self.operator_by(clock, Strike::none(), &[])
+    }
+
+    fn operator_by(&self, clock: VirtualClock, strike: Arc<Strike>, more: &[&str]) -> Operator {
         let arguments = ["test", "--cluster-name", "sim", "--namespace", "default"];
         let arguments = arguments
             .iter()
@@ -106,7 +116,7 @@ impl World {
             client: self.server.client_with(strike.clone()),
             cloud: govern(self.cloud.cloud(), budgets.clone(), observer.clone()),
             journal: Some(govern_bucket(bucket, budgets, observer)),
-            clock: Arc::new(self.clock),
+            clock: Arc::new(clock),
             metrics: metrics.clone(),
             readiness: Readiness::default(),
         };
