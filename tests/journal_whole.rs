@@ -14,6 +14,9 @@ use serde_json::{Value, json};
 
 const BUCKET: &str = "acme-audit";
 
+/// The user as whom the operator works.
+const OPERATOR: &str = "outside";
+
 /// The binary, as somebody would call it who means this cluster and this bucket.
 fn bailiwick(plane: &ControlPlane, moto: &Moto) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_bailiwick"));
@@ -45,6 +48,7 @@ impl Operator {
                 "--log-filter",
                 "info,bailiwick=debug",
             ])
+            .env("KUBECONFIG", plane.kubeconfig(OPERATOR, &[]).unwrap())
             .env("BAILIWICK_JOURNAL_OBJECT_LOCK_DAYS", "1");
         Self(command.stdout(Stdio::null()).stderr(log).spawn().unwrap())
     }
@@ -63,25 +67,12 @@ struct World {
 }
 
 impl World {
+    /// The cluster has the chart's rights, with a journal; there is no bucket yet.
     async fn start() -> Self {
         let assets = Assets::find(Path::new(env!("CARGO_MANIFEST_DIR"))).unwrap();
         let plane = ControlPlane::start(&assets, None).await.unwrap();
         let moto = Moto::start(&assets).await.unwrap();
         moto.create_organization().unwrap();
-        let credentials = Credentials::new("test", "test", None, None, "test");
-        let base = aws_config::defaults(BehaviorVersion::v2026_01_12())
-            .region(Region::new("us-east-1"))
-            .endpoint_url(moto.endpoint())
-            .credentials_provider(credentials)
-            .load()
-            .await;
-        let config = aws_sdk_s3::config::Builder::from(&base).force_path_style(true);
-        let client = aws_sdk_s3::Client::from_conf(config.build());
-        let made = client.create_bucket().bucket(BUCKET);
-        made.object_lock_enabled_for_bucket(true)
-            .send()
-            .await
-            .unwrap();
         let world = Self { plane, moto };
         for definition in bailiwick::api::definitions().unwrap() {
             world
@@ -96,7 +87,85 @@ impl World {
             "--timeout=30s",
         ];
         world.kubectl(&wait).await;
+        let settings = format!(
+            "clusterName=real,replicaCount=0,crds.install=false,admission.enabled=false,operatorUsers={{{OPERATOR}}},\
+             journal.bucket={BUCKET}"
+        );
+        let rendered = Command::new(assets.program("helm"))
+            .args([
+                "template",
+                "bailiwick",
+                "charts/bailiwick",
+                "-n",
+                "default",
+                "--kube-version",
+                "1.36",
+            ])
+            .args(["--set", &settings])
+            .current_dir(env!("CARGO_MANIFEST_DIR"))
+            .env("HOME", world.plane.folder())
+            .output()
+            .unwrap();
+        assert!(
+            rendered.status.success(),
+            "{}",
+            String::from_utf8_lossy(&rendered.stderr)
+        );
         world
+            .apply_text(&String::from_utf8(rendered.stdout).unwrap())
+            .await;
+        world
+    }
+
+    async fn create_bucket(&self) {
+        let credentials = Credentials::new("test", "test", None, None, "test");
+        let base = aws_config::defaults(BehaviorVersion::v2026_01_12())
+            .region(Region::new("us-east-1"))
+            .endpoint_url(self.moto.endpoint())
+            .credentials_provider(credentials)
+            .load()
+            .await;
+        let config = aws_sdk_s3::config::Builder::from(&base).force_path_style(true);
+        let client = aws_sdk_s3::Client::from_conf(config.build());
+        let made = client.create_bucket().bucket(BUCKET);
+        made.object_lock_enabled_for_bucket(true)
+            .send()
+            .await
+            .unwrap();
+    }
+
+    /// The names of what waits in the outbox.
+    async fn outbox(&self) -> Vec<String> {
+        let config = self.plane.admin_kubeconfig();
+        let arguments = [
+            "get",
+            "configmaps",
+            "-l",
+            "bailiwick.dev/journal=outbox",
+            "-o",
+            "name",
+        ];
+        let output = self.plane.kubectl(&config, &arguments).await.unwrap();
+        let text = String::from_utf8(output.stdout).unwrap();
+        text.lines().map(str::to_owned).collect()
+    }
+
+    async fn until_outbox(&self, count: usize) {
+        let deadline = Instant::now() + Duration::from_secs(45);
+        loop {
+            let outbox = self.outbox().await;
+            if outbox.len() == count {
+                return;
+            }
+            if Instant::now() > deadline {
+                panic!("{outbox:?}, not {count}\n{}", self.log());
+            }
+            tokio::time::sleep(Duration::from_millis(500)).await;
+        }
+    }
+
+    fn log(&self) -> String {
+        std::fs::read_to_string(self.plane.folder().join("operator.log")).unwrap()
     }
 
     async fn kubectl(&self, arguments: &[&str]) {
@@ -107,13 +176,16 @@ impl World {
     }
 
     async fn apply(&self, object: &Value) {
+        self.apply_text(&object.to_string()).await;
+    }
+
+    async fn apply_text(&self, text: &str) {
         let config = self.plane.admin_kubeconfig();
         let arguments = ["apply", "--server-side", "-f", "-"];
-        let text = object.to_string();
-        let output = self.plane.kubectl_with_input(&config, &arguments, &text);
+        let output = self.plane.kubectl_with_input(&config, &arguments, text);
         let output = output.await.unwrap();
         let said = String::from_utf8_lossy(&output.stderr).into_owned();
-        assert!(output.status.success(), "{object}: {said}");
+        assert!(output.status.success(), "{text}: {said}");
     }
 
     /// A team by this name, as `who` last changed it.
@@ -162,9 +234,7 @@ impl World {
                 return;
             }
             if Instant::now() > deadline {
-                let log =
-                    std::fs::read_to_string(self.plane.folder().join("operator.log")).unwrap();
-                panic!("{name}: {told:?}, not {wanted:?}\n{log}");
+                panic!("{name}: {told:?}, not {wanted:?}\n{}", self.log());
             }
             tokio::time::sleep(Duration::from_millis(500)).await;
         }
@@ -174,6 +244,7 @@ impl World {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_life_is_told_across_a_kill_and_the_journal_is_whole() {
     let world = World::start().await;
+    world.create_bucket().await;
     let operator = Operator::start(&world.plane, &world.moto);
     world.declare("shop", "One", "jane").await;
     let created = "Created 1 Created by jane";
@@ -212,4 +283,49 @@ async fn a_life_is_told_across_a_kill_and_the_journal_is_whole() {
     let text = String::from_utf8_lossy(&verify.stdout).into_owned();
     assert!(verify.status.success(), "{text}");
     assert!(text.starts_with("whole: 5 records of 2 objects"), "{text}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_happens_before_there_is_a_bucket_is_told_when_there_is_one() {
+    let world = World::start().await;
+    // Whatever is there when the operator begins may have been journaled long ago: nobody can tell without the bucket.
+    world.declare("cart", "Cart", "ann").await;
+    let operator = Operator::start(&world.plane, &world.moto);
+    world
+        .kubectl(&[
+            "wait",
+            "--for=condition=Ready",
+            "team/cart",
+            "--timeout=60s",
+        ])
+        .await;
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    assert!(world.outbox().await.is_empty());
+    world.declare("shop", "One", "jane").await;
+    world.declare("shop", "Two", "joe").await;
+    world.until_outbox(2).await;
+    world
+        .kubectl(&["delete", "team", "shop", "--timeout=30s"])
+        .await;
+    world.until_outbox(3).await;
+    let verify = bailiwick(&world.plane, &world.moto)
+        .args(["journal", "verify"])
+        .output()
+        .unwrap();
+    assert_eq!(verify.status.code(), Some(2), "it cannot be read");
+
+    drop(operator);
+    world.create_bucket().await;
+    let operator = Operator::start(&world.plane, &world.moto);
+    let told = [
+        "Created 1 Created by jane",
+        "Changed 2 ManagedFields by joe",
+        "Deleted 2 Deletion by unknown",
+    ];
+    world.until_told("shop", &told).await;
+    world
+        .until_told("cart", &["Created 1 Created by ann"])
+        .await;
+    world.until_outbox(0).await;
+    drop(operator);
 }
