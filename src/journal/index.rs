@@ -1,7 +1,8 @@
 //! The index of heads: where every living object's chain ends. It lies beside the records in a few parts, so that a
 //! start reads a few objects instead of one per chain, and so that a chain that was cut off at its end is noticed.
 //!
-//! It is only ever behind the chains, never ahead, and written seldom. What it lacks is found out at the chain itself.
+//! It is only ever behind the chains, never ahead, and written seldom: soon after an object is new, so that its vanishing
+//! would be noticed, and otherwise now and then. What it lacks is found out at the chain itself.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
@@ -53,6 +54,8 @@ impl Shard {
 pub struct Heads {
     known: HashMap<String, Head>,
     dirty: HashSet<u8>,
+    /// Whether there is a chain that the kept index does not know at all.
+    births: bool,
     loaded: bool,
 }
 
@@ -78,7 +81,13 @@ impl Heads {
     /// Enters a new head.
     pub fn set(&mut self, uid: &str, head: Head) {
         self.dirty.insert(shard_of(uid));
-        self.known.insert(uid.to_owned(), head);
+        self.births |= self.known.insert(uid.to_owned(), head).is_none();
+    }
+
+    /// Whether an object is known here that the kept index lacks: if it vanished now with this process, nobody would ever
+    /// ask for it.
+    pub fn has_births(&self) -> bool {
+        self.births
     }
 
     /// Forgets an object that is gone: its chain ends with the record that says so.
@@ -96,6 +105,7 @@ impl Heads {
     /// The parts that have changed since they were taken last.
     pub fn take_dirty(&mut self, now: Timestamp) -> Vec<(u8, Shard)> {
         let dirty = std::mem::take(&mut self.dirty);
+        self.births = false;
         let mut shards: BTreeMap<u8, Shard> = dirty
             .into_iter()
             .map(|number| {
@@ -118,6 +128,7 @@ impl Heads {
 
     /// A part could not be written: it is to be written again.
     pub fn mark_dirty(&mut self, shard: u8) {
+        self.births = true;
         self.dirty.insert(shard);
     }
 }

@@ -238,6 +238,11 @@ impl Ledger {
         }
     }
 
+    /// Whether the kept index lacks an object altogether.
+    pub fn has_births(&self) -> bool {
+        self.heads().has_births()
+    }
+
     /// Writes the parts of the index that have changed.
     ///
     /// # Errors

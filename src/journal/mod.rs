@@ -68,7 +68,9 @@ pub struct Settings {
     pub patience: Duration,
     /// How long between two attempts at most.
     pub longest_pause: Duration,
-    /// How often the index is written, if it has changed.
+    /// How soon the index is written when there is a new object.
+    pub births_every: Duration,
+    /// How often the index is written, if anything else has changed.
     pub flush_every: Duration,
 }
 
@@ -78,6 +80,7 @@ impl Default for Settings {
             outbox: 2000,
             patience: Duration::from_secs(3),
             longest_pause: Duration::from_secs(30),
+            births_every: Duration::from_secs(15),
             flush_every: Duration::from_secs(600),
         }
     }
@@ -291,27 +294,35 @@ impl Journal {
 
     /// Reads the index, then writes it now and then.
     async fn keep_index(&self, now: &impl Fn() -> Timestamp, stop: &CancellationToken) {
-        loop {
-            let pause = match self.ledger.open().await {
-                Ok(()) => {
-                    *self.board.index() = None;
-                    self.opened.send_replace(true);
-                    self.settings.flush_every
-                }
-                Err(error) => {
-                    self.observer.failed(error.kind.label());
-                    tracing::warn!(%error, "the journal's index cannot be read; trying again");
-                    *self.board.index() = Some(error.to_string());
-                    AGAIN
-                }
-            };
+        while let Err(error) = self.ledger.open().await {
+            self.observer.failed(error.kind.label());
+            tracing::warn!(%error, "the journal's index cannot be read; trying again");
+            *self.board.index() = Some(error.to_string());
             tokio::select! {
                 () = stop.cancelled() => return,
-                () = tokio::time::sleep(pause) => {}
+                () = tokio::time::sleep(AGAIN) => {}
             }
-            if let Err(error) = self.ledger.flush(now()).await {
-                self.observer.failed(error.kind.label());
-                tracing::warn!(%error, "the journal's index cannot be written; trying again later");
+        }
+        *self.board.index() = None;
+        self.opened.send_replace(true);
+        let (mut written, mut failing) = (tokio::time::Instant::now(), false);
+        loop {
+            tokio::select! {
+                () = stop.cancelled() => return,
+                () = tokio::time::sleep(self.settings.births_every) => {}
+            }
+            if !self.ledger.has_births() && written.elapsed() < self.settings.flush_every {
+                continue;
+            }
+            written = tokio::time::Instant::now();
+            match self.ledger.flush(now()).await {
+                Ok(()) => failing = false,
+                Err(error) => {
+                    self.observer.failed(error.kind.label());
+                    if !std::mem::replace(&mut failing, true) {
+                        tracing::warn!(%error, "the journal's index cannot be written; trying again");
+                    }
+                }
             }
         }
     }

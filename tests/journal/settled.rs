@@ -84,6 +84,20 @@ async fn what_vanished_while_nobody_watched_is_journaled_at_the_next_start() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_is_new_and_vanishes_with_the_operator_is_not_forgotten() {
+    let world = World::new(Options::default());
+    let operator = world.operator(Strike::none(), &[]);
+    minutes(1).await;
+    world.declare("Application", "fresh", 1);
+    tokio::time::sleep(Duration::from_secs(20)).await;
+    operator.kill();
+    world.wipe_out("fresh");
+    let operator = world.operator(Strike::none(), &[]);
+    assert!(world.catch_up(Duration::from_secs(60)).await);
+    operator.end().await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn the_reader_finds_what_somebody_did_to_the_bucket() {
     let world = with_objects(3).await;
     let chain = |world: &World| {
