@@ -1,5 +1,6 @@
 //! The only place that constructs: configuration → clients → caches → controllers → server → leadership → shutdown.
 
+mod journal;
 mod kinds;
 mod routes;
 
@@ -14,8 +15,11 @@ use tokio_util::sync::CancellationToken;
 
 use crate::api::TeamAccount;
 use crate::cloud::Cloud;
+use crate::cloud::budget::{BudgetOptions, Budgets};
+use crate::cloud::storage::Bucket;
 use crate::config::RunOptions;
 use crate::controllers::Caches;
+use crate::controllers::journal::Keeper;
 use crate::controllers::organization::Organization;
 use crate::controllers::release::gather::RegistryOrigins;
 use crate::controllers::release::origins::Origins;
@@ -86,14 +90,21 @@ async fn operate(options: RunOptions) -> Result<(), AppError> {
         readiness.clone(),
         serving.clone(),
     ));
-    let cloud = tokio::select! {
-        cloud = connect(&options, &metrics) => cloud?,
+    let budgets = Arc::new(Budgets::new(BudgetOptions::default()));
+    let connected = async {
+        let cloud = connect(&options, &metrics, &budgets).await?;
+        let journal = journal::bucket(&options.journal, &metrics, &budgets).await;
+        Ok::<_, AppError>((cloud, journal))
+    };
+    let (cloud, journal) = tokio::select! {
+        connected = connected => connected?,
         () = stop.cancelled() => return Ok(()),
     };
     let parts = Parts {
         client,
         cloud,
         origins: registries(&options)?,
+        journal,
         clock: Arc::new(SystemClock),
         metrics,
         readiness,
@@ -105,19 +116,19 @@ async fn operate(options: RunOptions) -> Result<(), AppError> {
     ended
 }
 
-async fn connect(options: &RunOptions, metrics: &Metrics) -> Result<Cloud, AppError> {
+async fn connect(
+    options: &RunOptions,
+    metrics: &Metrics,
+    budgets: &Arc<Budgets>,
+) -> Result<Cloud, AppError> {
     use crate::cloud::aws::{AwsOptions, connect};
-    use crate::cloud::budget::{BudgetOptions, Budgets};
     use crate::cloud::governed::govern;
     let aws = AwsOptions::new(options.cluster_name.clone());
     let cloud = connect(&aws)
         .await
         .map_err(|error| AppError::Aws(error.to_string()))?;
-    Ok(govern(
-        cloud,
-        Arc::new(Budgets::new(BudgetOptions::default())),
-        Arc::new(metrics.clone()),
-    ))
+    let observer = Arc::new(metrics.clone());
+    Ok(govern(cloud, budgets.clone(), observer))
 }
 
 /// Registries, as they are configured. A trust that cannot be read ends the process: what somebody believes to be checked
@@ -156,6 +167,8 @@ pub struct Parts {
     pub cloud: Cloud,
     /// What registries say of images.
     pub origins: Arc<dyn Origins>,
+    /// Where the journal is kept; nowhere, if there is none.
+    pub journal: Option<Arc<dyn Bucket>>,
     /// The time.
     pub clock: Arc<dyn Clock>,
     /// What is counted.
@@ -227,6 +240,7 @@ async fn work(
         client,
         cloud,
         origins,
+        journal,
         clock,
         metrics,
         readiness,
@@ -235,10 +249,12 @@ async fn work(
         controller: "bailiwick".to_owned(),
         instance: options.identity.clone(),
     };
+    let journal = journal::keeper(options, journal, &client, &clock, &leadership, &metrics);
     let engine = Engine {
         client: client.clone(),
         clock: clock.clone(),
         leadership,
+        witness: journal.as_ref().map(Keeper::witness),
         metrics: metrics.clone(),
         recorder: Recorder::new(client.clone(), reporter),
         concurrency: options.concurrency,
@@ -277,8 +293,18 @@ async fn work(
     background.spawn(async move { watcher.keep_creations_watched(ended).await });
     background.spawn(report(organization, metrics, readiness));
 
+    // Journals to the end: what the last passes do is seen, too.
+    let (mut journaling, journaled) = (JoinSet::new(), CancellationToken::new());
+    if let Some(journal) = journal {
+        journaling.spawn(journal.keep(journaled.clone()));
+    }
+
     stop.cancelled().await;
-    let finish = async { while tasks.join_next().await.is_some() {} };
+    let finish = async {
+        while tasks.join_next().await.is_some() {}
+        journaled.cancel();
+        while journaling.join_next().await.is_some() {}
+    };
     if tokio::time::timeout(options.grace_period, finish)
         .await
         .is_err()

@@ -89,6 +89,88 @@ pub struct RunOptions {
     /// How long what is in flight may take to finish when the process is told to end.
     #[arg(long, env = "BAILIWICK_GRACE_PERIOD", default_value = "25s", value_parser = duration)]
     pub grace_period: Duration,
+    /// The journal.
+    #[command(flatten)]
+    pub journal: JournalOptions,
+}
+
+/// Where every change of an object is recorded, outside of the cluster.
+#[derive(Debug, Clone, clap::Args)]
+#[command(next_help_heading = "Journal")]
+pub struct JournalOptions {
+    /// The S3 bucket; without one there is no journal, and the operator says so.
+    #[arg(long = "journal-bucket", env = "BAILIWICK_JOURNAL_BUCKET")]
+    pub bucket: Option<String>,
+    /// What the keys in the bucket begin with; the cluster's name comes next.
+    #[arg(
+        long = "journal-prefix",
+        env = "BAILIWICK_JOURNAL_PREFIX",
+        default_value = "journal"
+    )]
+    pub prefix: String,
+    /// The bucket's region, if it is not AWS_REGION.
+    #[arg(long = "journal-region", env = "BAILIWICK_JOURNAL_REGION")]
+    pub region: Option<String>,
+    /// Name the bucket in the path instead of in the host's name: for stores that play S3.
+    #[arg(
+        long = "journal-path-style",
+        env = "BAILIWICK_JOURNAL_PATH_STYLE",
+        default_value_t = false,
+        action = clap::ArgAction::Set
+    )]
+    pub path_style: bool,
+    /// For how many days every record is locked; the bucket must have been made with Object Lock. Not locked by us if
+    /// left out: then the bucket's own default counts.
+    #[arg(
+        long = "journal-object-lock-days",
+        env = "BAILIWICK_JOURNAL_OBJECT_LOCK_DAYS",
+        value_parser = clap::value_parser!(u32).range(1..=36500)
+    )]
+    pub lock_days: Option<u32>,
+    /// How it is locked: `governance` can be lifted by whoever has the right to, `compliance` by nobody.
+    #[arg(
+        long = "journal-object-lock-mode",
+        env = "BAILIWICK_JOURNAL_OBJECT_LOCK_MODE",
+        value_enum,
+        default_value = "governance"
+    )]
+    pub lock_mode: LockMode,
+    /// How many changes wait in the cluster while the bucket is away. When it is full, deletions wait, too.
+    #[arg(
+        long = "journal-outbox",
+        env = "BAILIWICK_JOURNAL_OUTBOX",
+        default_value_t = 2000
+    )]
+    pub outbox: usize,
+}
+
+/// Who can end an object lock early.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum LockMode {
+    /// Whoever has a right of its own.
+    Governance,
+    /// Nobody.
+    Compliance,
+}
+
+/// Which journal to read.
+#[derive(Debug, Clone, clap::Args)]
+pub struct JournalPlace {
+    /// The S3 bucket.
+    #[arg(long, env = "BAILIWICK_JOURNAL_BUCKET")]
+    pub bucket: String,
+    /// What the keys in the bucket begin with.
+    #[arg(long, env = "BAILIWICK_JOURNAL_PREFIX", default_value = "journal")]
+    pub prefix: String,
+    /// The bucket's region, if it is not AWS_REGION.
+    #[arg(long, env = "BAILIWICK_JOURNAL_REGION")]
+    pub region: Option<String>,
+    /// Name the bucket in the path instead of in the host's name: for stores that play S3.
+    #[arg(long, env = "BAILIWICK_JOURNAL_PATH_STYLE")]
+    pub path_style: bool,
+    /// The name of the cluster whose journal it is.
+    #[arg(long, env = "BAILIWICK_CLUSTER_NAME")]
+    pub cluster_name: String,
 }
 
 /// Whether the environment names a collector for spans, by OpenTelemetry's variables. What else they say, its SDK

@@ -9,6 +9,7 @@
 //! | [`api`] | the custom resources, one file per kind |
 //! | [`cloud`] | ports to AWS; `cloud::aws` is the real one, `cloud::simulated` the one in memory |
 //! | [`registry`] | images: digests, manifests, attestations, and where their source is |
+//! | [`journal`] | every change of our objects, kept outside of the cluster |
 //! | [`engine`] | the frame that all controllers share |
 //! | [`controllers`] | one folder per kind: gather → validate → decide → act → report |
 //! | [`trace`] | the chain from an image to the people who answer for it; pure |
@@ -26,6 +27,7 @@ pub mod controllers;
 #[cfg(feature = "dev")]
 pub mod dev;
 pub mod engine;
+pub mod journal;
 pub mod model;
 pub mod plan;
 pub mod registry;

@@ -4,12 +4,16 @@
 #![cfg(feature = "dev")]
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+#[path = "adapters/bucket.rs"]
+mod bucket;
 #[path = "adapters/canned.rs"]
 mod canned;
 #[path = "adapters/emulator.rs"]
 mod emulator;
 #[path = "adapters/errors.rs"]
 mod errors;
+#[path = "adapters/journal.rs"]
+mod journal;
 #[path = "adapters/repositories.rs"]
 mod repositories;
 #[path = "adapters/sessions.rs"]

@@ -149,6 +149,24 @@ fn dependencies_point_inwards() {
     knows_nothing_of("registry", &but_itself);
     knows_nothing_of("registry", &["plan"]);
     knows_nothing_of(
+        "journal",
+        &[
+            "api",
+            "app",
+            "cli",
+            "config",
+            "controllers",
+            "engine",
+            "plan",
+            "server",
+            "telemetry",
+            "dev",
+            "cloud::aws",
+            "cloud::simulated",
+        ],
+    );
+    knows_nothing_of("cloud", &["journal"]);
+    knows_nothing_of(
         "engine",
         &[
             "app",

@@ -6,6 +6,7 @@
 
 mod binary;
 mod emulator;
+mod journal;
 mod population;
 mod process;
 mod processor;
@@ -69,6 +70,12 @@ const RUNS: &[Run] = &[
         what: "vending while answers are lost and the operator is killed, in virtual time",
         seconds: 60,
         execute: turmoil::measure,
+    },
+    Run {
+        ids: &["R6"],
+        what: "the journal's bucket away for an hour and the operator killed in it, in virtual time",
+        seconds: 10,
+        execute: journal::measure,
     },
     Run {
         ids: &["P8", "P10"],

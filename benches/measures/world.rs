@@ -201,6 +201,7 @@ impl World {
             client: self.server.client_with(self.wire.clone()),
             cloud: govern(self.cloud.cloud(), budgets, Arc::new(self.metrics.clone())),
             origins: Arc::new(bailiwick::controllers::release::origins::NoRegistry),
+            journal: None,
             clock: Arc::new(self.clock),
             metrics: self.metrics.clone(),
             readiness: Readiness::default(),

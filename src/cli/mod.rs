@@ -3,6 +3,7 @@
 #[cfg(feature = "dev")]
 pub mod dev;
 pub mod generate;
+pub mod journal;
 pub mod print;
 pub mod trace;
 
@@ -51,6 +52,9 @@ enum Command {
     /// Show where an image comes from and who answers for it: every hop with its evidence, and who can mend a broken one.
     #[command(after_long_help = TRACE_HELP)]
     Trace(trace::TraceOptions),
+    /// Who changed what when, and whether the record of it is whole.
+    #[command(subcommand, after_long_help = journal::HELP)]
+    Journal(journal::JournalCommand),
     /// A control plane and an AWS emulator on this machine, to try bailiwick with.
     #[cfg(feature = "dev")]
     #[command(subcommand, after_long_help = dev::HELP)]
@@ -101,6 +105,7 @@ pub async fn main() -> std::process::ExitCode {
         Command::Generate => generate::write(std::path::Path::new(".")),
         Command::Crds { output } => print_definitions(output),
         Command::Trace(options) => return trace::run(&options).await,
+        Command::Journal(command) => return journal::run(command).await,
         #[cfg(feature = "dev")]
         Command::Dev(command) => dev::run(command).await.map_err(|error| error.to_string()),
     };

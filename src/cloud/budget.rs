@@ -20,7 +20,7 @@ pub use limits::{BudgetOptions, Limits};
 pub enum Domain {
     /// One operation, called from the management account: AWS counts it over the whole organization.
     Operation {
-        /// `organizations`, `account` or `sts`.
+        /// `organizations`, `account`, `sts` or `s3`.
         service: &'static str,
         /// The operation, as AWS spells it.
         operation: &'static str,

@@ -22,6 +22,10 @@ use crate::model::{
     RoleName, RootEmail, Tags,
 };
 
+mod storage;
+
+pub use storage::govern_bucket;
+
 /// Is told of every call.
 pub trait CallObserver: Send + Sync {
     /// A call has ended. `outcome` is `ok` or the label of an [`ErrorKind`]; `budget_wait` is how long it waited for

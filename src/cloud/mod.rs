@@ -11,6 +11,7 @@ mod recent;
 mod repositories;
 #[cfg(feature = "dev")]
 pub mod simulated;
+pub mod storage;
 
 use std::sync::Arc;
 

@@ -6,6 +6,7 @@ pub mod application;
 pub mod application_name;
 pub mod approval;
 pub mod image_repository;
+pub mod journal;
 pub mod organization;
 pub mod release;
 pub mod team;

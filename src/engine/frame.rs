@@ -28,6 +28,7 @@ use super::outcome::{Failure, FailureKind, Outcome};
 use super::reasons::{self, Reason};
 use super::record::{Kind, Note, Record};
 use super::trace::{TraceId, TraceOf};
+use super::witness::Witness;
 use crate::api::{FINALIZER, Status};
 
 /// How soon something that a person must mend is looked at again: they may have mended it outside.
@@ -37,6 +38,9 @@ const CONFLICT_AGAIN: Duration = Duration::from_millis(300);
 
 /// How long the API server may take to accept an event; nothing depends on it.
 const PUBLISH: Duration = Duration::from_secs(5);
+
+/// How soon the witness of a departure is asked again.
+const WITNESS_AGAIN: Duration = Duration::from_secs(30);
 
 /// What a kind's controller does; the frame does the rest.
 #[async_trait]
@@ -82,6 +86,8 @@ pub struct Engine {
     pub pass_timeout: Duration,
     /// Which trace a pass belongs to, if its span is sent anywhere.
     pub trace_of: TraceOf,
+    /// Who must have heard of an object before it goes; nobody, if there is no journal.
+    pub witness: Option<Arc<dyn Witness>>,
     /// Cancelled when no new pass shall begin.
     pub shutdown: CancellationToken,
 }
@@ -269,6 +275,7 @@ impl<R: Reconcile> Frame<R> {
         }
         let pass = AssertUnwindSafe(self.reconciler.pass(object, record)).catch_unwind();
         match tokio::time::timeout(self.engine.pass_timeout, pass).await {
+            Ok(Ok(Ok(Outcome::Released))) => self.depart(object).await,
             Ok(Ok(end)) => end,
             Ok(Err(_)) => Err(Failure::new(
                 FailureKind::Bug,
@@ -282,6 +289,25 @@ impl<R: Reconcile> Frame<R> {
                     "the pass took longer than {} s",
                     self.engine.pass_timeout.as_secs()
                 ),
+            )),
+        }
+    }
+
+    /// Nothing outside is owed any more: the object may go as soon as its departure is recorded.
+    async fn depart(&self, object: &R::Kind) -> Result<Outcome, Failure> {
+        let Some(witness) = &self.engine.witness else {
+            return Ok(Outcome::Released);
+        };
+        let mut whole = serde_json::to_value(object).map_err(|error| {
+            Failure::new(FailureKind::Bug, reasons::INTERNAL_ERROR, error.to_string())
+        })?;
+        let spec = whole["spec"].take();
+        match witness.departs(R::KIND, object.meta(), spec).await {
+            Ok(()) => Ok(Outcome::Released),
+            Err(message) => Ok(Outcome::waiting(
+                reasons::JOURNAL_BEHIND,
+                message,
+                WITNESS_AGAIN,
             )),
         }
     }

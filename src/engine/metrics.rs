@@ -14,6 +14,7 @@ use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::{Metric as Registrable, Registry, Unit};
 
 use self::catalogue::Metric;
+use super::journal_metrics::JournalMetrics;
 use crate::cloud::governed::CallObserver;
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -56,6 +57,7 @@ pub struct Metrics {
     creations: Family<StateLabels, Gauge>,
     readable: Gauge,
     leader: Gauge,
+    journal: JournalMetrics,
 }
 
 fn seconds() -> Histogram {
@@ -74,6 +76,7 @@ impl Default for Metrics {
             creations: Family::default(),
             readable: Gauge::default(),
             leader: Gauge::default(),
+            journal: JournalMetrics::default(),
         };
         let mut registry = Registry::with_prefix("bailiwick");
         let known = &mut registry;
@@ -85,12 +88,18 @@ impl Default for Metrics {
         register(known, catalogue::ACCOUNT_CREATIONS, &metrics.creations);
         register(known, catalogue::ORGANIZATION_READABLE, &metrics.readable);
         register(known, catalogue::LEADER, &metrics.leader);
+        metrics.journal.enter(known);
         metrics.registry = Arc::new(registry);
         metrics
     }
 }
 
-fn register(registry: &mut Registry, metric: Metric, numbers: &(impl Registrable + Clone)) {
+/// Enters numbers under the name and with the explanation that the catalogue has for them.
+pub(super) fn register(
+    registry: &mut Registry,
+    metric: Metric,
+    numbers: &(impl Registrable + Clone),
+) {
     let numbers = numbers.clone();
     if metric.seconds {
         registry.register_with_unit(metric.name, metric.help, Unit::Seconds, numbers);
@@ -154,6 +163,11 @@ impl Metrics {
     /// Whether this replica is the leader.
     pub fn leader(&self, leader: bool) {
         self.leader.set(i64::from(leader));
+    }
+
+    /// What is counted about the journal.
+    pub fn journal(&self) -> JournalMetrics {
+        self.journal.clone()
     }
 
     /// All metrics in the OpenMetrics text format.

@@ -13,10 +13,12 @@ pub mod record;
 
 pub mod backoff;
 pub mod clock;
+pub mod journal_metrics;
 pub mod leader;
 pub mod metrics;
 pub mod reasons;
 pub mod shutdown;
 pub mod trace;
+pub mod witness;
 
 pub use outcome::{Failure, FailureKind, Outcome};

@@ -60,6 +60,8 @@ pub const CLUSTER_UNAVAILABLE: &str = "ClusterUnavailable";
 pub const TIMED_OUT: &str = "TimedOut";
 /// This replica does not lead any more.
 pub const NOT_LEADER: &str = "NotLeader";
+/// The object may not go yet because nothing would remember it.
+pub const JOURNAL_BEHIND: &str = "JournalBehind";
 /// A defect of ours.
 pub const INTERNAL_ERROR: &str = "InternalError";
 
@@ -141,6 +143,11 @@ pub const ENGINE: &[Reason] = &[
         NOT_LEADER,
         "This replica has lost its lease and writes nothing any more. Seen in logs and metrics only.",
         WAIT,
+    ),
+    Reason::new(
+        JOURNAL_BEHIND,
+        "The object is being deleted and may not go yet: the journal's bucket is away and its outbox is full, so nobody would know of the deletion.",
+        "The platform team gives the operator its way to the journal's bucket back; the deletion then goes on by itself.",
     ),
     Reason::new(
         INTERNAL_ERROR,

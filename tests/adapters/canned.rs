@@ -30,6 +30,19 @@ impl Request {
         target.or(action).unwrap_or("")
     }
 
+    /// The first line: method and path.
+    pub fn line(&self) -> &str {
+        self.head.split("\r\n").next().unwrap_or_default()
+    }
+
+    /// A header's value.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        let start = format!("{name}: ");
+        self.head
+            .split("\r\n")
+            .find_map(|line| line.strip_prefix(start.as_str()))
+    }
+
     /// Whether it was signed with this key.
     pub fn is_signed_with(&self, key: &str) -> bool {
         self.head.contains(&format!("Credential={key}/"))
@@ -75,6 +88,11 @@ impl Canned {
     pub async fn cloud(&self, options: &AwsOptions) -> Cloud {
         let base = base(&self.endpoint, credentials()).await;
         connect_with(&base, options).await.unwrap()
+    }
+
+    /// All requests.
+    pub fn all(&self) -> Vec<Request> {
+        self.requests.lock().unwrap().clone()
     }
 
     /// The requests for an operation.

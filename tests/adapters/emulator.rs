@@ -19,7 +19,8 @@ use super::{base, credentials, new_account, options};
 /// One emulator for all tests; it ends with this process. They use different accounts.
 static EMULATOR: OnceCell<Moto> = OnceCell::const_new();
 
-pub async fn cloud() -> Cloud {
+/// Where the emulator is.
+pub async fn endpoint() -> &'static str {
     let emulator = EMULATOR
         .get_or_init(async || {
             let assets = Assets::find(Path::new(env!("CARGO_MANIFEST_DIR"))).unwrap();
@@ -28,7 +29,11 @@ pub async fn cloud() -> Cloud {
             emulator
         })
         .await;
-    let base = base(emulator.endpoint(), credentials()).await;
+    emulator.endpoint()
+}
+
+pub async fn cloud() -> Cloud {
+    let base = base(endpoint().await, credentials()).await;
     connect_with(&base, &options()).await.unwrap()
 }
 

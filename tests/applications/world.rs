@@ -241,6 +241,7 @@ impl World {
             client: self.server.client_with(fate.clone()),
             cloud: self.cloud.cloud(),
             origins: self.registries.clone(),
+            journal: None,
             clock: Arc::new(self.clock),
             metrics: Metrics::default(),
             readiness: Readiness::default(),

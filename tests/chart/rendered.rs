@@ -17,6 +17,7 @@ image: {repository: registry.example.com/bailiwick, tag: "1", pullPolicy: Always
 imagePullSecrets: [{name: pull}]
 serviceAccount: {annotations: {eks.amazonaws.com/role-arn: "arn:aws:iam::123456789012:role/bailiwick"}}
 aws: {region: eu-central-1}
+journal: {bucket: acme-audit, region: eu-west-1, objectLock: {days: 400, mode: compliance}}
 env: [{name: AWS_ENDPOINT_URL, value: "http://aws.example.com:5000"}]
 args: ["--concurrency=4"]
 platformAccount: {id: "012345678901", role: Registry, mutableImageTags: true}
@@ -121,6 +122,13 @@ fn what_is_set_arrives_and_what_is_off_is_left_out() {
         r#"{name: trust, configMap: {name: "keys"}}"#,
         "{port: 5000, protocol: TCP}",
         r#"{name: code-hosts, secret: {secretName: "hosts"}}"#,
+        r#"BAILIWICK_JOURNAL_BUCKET, value: "acme-audit""#,
+        r#"BAILIWICK_JOURNAL_PREFIX, value: "journal""#,
+        r#"BAILIWICK_JOURNAL_REGION, value: "eu-west-1""#,
+        r#"BAILIWICK_JOURNAL_PATH_STYLE, value: "false""#,
+        r#"BAILIWICK_JOURNAL_OUTBOX, value: "2000""#,
+        r#"BAILIWICK_JOURNAL_OBJECT_LOCK_DAYS, value: "400""#,
+        r#"BAILIWICK_JOURNAL_OBJECT_LOCK_MODE, value: "compliance""#,
         "runAsNonRoot: true",
         "readOnlyRootFilesystem: true",
         "drop: [ALL]",
@@ -152,6 +160,7 @@ fn what_is_set_arrives_and_what_is_off_is_left_out() {
         "kind: User",
         "kind: Group",
         "BAILIWICK_PLATFORM",
+        "JOURNAL",
     ] {
         assert!(!least.contains(kind), "{kind}");
     }

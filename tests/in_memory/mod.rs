@@ -52,6 +52,7 @@ impl World {
             client: server.client_with(between.clone()),
             cloud: govern(cloud, budgets, Arc::new(metrics.clone())),
             origins: Arc::new(bailiwick::controllers::release::origins::NoRegistry),
+            journal: None,
             clock: Arc::new(VirtualClock::starting_at(epoch)),
             metrics,
             readiness: Readiness::default(),

@@ -115,6 +115,7 @@ impl World {
                 trust,
                 code_hosts: Some(self.code_hosts()),
             }),
+            journal: None,
             clock: Arc::new(SystemClock),
             metrics: Metrics::default(),
             readiness: Readiness::default(),

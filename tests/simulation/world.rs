@@ -132,6 +132,7 @@ impl World {
                 Arc::new(metrics.clone()),
             ),
             origins: Arc::new(bailiwick::controllers::release::origins::NoRegistry),
+            journal: None,
             clock: Arc::new(self.clock),
             metrics,
             readiness: Readiness::default(),

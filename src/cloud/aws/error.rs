@@ -139,6 +139,9 @@ fn kind(operation: &str, code: &str, reason: Option<&str>, status: u16) -> Error
         | "ConflictException"
         | "FinalizingOrganizationException"
         | "PolicyChangesInProgressException"
+        // S3: two conditional writes to one key at once, or a bucket that is being changed.
+        | "ConditionalRequestConflict"
+        | "OperationAborted"
         | "EntityTemporarilyUnmodifiable"
         | "EntityTemporarilyUnmodifiableException" => Conflict,
 
@@ -151,8 +154,10 @@ fn kind(operation: &str, code: &str, reason: Option<&str>, status: u16) -> Error
         | "RepositoryAlreadyExistsException"
         | "ImageAlreadyExistsException"
         | "ImageTagAlreadyExistsException" => AlreadyExists,
+        // S3, to a write with `If-None-Match: *`.
+        "PreconditionFailed" => AlreadyExists,
 
-        "NoSuchEntity" | "NoSuchEntityException" => NotFound,
+        "NoSuchEntity" | "NoSuchEntityException" | "NoSuchKey" | "NoSuchBucket" => NotFound,
         code if code.ends_with("NotFoundException") => NotFound,
 
         code if code.starts_with("AccessDenied") || credentials_refused(code) => Denied,
@@ -188,6 +193,10 @@ fn kind(operation: &str, code: &str, reason: Option<&str>, status: u16) -> Error
         | "PackedPolicyTooLarge"
         | "PackedPolicyTooLargeException"
         | "SerializationException"
+        | "InvalidRequest"
+        | "InvalidArgument"
+        | "InvalidBucketName"
+        | "EntityTooLarge"
         | "UnknownOperationException"
         | "UnsupportedAPIEndpointException" => Invalid,
 
@@ -242,6 +251,10 @@ fn advice(operation: &str, code: &str) -> Option<&'static str> {
         "AWSOrganizationsNotInUseException" => {
             Some("run with credentials of the organization's management account")
         }
+        "NoSuchBucket" => Some("create the bucket, or name another one"),
+        "PermanentRedirect"
+        | "AuthorizationHeaderMalformed"
+        | "IllegalLocationConstraintException" => Some("the bucket is in another region: name it"),
         "UnsupportedAPIEndpointException" => Some("check the home region"),
         "RegionDisabledException" => Some("activate STS in this region, or set another AWS_REGION"),
         "AccessDenied" | "AccessDeniedException" => {
@@ -256,6 +269,9 @@ fn advice(operation: &str, code: &str) -> Option<&'static str> {
                 Some("ecr") => Some(
                     "allow it to the role through which the account is entered, and in the organization's service \
                      control policies",
+                ),
+                Some("s3") => Some(
+                    "allow s3:PutObject, s3:GetObject and s3:ListBucket on the bucket to the operator's role",
                 ),
                 Some("sts") => Some(
                     "the access role must exist in the account and trust the operator's role, and that \

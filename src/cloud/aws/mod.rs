@@ -1,6 +1,7 @@
 //! The ports, as AWS itself serves them. Nothing outside of this folder knows the SDK.
 
 mod accounts;
+mod bucket;
 mod constraint;
 mod error;
 mod member;
@@ -26,7 +27,9 @@ use aws_smithy_http_client::{Builder as HttpClientBuilder, ConnectorBuilder};
 use aws_smithy_runtime_api::client::retries::classifiers::RetryClassifierPriority;
 use k8s_openapi::jiff::Timestamp;
 
+use super::storage::Bucket;
 use super::{Cloud, CloudError, ErrorKind, Result};
+pub use bucket::{BucketOptions, Lock};
 pub use constraint::constraint_kind;
 
 /// The SDK's defaults are those of this version, so that an update of the SDK does not change them silently.
@@ -66,14 +69,39 @@ impl AwsOptions {
 /// with a message that says what to configure.
 pub async fn connect(options: &AwsOptions) -> Result<Cloud> {
     let home = Region::new(options.home_region.clone());
+    connect_with(&environment(home).await, options).await
+}
+
+/// What the standard variables and files say.
+async fn environment(fallback: Region) -> SdkConfig {
     let mut loader = aws_config::defaults(behavior())
-        .region(RegionProviderChain::default_provider().or_else(home))
+        .region(RegionProviderChain::default_provider().or_else(fallback))
         .http_client(http_client())
         .timeout_config(timeouts());
     if let Ok(name) = AppName::new("bailiwick") {
         loader = loader.app_name(name);
     }
-    connect_with(&loader.load().await, options).await
+    loader.load().await
+}
+
+/// A bucket, with the credentials that the standard variables and files lead to. Makes no call.
+pub async fn bucket(options: &BucketOptions) -> Arc<dyn Bucket> {
+    let base = environment(Region::from_static("us-east-1")).await;
+    bucket_with(&base, options)
+}
+
+/// The bucket that this configuration of the SDK leads to.
+pub fn bucket_with(base: &SdkConfig, options: &BucketOptions) -> Arc<dyn Bucket> {
+    let mut config = aws_sdk_s3::config::Builder::from(base)
+        .force_path_style(options.path_style)
+        .timeout_config(timeouts())
+        .retry_config(RetryConfig::standard().with_max_attempts(2))
+        .retry_classifier(LeaveThrottles);
+    if let Some(region) = &options.region {
+        config = config.region(Region::new(region.clone()));
+    }
+    let client = aws_sdk_s3::Client::from_conf(config.build());
+    Arc::new(bucket::S3Bucket::new(client, options))
 }
 
 /// The organization that this configuration of the SDK leads to.

@@ -123,6 +123,8 @@ fn default_limits(service: &str, operation: &str) -> Limits {
         ) => (1.0, 1.0),
         // 600 calls per second for all of the account's STS calls in a region; others need some of them, too.
         ("sts", _) => (100.0, 200.0),
+        // S3 takes 3500 writes and 5500 reads per second and prefix; nothing of ours needs as many.
+        ("s3", _) => return Limits::guessed(100.0, 200.0, 1000.0),
         // Not published: near to their nearest relatives, and learning.
         ("organizations", "CreateOrganizationalUnit") => return Limits::guessed(1.0, 2.0, 2.0),
         ("organizations", "UntagResource") => return Limits::guessed(4.0, 6.0, 4.0),

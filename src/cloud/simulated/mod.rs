@@ -11,6 +11,7 @@
 //! repositories of images.
 
 mod accounts;
+mod bucket;
 mod closing;
 mod creation;
 mod drift;
@@ -34,6 +35,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use k8s_openapi::jiff::Timestamp;
 
+use super::storage::Bucket;
 use super::{Cloud, Result};
 use crate::model::{AccountId, RoleName};
 
@@ -84,13 +86,21 @@ impl SimulatedCloud {
         self.caller(Some(interceptor))
     }
 
-    fn caller(&self, interceptor: Option<Arc<dyn Interceptor>>) -> Cloud {
-        let sessions = Arc::default();
-        let gate = Gate {
+    /// The bucket, for one caller; with `interceptor` between the two, if there is one.
+    pub fn bucket(&self, interceptor: Option<Arc<dyn Interceptor>>) -> Arc<dyn Bucket> {
+        Arc::new(self.gate(interceptor))
+    }
+
+    fn gate(&self, interceptor: Option<Arc<dyn Interceptor>>) -> Gate {
+        Gate {
             sim: self.clone(),
             interceptor,
-            sessions,
-        };
+            sessions: Arc::default(),
+        }
+    }
+
+    fn caller(&self, interceptor: Option<Arc<dyn Interceptor>>) -> Cloud {
+        let gate = self.gate(interceptor);
         Cloud {
             accounts: Arc::new(gate.clone()),
             units: Arc::new(gate.clone()),

@@ -96,6 +96,7 @@ pub fn refused(operation: &'static str, code: &str, message: impl Into<String>) 
         | "EntityAlreadyExists"
         | "ImageAlreadyExistsException"
         | "ImageTagAlreadyExistsException"
+        | "PreconditionFailed"
         | "RepositoryAlreadyExistsException" => ErrorKind::AlreadyExists,
         // Account Management: the address is another account's.
         "ConflictException" if operation.ends_with("PrimaryEmailUpdate") => {

@@ -8,6 +8,7 @@ use std::time::Duration;
 use k8s_openapi::jiff::Timestamp;
 use rand::{RngExt, SeedableRng, rngs::StdRng};
 
+use super::bucket::Stored;
 use super::faults::Faults;
 use super::ledger::Ledger;
 use super::options::Options;
@@ -52,6 +53,8 @@ pub(super) struct World {
     pub(super) regions_enabling: usize,
     /// Repositories of images, by account, region and name.
     pub(super) repositories: BTreeMap<RepositoryKey, RepositoryRecord>,
+    /// What is in the bucket, by key.
+    pub(super) objects: BTreeMap<String, Stored>,
     events: BTreeMap<(Timestamp, u64), Event>,
     events_planned: u64,
 }
@@ -172,6 +175,7 @@ impl World {
             closures: VecDeque::new(),
             regions_enabling: 0,
             repositories: BTreeMap::new(),
+            objects: BTreeMap::new(),
             events: BTreeMap::new(),
             events_planned: 0,
         };

@@ -86,7 +86,7 @@ const KIND: Label = Label {
 };
 const SERVICE: Label = Label {
     name: "service",
-    values: Some(|| vec!["account", "ecr", "iam", "organizations", "sts"]),
+    values: Some(|| vec!["account", "ecr", "iam", "organizations", "s3", "sts"]),
     says: "AWS's service",
 };
 
@@ -200,6 +200,68 @@ pub const LEADER: Metric = Metric {
     tells: "Whether anybody works: exactly one replica should lead.",
     query: "sum(bailiwick_leader)",
 };
+/// Whether there is a journal.
+pub const JOURNAL_CONFIGURED: Metric = Metric {
+    name: "journal_configured",
+    shape: Shape::Gauge,
+    seconds: false,
+    help: "1 if changes are journaled, 0 if no bucket is named",
+    labels: &[],
+    tells: "Whether changes are kept outside of the cluster at all.",
+    query: "max(bailiwick_journal_configured)",
+};
+/// What was written to the journal.
+pub const JOURNAL_RECORDS: Metric = Metric {
+    name: "journal_records",
+    shape: Shape::Counter,
+    seconds: false,
+    help: "Records written to the journal, by what they say",
+    labels: &[Label {
+        name: "operation",
+        values: Some(|| vec!["Changed", "Created", "Deleted", "Gap"]),
+        says: "what happened to the object; `Gap`: it changed and nobody watched",
+    }],
+    tells: "How much is changed. A gap stands for changes that nobody can tell any more.",
+    query: r#"sum(increase(bailiwick_journal_records_total{operation="Gap"}[1d]))"#,
+};
+/// What the journal was refused.
+pub const JOURNAL_FAILURES: Metric = Metric {
+    name: "journal_failures",
+    shape: Shape::Counter,
+    seconds: false,
+    help: "What the journal's sink or outbox refused, by reason; broken: what is there is not what was written",
+    labels: &[Label {
+        name: "reason",
+        values: Some(|| vec!["broken", "outbox", "outbox_full", "unavailable"]),
+        says: "why; `broken` says that somebody has changed the journal",
+    }],
+    tells: "Whether the bucket can be written, and whether what is in it is what was written.",
+    query: "sum by (reason) (increase(bailiwick_journal_failures_total[1h]))",
+};
+/// What waits for the journal.
+pub const JOURNAL_PENDING: Metric = Metric {
+    name: "journal_pending",
+    shape: Shape::Gauge,
+    seconds: false,
+    help: "Changes that were seen and are not in the journal yet: in the outbox, or only in memory",
+    labels: &[Label {
+        name: "place",
+        values: Some(|| vec!["memory", "outbox"]),
+        says: "where they wait; what is in the outbox outlives the process",
+    }],
+    tells: "How many changes wait for the bucket. At --journal-outbox deletions wait, too.",
+    query: "sum by (place) (bailiwick_journal_pending)",
+};
+/// How long the oldest of it has waited.
+pub const JOURNAL_BEHIND: Metric = Metric {
+    name: "journal_behind",
+    shape: Shape::Gauge,
+    seconds: true,
+    help: "How long ago the oldest change was seen that is not in the journal yet",
+    labels: &[],
+    tells: "How long the bucket has been away.",
+    query: "max(bailiwick_journal_behind_seconds)",
+};
 
 /// All of them.
 pub const ALL: &[Metric] = &[
@@ -211,4 +273,9 @@ pub const ALL: &[Metric] = &[
     ACCOUNT_CREATIONS,
     ORGANIZATION_READABLE,
     LEADER,
+    JOURNAL_CONFIGURED,
+    JOURNAL_RECORDS,
+    JOURNAL_FAILURES,
+    JOURNAL_PENDING,
+    JOURNAL_BEHIND,
 ];

@@ -1,0 +1,207 @@
+//! R6: what the journal loses or doubles when its bucket is away for an hour and the operator is killed in it.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bailiwick::app::{self, Parts};
+use bailiwick::cloud::budget::{BudgetOptions, Budgets};
+use bailiwick::cloud::governed::{govern, govern_bucket};
+use bailiwick::cloud::simulated::{self, Options, SimulatedCloud};
+use bailiwick::config::RunOptions;
+use bailiwick::dev::api_server::ApiServer;
+use bailiwick::engine::clock::VirtualClock;
+use bailiwick::engine::metrics::Metrics;
+use bailiwick::journal::reader::{Reader, Wanted};
+use bailiwick::journal::record::{Operation, Record};
+use bailiwick::server::Readiness;
+use clap::Parser;
+use k8s_openapi::jiff::Timestamp;
+use rand::rngs::StdRng;
+use rand::{RngExt, SeedableRng};
+use serde_json::json;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+use crate::report::{Figure, Goal};
+use crate::{Arguments, Problem, in_virtual_time};
+
+/// How many objects there are.
+const OBJECTS: u32 = 200;
+/// How many changes there are in the hour.
+const CHANGES: u32 = 900;
+
+/// Measures.
+pub fn measure(arguments: &Arguments) -> Result<Vec<Figure>, Problem> {
+    in_virtual_time(an_hour_away(arguments.seed))
+}
+
+#[derive(Parser)]
+struct OperatorArguments {
+    #[command(flatten)]
+    run: RunOptions,
+}
+
+/// A cluster and a bucket, and every change that was made.
+struct Cluster {
+    server: ApiServer,
+    cloud: SimulatedCloud,
+    clock: VirtualClock,
+    /// The generations that there were, by uid.
+    changes: BTreeMap<String, Vec<i64>>,
+}
+
+impl Cluster {
+    fn new(seed: u64) -> Result<Self, Problem> {
+        let epoch: Timestamp = "2026-01-01T00:00:00Z".parse()?;
+        let time = simulated::tokio_clock(epoch);
+        let server = ApiServer::with_clock(time.clone());
+        for definition in bailiwick::api::definitions()? {
+            server.register_crd(&definition);
+        }
+        Ok(Self {
+            server,
+            cloud: SimulatedCloud::new(Options::default(), seed, time),
+            clock: VirtualClock::starting_at(epoch),
+            changes: BTreeMap::new(),
+        })
+    }
+
+    fn operator(&self) -> Operator {
+        let flags = ["bench", "--cluster-name", "bench", "--namespace", "default"];
+        let flags = [&flags[..], &["--leader-elect", "false"]].concat();
+        let options = OperatorArguments::parse_from(flags).run;
+        let metrics = Metrics::default();
+        let budgets = Arc::new(Budgets::new(BudgetOptions::default()));
+        let observer = Arc::new(metrics.clone());
+        let bucket = self.cloud.bucket(None);
+        let parts = Parts {
+            client: self.server.client(),
+            cloud: govern(self.cloud.cloud(), budgets.clone(), observer.clone()),
+            origins: Arc::new(bailiwick::controllers::release::origins::NoRegistry),
+            journal: Some(govern_bucket(bucket, budgets, observer)),
+            clock: Arc::new(self.clock),
+            metrics,
+            readiness: Readiness::default(),
+        };
+        Operator(tokio::spawn(async move {
+            // Without election it ends only when it is told to.
+            let _ = app::lead(&options, parts, &CancellationToken::new()).await;
+        }))
+    }
+
+    /// Declares a team, or changes it.
+    fn change(&mut self, number: u32, text: &str) -> Result<(), Problem> {
+        let name = format!("team{number}");
+        let old = self.server.get("teams", "", &name);
+        let mut object = old.unwrap_or_else(|| {
+            json!({
+                "apiVersion": "bailiwick.dev/v1alpha1", "kind": "Team", "metadata": { "name": name, "annotations": {} },
+            })
+        });
+        object["spec"] = json!({ "displayName": text });
+        object["metadata"]["annotations"]["bailiwick.dev/changed-by"] = format!("by-{text}").into();
+        let object = self.server.put(&object).ok_or("the team is refused")?;
+        let (uid, generation) = (
+            object["metadata"]["uid"].as_str().unwrap_or_default(),
+            object["metadata"]["generation"]
+                .as_i64()
+                .unwrap_or_default(),
+        );
+        self.changes
+            .entry(uid.to_owned())
+            .or_default()
+            .push(generation);
+        Ok(())
+    }
+
+    /// How many changes are in no record, and how many in more than one.
+    async fn count(&self) -> Result<(usize, usize), Problem> {
+        let reader = Reader::new(self.cloud.bucket(None), "journal", "bench");
+        let verdict = reader.verify(&Wanted::default()).await?;
+        if !verdict.whole {
+            return Err(format!("the journal is broken: {:?}", verdict.broken.first()).into());
+        }
+        let mut records: BTreeMap<String, Vec<Record>> = BTreeMap::new();
+        for record in reader.records(&Wanted::default()).await? {
+            records.entry(record.uid.clone()).or_default().push(record);
+        }
+        let (mut lost, mut doubled) = (0, 0);
+        for (uid, generations) in &self.changes {
+            let chain = records.get(uid).map(Vec::as_slice).unwrap_or_default();
+            for generation in generations {
+                let told = chain.iter().filter(|record| tells(record, *generation));
+                let told = told.count();
+                lost += usize::from(told == 0);
+                doubled += told.saturating_sub(1);
+            }
+        }
+        Ok((lost, doubled))
+    }
+}
+
+fn tells(record: &Record, generation: i64) -> bool {
+    match (record.operation, record.unseen) {
+        (Operation::Gap, Some(unseen)) => (unseen.from..=unseen.to).contains(&generation),
+        (Operation::Created | Operation::Changed, _) => record.generation == Some(generation),
+        _ => false,
+    }
+}
+
+/// A running operator; dropped, it is killed where it stands.
+struct Operator(JoinHandle<()>);
+
+impl Drop for Operator {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+async fn an_hour_away(seed: u64) -> Result<Vec<Figure>, Problem> {
+    let mut cluster = Cluster::new(seed)?;
+    let mut chance = StdRng::seed_from_u64(seed);
+    let mut operator = Some(cluster.operator());
+    for number in 0..OBJECTS {
+        cluster.change(number, "new")?;
+    }
+    tokio::time::sleep(Duration::from_secs(300)).await;
+    cluster.cloud.set_bucket_away(true);
+    let killed = chance.random_range(CHANGES / 4..CHANGES / 2);
+    for change in 0..CHANGES {
+        cluster.change(chance.random_range(0..OBJECTS), &format!("change {change}"))?;
+        if change == killed {
+            operator = None;
+        }
+        // A pod is back within a minute.
+        if change == killed + 15 {
+            operator = Some(cluster.operator());
+        }
+        tokio::time::sleep(Duration::from_secs(3600) / CHANGES).await;
+    }
+    cluster.cloud.set_bucket_away(false);
+    tokio::time::sleep(Duration::from_secs(300)).await;
+    drop(operator);
+    let (lost, doubled) = cluster.count().await?;
+    let about = |what: &str| {
+        format!(
+            "changes {what} by the journal, of {}, its bucket away for an hour and the operator killed in it, seed {seed}",
+            OBJECTS + CHANGES
+        )
+    };
+    Ok(vec![
+        Figure::new(
+            "R6.lost",
+            lost as f64,
+            "changes",
+            Goal::AtMost(0.0),
+            &about("lost"),
+        ),
+        Figure::new(
+            "R6.doubled",
+            doubled as f64,
+            "changes",
+            Goal::AtMost(0.0),
+            &about("doubled"),
+        ),
+    ])
+}
