@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 
 pub use account_class::{
     AccountClass, AccountClassSpec, AccountClassStatus, AlternateContactSpec,
-    AlternateContactsSpec, PasswordPolicySpec, QuarantineSpec,
+    AlternateContactsSpec, PasswordPolicyOverrides, PasswordPolicySpec, QuarantineSpec,
 };
 pub use team::{
     ContactSpec, MemberSpec, Team, TeamAccountSummary, TeamDeletionPolicy, TeamSpec, TeamStatus,
