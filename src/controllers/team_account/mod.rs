@@ -183,8 +183,13 @@ impl TeamAccounts {
             Ok(waiting) => waiting,
             Err(failure) => {
                 // What fails in passing is looked at again anyway.
-                report::owed(record, deep && failure.kind == FailureKind::Terminal);
-                return Err(failure);
+                let stands = failure.kind == FailureKind::Terminal;
+                report::owed(record, deep && stands);
+                // While AWS is still at it there is more to see soon; the refusal is met again then.
+                return match gathered.unfinished.filter(|_| stands) {
+                    Some(outcome @ Outcome::Waiting { .. }) => Ok(outcome),
+                    _ => Err(failure),
+                };
             }
         };
         if drifted && !plan.is_empty() {
