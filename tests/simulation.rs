@@ -5,6 +5,7 @@
 //! | `world.rs`, `fate.rs`, `weather.rs` | the harness: a world, an operator's fate, chance from a seed |
 //! | `kills.rs`, `lives.rs` | killed at every write of an account's life, every answer lost once |
 //! | `failures.rs` | what AWS refuses, and why |
+//! | `again.rs` | what was found once is not forgotten |
 //! | `held.rs` | `mode: Plan` and `suspend` write nothing |
 //! | `guards.rs` | what must never be taken for ours, or for now |
 //! | `stale.rs`, `leaders.rs` | old caches, broken watches, two operators |
@@ -14,6 +15,8 @@
 #![cfg(feature = "dev")]
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+#[path = "simulation/again.rs"]
+mod again;
 #[path = "simulation/failures.rs"]
 mod failures;
 #[path = "simulation/fate.rs"]

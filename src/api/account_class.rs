@@ -174,6 +174,59 @@ pub struct PasswordPolicySpec {
     pub hard_expiry: bool,
 }
 
+impl Default for PasswordPolicySpec {
+    /// What the API server fills in for an empty policy.
+    fn default() -> Self {
+        Self {
+            minimum_length: default_minimum_length(),
+            require_uppercase: false,
+            require_lowercase: false,
+            require_numbers: false,
+            require_symbols: false,
+            allow_users_to_change: false,
+            max_age_days: None,
+            reuse_prevention: None,
+            hard_expiry: false,
+        }
+    }
+}
+
+/// What of the class's password policy is different; what is left out is as the class has it.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct PasswordPolicyOverrides {
+    /// At least so many characters.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 6, max = 128))]
+    pub minimum_length: Option<u8>,
+    /// At least one capital letter.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub require_uppercase: Option<bool>,
+    /// At least one small letter.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub require_lowercase: Option<bool>,
+    /// At least one digit.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub require_numbers: Option<bool>,
+    /// At least one symbol.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub require_symbols: Option<bool>,
+    /// Users may change their own password.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub allow_users_to_change: Option<bool>,
+    /// Days until a password expires.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 1095))]
+    pub max_age_days: Option<u16>,
+    /// How many earlier passwords may not come back.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 24))]
+    pub reuse_prevention: Option<u8>,
+    /// An expired password can only be replaced by an administrator.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hard_expiry: Option<bool>,
+}
+
 fn default_minimum_length() -> u8 {
     14
 }

@@ -19,7 +19,7 @@ use serde_json::{Value, json};
 
 pub use account_class::{
     AccountClass, AccountClassSpec, AccountClassStatus, AlternateContactSpec,
-    AlternateContactsSpec, PasswordPolicySpec, QuarantineSpec,
+    AlternateContactsSpec, PasswordPolicyOverrides, PasswordPolicySpec, QuarantineSpec,
 };
 pub use application::{
     Application, ApplicationSpec, ApplicationStatus, LinkSpec, ReleaseSummary,

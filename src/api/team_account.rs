@@ -7,7 +7,7 @@ use kube::CustomResource;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::account_class::{AlternateContactsSpec, PasswordPolicySpec, regions_schema};
+use super::account_class::{AlternateContactsSpec, PasswordPolicyOverrides, regions_schema};
 
 /// One AWS account of a team.
 #[derive(CustomResource, Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -152,9 +152,9 @@ pub struct AccountOverrides {
     /// Other contacts, each of the three by itself.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub alternate_contacts: Option<AlternateContactsSpec>,
-    /// Another password policy.
+    /// What of the password policy is different, each rule by itself.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub password_policy: Option<PasswordPolicySpec>,
+    pub password_policy: Option<PasswordPolicyOverrides>,
 }
 
 /// What the controller knows of an account.
@@ -247,6 +247,13 @@ pub struct CreationStatus {
     pub marker: String,
     /// When the intent was recorded.
     pub started_at: Time,
+    /// Whether the request is one that was found by its name after a lost answer, and may be somebody else's until its
+    /// account proves the contrary.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub found_by_name: bool,
+    /// A hash of all that was asked for: when something of it changes, a creation that failed is tried again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub asked: Option<String>,
     /// Why AWS gave up, if it did.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub failure: Option<String>,

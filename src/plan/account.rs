@@ -24,6 +24,8 @@ pub struct DesiredAccount {
     pub tags: Tags,
     /// Whose it is.
     pub owner: Owner,
+    /// Whose a unit is that is made for it: its class's, since it serves all accounts of that.
+    pub unit_owner: Owner,
     /// The role through which it is entered.
     pub access_role: RoleName,
     /// Its alias; `None`: left alone.
@@ -161,7 +163,7 @@ pub fn ownership(tags: &Tags, uid: &str) -> Ownership {
 }
 
 /// The changes that make `observed` into `desired`, in the order in which they are to be made: first those that say
-/// where it belongs and whose it is, last those inside of it.
+/// whose it is and where it belongs, last those inside of it.
 pub fn changes(desired: &DesiredAccount, observed: &ObservedAccount) -> Vec<Planned> {
     // Destructured so that a new field does not compile until it is handled here.
     let DesiredAccount {
@@ -172,6 +174,7 @@ pub fn changes(desired: &DesiredAccount, observed: &ObservedAccount) -> Vec<Plan
         unit,
         tags: _,
         owner: _,
+        unit_owner: _,
         access_role: _,
         alias,
         contacts,
@@ -181,11 +184,6 @@ pub fn changes(desired: &DesiredAccount, observed: &ObservedAccount) -> Vec<Plan
     let mut plan = Vec::new();
     let mut push = |change, before| plan.push(Planned { change, before });
 
-    if let Some(seen) = &observed.unit
-        && seen != unit
-    {
-        push(Change::Move(unit.clone()), Some(seen.to_string()));
-    }
     // Before the account is marked as ours: from then on it may be let go, and closed.
     if let Some(since) = observed
         .tags
@@ -216,6 +214,12 @@ pub fn changes(desired: &DesiredAccount, observed: &ObservedAccount) -> Vec<Plan
                 Some(show_tags(&before)).filter(|text| !text.is_empty()),
             );
         }
+    }
+    // Only once it is marked as ours: an adopted account whose object goes meanwhile must not stay moved by nobody.
+    if let Some(seen) = &observed.unit
+        && seen != unit
+    {
+        push(Change::Move(unit.clone()), Some(seen.to_string()));
     }
     if let (Some(seen), Some(name)) = (&observed.name, keep_name)
         && seen != name.as_str()
@@ -278,6 +282,11 @@ mod tests {
                 uid: "u1".into(),
                 cluster: "c".into(),
             },
+            unit_owner: Owner {
+                reference: "AccountClass/test".into(),
+                uid: "c1".into(),
+                cluster: "c".into(),
+            },
             access_role: "Access".parse().unwrap(),
             alias: Some("acme-a-test".parse().unwrap()),
             contacts: BTreeMap::new(),
@@ -335,8 +344,8 @@ mod tests {
         assert_eq!(
             actions,
             [
-                "MoveAccount",
                 "TagResource",
+                "MoveAccount",
                 "PutAccountName",
                 "StartPrimaryEmailUpdate",
                 "CreateAccountAlias",

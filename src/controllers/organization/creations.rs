@@ -88,13 +88,6 @@ impl Organization {
         let mut view = self.view();
         view.expected.remove(id);
         view.finished.remove(id);
-        view.own.remove(id);
-    }
-
-    /// Whether CreateAccount gave this id to this very process; else a request that was found by its name must prove
-    /// itself by its account's e-mail address.
-    pub fn is_own(&self, id: &RequestId) -> bool {
-        self.view().own.contains_key(id)
     }
 
     /// Since when this process has been looking for the creation of that object.

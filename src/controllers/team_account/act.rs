@@ -5,12 +5,12 @@ use std::time::Duration;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::ResourceExt;
 
-use super::{TeamAccounts, reasons};
-use crate::api::{ANNOTATION_EMAIL_CODE, EmailUpdateStatus, TeamAccount};
+use super::{TeamAccounts, reasons, validate};
+use crate::api::{ANNOTATION_EMAIL_CODE, AccountClass, EmailUpdateStatus, TeamAccount};
 use crate::cloud::{CloudError, ErrorKind, ParentId};
 use crate::controllers::organization::Row;
 use crate::engine::record::Record;
-use crate::engine::{Failure, Outcome};
+use crate::engine::{Failure, FailureKind, Outcome};
 use crate::model::{AccountId, RootEmail, TAG_QUARANTINED_AT, UnitPath};
 use crate::plan::account::{Change, DesiredAccount, Planned};
 use crate::plan::creation::{self, Verdict};
@@ -31,17 +31,31 @@ impl TeamAccounts {
         plan: &[Planned],
     ) -> Result<Option<Outcome>, Failure> {
         let id = &row.account.id;
-        let mut left = None;
+        let (mut left, mut refused) = (None, None);
         for planned in plan {
             record.may_write()?;
-            let outcome = match &planned.change {
-                Change::ChangeEmail(email) => self.change_email(object, record, id, email).await?,
+            let done = match &planned.change {
+                Change::ChangeEmail(email) => self.change_email(object, record, id, email).await,
                 change => match self.apply(desired, row, change).await {
-                    Ok(outcome) => outcome,
-                    Err(error) => Some(in_the_way(error)?),
+                    Ok(outcome) => Ok(outcome),
+                    Err(error) => in_the_way(error).map(Some),
                 },
             };
-            left = left.or(outcome);
+            match done {
+                Ok(outcome) => left = left.or(outcome),
+                // One right that is lacking, or one value that AWS refuses, must not keep the others from being made.
+                // Whose the account is comes before everything, though.
+                Err(failure)
+                    if failure.kind == FailureKind::Terminal
+                        && !matches!(planned.change, Change::Tag(_)) =>
+                {
+                    refused = refused.or(Some(failure));
+                }
+                Err(failure) => return Err(failure),
+            }
+        }
+        if let Some(failure) = refused {
+            return Err(failure);
         }
         if !plan
             .iter()
@@ -67,7 +81,7 @@ impl TeamAccounts {
             Change::Move(unit) => {
                 let to = self
                     .organization
-                    .ensure_unit(unit, &desired.owner_free_tags())
+                    .ensure_unit(unit, &desired.unit_owner.tags())
                     .await?;
                 self.move_to(id, &row.parent, &to).await?;
             }
@@ -252,21 +266,14 @@ impl TeamAccounts {
         Ok(refusal.is_none())
     }
 
-    /// The unit of that path, for a move; created when missing.
-    pub(super) async fn unit_for(&self, path: &UnitPath) -> Result<ParentId, CloudError> {
-        self.organization
-            .ensure_unit(path, &crate::model::Tags::new())
-            .await
-    }
-}
-
-impl DesiredAccount {
-    /// The tags of a unit that is made for this account: units serve many owners, so they bear the cluster alone.
-    fn owner_free_tags(&self) -> crate::model::Tags {
-        crate::model::Tags::from([(
-            crate::model::TAG_CLUSTER.to_owned(),
-            self.owner.cluster.clone(),
-        )])
+    /// The unit of that path, for a move; created when missing, and then the class's.
+    pub(super) async fn unit_for(
+        &self,
+        path: &UnitPath,
+        class: &AccountClass,
+    ) -> Result<ParentId, CloudError> {
+        let owner = validate::owner_of_units(class, &self.cluster);
+        self.organization.ensure_unit(path, &owner.tags()).await
     }
 }
 

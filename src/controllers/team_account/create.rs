@@ -19,6 +19,7 @@ use crate::engine::record::Record;
 use crate::engine::{Failure, Outcome};
 use crate::model::RootEmail;
 use crate::plan::account::{DesiredAccount, Ownership, ownership};
+use crate::plan::revision::revision;
 
 impl TeamAccounts {
     pub(super) async fn create(
@@ -37,6 +38,9 @@ impl TeamAccounts {
                     {
                         return Ok(outcome);
                     }
+                    // Forgotten at once: who has to wait for a slot first must not fall back to the old failure.
+                    record.status.creation = None;
+                    record.status.create_request_id = None;
                 }
             }
         }
@@ -55,6 +59,8 @@ impl TeamAccounts {
             account_name: desired.name.to_string(),
             marker: format!("{uid}/{}", record.now.as_second()),
             started_at: Time(record.now),
+            found_by_name: false,
+            asked: Some(asked(desired)),
             failure: None,
         });
         record.status.create_request_id = None;
@@ -84,13 +90,15 @@ impl TeamAccounts {
         if let Some(row) = self.organization.by_email(email) {
             return Ok(Some(self.claim(object, record, &row).await?));
         }
+        // An account that exists is in the view, by the address that it has now.
+        let asks = |other: &TeamAccount| {
+            let status = other.status.as_ref();
+            let status = status.filter(|status| status.account_id.is_none());
+            status.and_then(|status| Some(status.creation.as_ref()?.email.clone()))
+        };
         let same = |other: &TeamAccount| {
-            let asked = other
-                .status
-                .as_ref()
-                .and_then(|status| status.creation.as_ref());
             other.uid() != uid
-                && asked.is_some_and(|asked| asked.email.eq_ignore_ascii_case(email.as_str()))
+                && asks(other).is_some_and(|asked| asked.eq_ignore_ascii_case(email.as_str()))
         };
         Ok(self.caches.accounts(same).first().map(|other| {
             Err(Outcome::blocked(
@@ -168,6 +176,11 @@ impl TeamAccounts {
             Ok(request) => {
                 record.status.create_request_id = Some(request.id.to_string());
                 let id = request.id.clone();
+                let intent = CreationStatus {
+                    found_by_name: false,
+                    ..intent
+                };
+                record.status.creation = Some(intent.clone());
                 self.organization.enter_request(request);
                 self.organization.search_done(&uid);
                 record.save().await?;
@@ -177,6 +190,15 @@ impl TeamAccounts {
             Err(error) => self.refused(object, record, error).await,
         }
     }
+}
+
+/// Everything that CreateAccount is asked for, in one word: after a refusal, another word is another question.
+pub(super) fn asked(desired: &DesiredAccount) -> String {
+    let (email, name, role) = (&desired.email, &desired.name, &desired.access_role);
+    revision(&format!(
+        "{email}\n{name}\n{role}\n{:?}",
+        desired.all_tags()
+    ))
 }
 
 pub(super) fn plan_creation(

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use kube::ResourceExt;
 
+use super::create::asked;
 use super::follow::searching;
 use super::identify::Identity;
 use super::{TeamAccounts, reasons};
@@ -30,8 +31,7 @@ impl TeamAccounts {
         past: &CreationStatus,
         reason: &str,
     ) -> Result<Option<Identity>, Failure> {
-        let changed = past.email != desired.email.as_str()
-            || past.account_name != desired.name.as_str()
+        let changed = past.asked.as_ref() != Some(&asked(desired))
             || record.status.observed_generation != Some(record.generation);
         let requested = object.annotations().get(ANNOTATION_RECONCILE);
         let handled = record.status.last_handled_reconcile_at.as_ref();
@@ -79,7 +79,12 @@ impl TeamAccounts {
                 let then = format!("{what}; then set the annotation {ANNOTATION_RECONCILE}");
                 Outcome::blocked(reasons::CREATION_FAILED, message(&then))
             }
-            Verdict::Spec(what) => Outcome::blocked(reasons::INVALID_SPEC, message(what)),
+            Verdict::Spec(what) => {
+                let then = format!(
+                    "{what}; it is tried again when that changes, or the annotation {ANNOTATION_RECONCILE}"
+                );
+                Outcome::blocked(reasons::INVALID_SPEC, message(&then))
+            }
         };
         Ok(Some(Err(outcome)))
     }

@@ -99,9 +99,14 @@ impl TeamAccounts {
                 continue;
             }
             record.status.create_request_id = Some(request.id.to_string());
+            let intent = CreationStatus {
+                found_by_name: true,
+                ..intent.clone()
+            };
+            record.status.creation = Some(intent.clone());
             record.save().await?;
             let identity = self
-                .await_request(object, record, desired, intent, &request.id)
+                .await_request(object, record, desired, &intent, &request.id)
                 .await?;
             return Ok(Some(identity));
         }
@@ -150,20 +155,16 @@ impl TeamAccounts {
                 CREATING_AGAIN,
             ))),
             RequestState::Succeeded(id) => {
-                if !self.organization.is_own(request)
-                    && !self.is_really_ours(object, &id, intent).await?
-                {
-                    self.organization.forget_request(request);
-                    record.status.create_request_id = None;
-                    record.save().await?;
-                    return Ok(Err(searching(
-                        "a request of the same name was somebody else's",
-                    )));
+                if intent.found_by_name && !self.is_really_ours(object, &id, intent).await? {
+                    return self.not_ours(record, request).await;
                 }
                 self.born(record, desired, intent, &id).await?;
                 self.found(object, record, &id, Some(request)).await?;
                 Ok(Ok(id))
             }
+            // AWS shows no address in requests: this may be a namesake's failure, while ours is under way. A failed one
+            // is no candidate any more, and if it was ours, asking again tells.
+            RequestState::Failed(_) if intent.found_by_name => self.not_ours(record, request).await,
             RequestState::Failed(reason) => {
                 if let Some(creation) = &mut record.status.creation {
                     creation.failure = Some(reason.clone());
@@ -189,6 +190,20 @@ impl TeamAccounts {
                 }))
             }
         }
+    }
+
+    /// A request that was found by its name says nothing about ours: the search goes on.
+    async fn not_ours(
+        &self,
+        record: &mut Record<TeamAccount>,
+        request: &RequestId,
+    ) -> Result<Identity, Failure> {
+        self.organization.forget_request(request);
+        record.status.create_request_id = None;
+        record.save().await?;
+        Ok(Err(searching(
+            "a request of the same name was not ours, as far as AWS tells",
+        )))
     }
 
     /// A request that was found by its name proves itself by its account: our address, and our uid from birth on.

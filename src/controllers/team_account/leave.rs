@@ -156,9 +156,9 @@ impl TeamAccounts {
     ) -> Result<Option<Outcome>, Failure> {
         let class_name = &object.spec.class_name;
         let class = self.caches.class(class_name);
-        let Some(quarantine) = class
+        let Some((class, quarantine)) = class
             .as_ref()
-            .and_then(|class| class.spec.quarantine.as_ref())
+            .and_then(|class| Some((class, class.spec.quarantine.as_ref()?)))
         else {
             let message = format!(
                 "AccountClass {class_name} has no spec.quarantine: add it, or set deletionPolicy to Retain"
@@ -191,7 +191,7 @@ impl TeamAccounts {
             }
         };
         record.status.quarantined_at = Some(Time(since));
-        let to = self.unit_for(&path).await?;
+        let to = self.unit_for(&path, class).await?;
         if row.parent != to {
             record.may_write()?;
             self.move_to(id, &row.parent, &to).await?;

@@ -162,6 +162,7 @@ impl TeamAccounts {
         let plan = changes(desired, &gathered.seen);
         report::plan(record, id, &plan, object);
         if !plan.is_empty() && (object.spec.mode == Mode::Plan || object.spec.suspend) {
+            report::owed(record, deep);
             return Ok(report::held(object, record, plan.len()));
         }
         // What the view says may be old. A newborn account bears the tags that we gave it.
@@ -178,7 +179,19 @@ impl TeamAccounts {
         let drifted = !plan.is_empty()
             && holds(record, "InSync")
             && record.status.class_revision.as_deref() == Some(revision);
-        let waiting = self.act(object, record, desired, &row, &plan).await?;
+        let waiting = match self.act(object, record, desired, &row, &plan).await {
+            Ok(waiting) => waiting,
+            Err(failure) => {
+                // What fails in passing is looked at again anyway.
+                let stands = failure.kind == FailureKind::Terminal;
+                report::owed(record, deep && stands);
+                // While AWS is still at it there is more to see soon; the refusal is met again then.
+                return match gathered.unfinished.filter(|_| stands) {
+                    Some(outcome @ Outcome::Waiting { .. }) => Ok(outcome),
+                    _ => Err(failure),
+                };
+            }
+        };
         if drifted && !plan.is_empty() {
             let what: Vec<_> = plan
                 .iter()
@@ -198,6 +211,7 @@ impl TeamAccounts {
             report::row(record, &row, self.organization.path(&row.parent));
         }
         if let Some(outcome) = waiting.or(gathered.unfinished) {
+            report::owed(record, deep);
             record.set(
                 "InSync",
                 Truth::False,
@@ -223,6 +237,7 @@ impl TeamAccounts {
     ) -> bool {
         // The condition's own generation: the status's is that of a pass that may have failed half-way.
         let known = holds(record, "Baselined")
+            && record.is_true("Accessible")
             && record.status.class_revision.as_deref() == Some(revision)
             && record.status.last_handled_reconcile_at.as_ref() == requested;
         let due = self.due.lock().unwrap_or_else(PoisonError::into_inner);

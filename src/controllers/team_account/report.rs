@@ -7,7 +7,7 @@ use crate::engine::Outcome;
 use crate::engine::conditions::Truth;
 use crate::engine::record::Record;
 use crate::model::{AccountId, UnitPath};
-use crate::plan::account::{DesiredAccount, Planned};
+use crate::plan::account::{Change, DesiredAccount, Planned};
 
 /// What the sweep knows of the account.
 pub fn row(record: &mut Record<TeamAccount>, row: &Row, path: Option<UnitPath>) {
@@ -46,8 +46,25 @@ pub fn plan(
             after: Some(planned.after()),
         })
         .collect();
+    let unit = plan
+        .iter()
+        .find(|planned| matches!(planned.change, Change::Move(_)));
+    if let Some(planned) = unit.filter(|_| held) {
+        let message = format!("the account is to be in {}", planned.after());
+        record.set("Placed", Truth::False, reasons::CHANGES_PLANNED, &message);
+    }
     record.status.drift = if held { list.clone() } else { Vec::new() };
     record.status.plan = if held { list } else { Vec::new() };
+}
+
+/// A look into the account (if this pass was one) found something that is not as declared, or could not see everything.
+/// Until one finds everything in order another is owed: a pass that looks at less must not say Ready.
+pub fn owed(record: &mut Record<TeamAccount>, looked: bool) {
+    if !looked {
+        return;
+    }
+    let message = "the last look into the account did not find everything in order";
+    record.set("Baselined", Truth::False, reasons::PROGRESSING, message);
 }
 
 /// The outcome of a pass whose changes are held back.

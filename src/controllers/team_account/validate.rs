@@ -7,8 +7,8 @@ use kube::ResourceExt;
 
 use super::reasons;
 use crate::api::{
-    AccountClass, AlternateContactSpec, AlternateContactsSpec, PasswordPolicySpec, Team,
-    TeamAccount,
+    AccountClass, AlternateContactSpec, AlternateContactsSpec, PasswordPolicyOverrides,
+    PasswordPolicySpec, Team, TeamAccount,
 };
 use crate::model::{
     AlternateContact, ContactKind, InvalidValue, Owner, PasswordPolicy, Region, RoleName, UnitPath,
@@ -95,10 +95,10 @@ pub fn desired(
     };
     let mut tags = class.spec.tags.clone();
     tags.extend(overrides.tags.clone());
-    let policy = overrides
-        .password_policy
-        .as_ref()
-        .or(class.spec.password_policy.as_ref());
+    let policy = policy_of(
+        class.spec.password_policy.as_ref(),
+        overrides.password_policy.as_ref(),
+    );
     let name: crate::model::AccountName = parse(&account_name, &name_field)?;
     // The template names an account once, at its creation; later only the spec, or that record, changes it.
     let recorded = object
@@ -122,13 +122,14 @@ pub fn desired(
         unit: parse::<UnitPath>(&unit, &unit_field)?,
         tags,
         owner: owner(object, cluster),
+        unit_owner: owner_of_units(class, cluster),
         access_role: parse::<RoleName>(&class.spec.access_role_name, &of_class("accessRoleName"))?,
         alias,
         contacts: contacts(
             class.spec.alternate_contacts.as_ref(),
             overrides.alternate_contacts.as_ref(),
         ),
-        password_policy: policy.map(password_policy),
+        password_policy: policy,
         regions: regions(&spec.regions, &class.spec.regions, class_name)?,
     })
 }
@@ -143,6 +144,15 @@ pub fn owner(object: &TeamAccount, cluster: &str) -> Owner {
     Owner {
         reference,
         uid: object.uid().unwrap_or_default(),
+        cluster: cluster.to_owned(),
+    }
+}
+
+/// Whose the organizational units are that are made for accounts of a class: the class's.
+pub fn owner_of_units(class: &AccountClass, cluster: &str) -> Owner {
+    Owner {
+        reference: format!("AccountClass/{}", class.name_any()),
+        uid: class.uid().unwrap_or_default(),
         cluster: cluster.to_owned(),
     }
 }
@@ -215,7 +225,14 @@ fn contacts(
     .collect()
 }
 
-fn password_policy(spec: &PasswordPolicySpec) -> PasswordPolicy {
+/// The class's policy, rule by rule what the account overrides; none if neither says anything.
+fn policy_of(
+    class: Option<&PasswordPolicySpec>,
+    own: Option<&PasswordPolicyOverrides>,
+) -> Option<PasswordPolicy> {
+    if class.is_none() && own.is_none() {
+        return None;
+    }
     let PasswordPolicySpec {
         minimum_length,
         require_uppercase,
@@ -226,16 +243,44 @@ fn password_policy(spec: &PasswordPolicySpec) -> PasswordPolicy {
         max_age_days,
         reuse_prevention,
         hard_expiry,
-    } = spec.clone();
-    PasswordPolicy {
-        minimum_length,
-        require_uppercase,
-        require_lowercase,
-        require_numbers,
-        require_symbols,
-        allow_users_to_change,
-        max_age_days,
-        reuse_prevention,
-        hard_expiry,
+    } = class.cloned().unwrap_or_default();
+    let own = own.cloned().unwrap_or_default();
+    Some(PasswordPolicy {
+        minimum_length: own.minimum_length.unwrap_or(minimum_length),
+        require_uppercase: own.require_uppercase.unwrap_or(require_uppercase),
+        require_lowercase: own.require_lowercase.unwrap_or(require_lowercase),
+        require_numbers: own.require_numbers.unwrap_or(require_numbers),
+        require_symbols: own.require_symbols.unwrap_or(require_symbols),
+        allow_users_to_change: own.allow_users_to_change.unwrap_or(allow_users_to_change),
+        max_age_days: own.max_age_days.or(max_age_days),
+        reuse_prevention: own.reuse_prevention.or(reuse_prevention),
+        hard_expiry: own.hard_expiry.unwrap_or(hard_expiry),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_password_rule_that_is_overridden_leaves_the_others_alone() {
+        let class = PasswordPolicySpec {
+            minimum_length: 16,
+            require_numbers: true,
+            max_age_days: Some(90),
+            ..PasswordPolicySpec::default()
+        };
+        let own = PasswordPolicyOverrides {
+            minimum_length: Some(20),
+            require_symbols: Some(true),
+            ..PasswordPolicyOverrides::default()
+        };
+        let merged = policy_of(Some(&class), Some(&own)).unwrap();
+        assert_eq!(merged.minimum_length, 20);
+        assert!(merged.require_numbers && merged.require_symbols);
+        assert_eq!(merged.max_age_days, Some(90));
+        assert!(!policy_of(Some(&class), None).unwrap().require_symbols);
+        assert_eq!(policy_of(None, Some(&own)).unwrap().minimum_length, 20);
+        assert_eq!(policy_of(None, None), None);
     }
 }
