@@ -1,8 +1,7 @@
 //! Which controller each kind has. A kind is added here, to the list of kinds in `controllers`, and to `routes.rs` where
 //! its changes concern others.
 
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, PoisonError};
 
 use kube::ResourceExt;
 use tokio::sync::OnceCell;
@@ -64,8 +63,7 @@ pub(super) fn run(
         caches: caches.clone(),
         organization: organization.clone(),
         cluster: options.cluster_name.clone(),
-        deep_check_every: options.deep_check_interval,
-        due: Mutex::new(HashMap::new()),
+        checks: DeepChecks::new(options.deep_check_interval),
     };
     tasks.spawn(frame::run(of_account, accounts, engine.clone()));
     let of_application = Applications {

@@ -23,19 +23,17 @@ mod report;
 mod slot;
 mod validate;
 
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use kube::ResourceExt;
-use tokio::time::Instant;
 
 use super::Caches;
 use super::organization::Organization;
 use crate::api::{ANNOTATION_RECONCILE, Mode, TeamAccount};
 use crate::engine::conditions::{self, READY, Truth};
-use crate::engine::frame::{Reconcile, jitter};
+use crate::engine::due::DeepChecks;
+use crate::engine::frame::Reconcile;
 use crate::engine::reasons::Reason;
 use crate::engine::record::Record;
 use crate::engine::{Failure, FailureKind, Outcome};
@@ -50,10 +48,8 @@ pub struct TeamAccounts {
     pub organization: Arc<Organization>,
     /// The cluster's name, for ownership tags.
     pub cluster: String,
-    /// How often an account is looked into.
-    pub deep_check_every: Duration,
     /// When each object's account is to be looked into next.
-    pub due: Mutex<HashMap<String, Instant>>,
+    pub checks: DeepChecks,
 }
 
 #[async_trait]
@@ -83,6 +79,7 @@ impl Reconcile for TeamAccounts {
             Err(error) => return Err(error.into()),
         }
         if object.metadata.deletion_timestamp.is_some() {
+            self.checks.forget(&object.uid().unwrap_or_default());
             return self.leave(object, record).await;
         }
         let class = self.caches.class(&object.spec.class_name);
@@ -223,7 +220,7 @@ impl TeamAccounts {
         report::settled(record, desired, revision, deep);
         record.status.last_handled_reconcile_at = requested.cloned();
         Ok(Outcome::Settled {
-            resync: Some(self.next_due(&object.uid().unwrap_or_default(), deep)),
+            resync: Some(self.checks.next(&object.uid().unwrap_or_default(), deep)),
         })
     }
 
@@ -240,23 +237,7 @@ impl TeamAccounts {
             && record.is_true("Accessible")
             && record.status.class_revision.as_deref() == Some(revision)
             && record.status.last_handled_reconcile_at.as_ref() == requested;
-        let due = self.due.lock().unwrap_or_else(PoisonError::into_inner);
-        let uid = object.uid().unwrap_or_default();
-        !known || due.get(&uid).is_some_and(|at| Instant::now() >= *at)
-    }
-
-    /// When to look into the account next: after a look a whole interval; after a restart at a moment of the object's
-    /// own, so that ten thousand accounts are not all entered at once.
-    fn next_due(&self, uid: &str, deep: bool) -> Duration {
-        let mut due = self.due.lock().unwrap_or_else(PoisonError::into_inner);
-        let now = Instant::now();
-        if deep {
-            due.insert(uid.to_owned(), now + self.deep_check_every);
-        }
-        let share = self.deep_check_every.mul_f64(jitter(uid, 0));
-        let at = *due.entry(uid.to_owned()).or_insert(now + share);
-        at.saturating_duration_since(now)
-            .max(Duration::from_secs(1))
+        !known || self.checks.is_due(&object.uid().unwrap_or_default())
     }
 }
 
