@@ -115,8 +115,8 @@ async fn drift_is_shown_and_not_repaired() {
         let all = || actions(&world).len() == 8;
         world.must(&mut run, "the sweep has come by", all).await;
         let expected = [
-            "MoveAccount",
             "TagResource",
+            "MoveAccount",
             "PutAccountName",
             "StartPrimaryEmailUpdate",
             "PutAlternateContact",
@@ -125,7 +125,7 @@ async fn drift_is_shown_and_not_repaired() {
             "EnableRegion",
         ];
         assert_eq!(actions(&world), expected, "{how}");
-        let (_, target, before, after) = planned(&world)[1].clone();
+        let (_, target, before, after) = planned(&world)[0].clone();
         let shown = (target.as_str(), before.as_deref(), after.as_str());
         assert_eq!(shown, (id.as_str(), Some("stage=drifted"), "stage=test"));
         let object = world.object("acc0").unwrap();
@@ -158,9 +158,9 @@ async fn an_adoption_is_shown_and_not_made() {
         nothing_is_written(&world, &mut run, 0).await;
         assert_eq!(world.cloud.account(&id).unwrap(), before);
         let expected = [
-            "MoveAccount",
             "UntagResource",
             "TagResource",
+            "MoveAccount",
             "PutAccountName",
             "PutAlternateContact",
             "CreateAccountAlias",
