@@ -263,6 +263,7 @@ async fn work(
         shutdown: stop.clone(),
     };
     let (caches, watches) = Caches::new(&client);
+    let filled = caches.clone();
     let organization = Arc::new(Organization::new(
         cloud,
         clock,
@@ -291,7 +292,7 @@ async fn work(
     });
     let (watcher, ended) = (organization.clone(), stop.clone());
     background.spawn(async move { watcher.keep_creations_watched(ended).await });
-    background.spawn(report(organization, metrics, readiness));
+    background.spawn(report(organization, filled, metrics, readiness));
 
     // Journals to the end: what the last passes do is seen, too.
     let (mut journaling, journaled) = (JoinSet::new(), CancellationToken::new());
@@ -334,9 +335,21 @@ fn objects_of(
     })
 }
 
-async fn report(organization: Arc<Organization>, metrics: Metrics, readiness: Readiness) {
+async fn report(
+    organization: Arc<Organization>,
+    caches: Caches,
+    metrics: Metrics,
+    readiness: Readiness,
+) {
     readiness.set("organization", false);
+    readiness.set("caches", false);
     readiness.set("started", true);
+    let (filled, caches_filled) = (readiness.clone(), async move { caches.filled().await });
+    let mut filling = JoinSet::new();
+    filling.spawn(async move {
+        caches_filled.await;
+        filled.set("caches", true);
+    });
     loop {
         readiness.set("organization", matches!(organization.is_known(), Ok(true)));
         metrics.organization_readable(organization.is_readable());

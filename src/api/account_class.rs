@@ -28,6 +28,10 @@ use crate::model::REGIONS;
     printcolumn = r#"{"name":"Age","type":"date","jsonPath":".metadata.creationTimestamp"}"#
 )]
 #[serde(rename_all = "camelCase")]
+#[schemars(extend("x-kubernetes-validations" = [
+    {"rule": "self.accessRoleName == oldSelf.accessRoleName",
+     "message": "spec.accessRoleName cannot be changed: AWS made the role of that name in the accounts that exist; make another class", "fieldPath": ".accessRoleName"}
+]))]
 pub struct AccountClassSpec {
     /// The organizational unit that the accounts are placed in, from the root: `/Workloads/Test`. Created when
     /// missing.

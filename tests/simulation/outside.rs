@@ -149,3 +149,20 @@ async fn an_account_that_flaps_after_somebody_closed_it_is_reported_and_not_repl
     assert_eq!(reason, "AccountSuspended");
     run.stop();
 }
+
+#[tokio::test(start_paused = true)]
+async fn the_management_account_is_nobodys() {
+    let world = World::with_one(false);
+    let id = world.cloud.management_account();
+    let mut run = world.start();
+    world.account("acc0", json!({"accountId": id.as_str()}));
+    let message = world.must_say(&mut run, "InvalidSpec").await;
+    assert!(message.contains("management account"), "{message}");
+    assert_eq!(world.cloud.writes(), 0);
+    world.delete("acc0");
+    world
+        .must(&mut run, "it is gone", || world.object("acc0").is_none())
+        .await;
+    assert_eq!(world.cloud.writes(), 0);
+    run.stop();
+}

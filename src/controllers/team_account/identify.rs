@@ -95,6 +95,13 @@ impl TeamAccounts {
             );
             return Ok(Err(Outcome::blocked(reasons::NOT_A_MEMBER, message)));
         };
+        if self.organization.cloud().units.company().await?.management == id {
+            let message = format!(
+                "spec.accountId: {id} is the organization's management account: no team has it, and it is neither moved nor \
+                 put into quarantine"
+            );
+            return Ok(Err(Outcome::blocked(reasons::INVALID_SPEC, message)));
+        }
         let tags = self.tags(&row).await?;
         if let Ownership::Others(owner) = ownership(&tags, &uid.unwrap_or_default()) {
             return Ok(Err(owned_by_other(&id, &owner.reference, &owner.cluster)));
