@@ -22,7 +22,7 @@ use crate::config::RunOptions;
 use crate::controllers::Caches;
 use crate::controllers::account_class::AccountClasses;
 use crate::controllers::organization::Organization;
-use crate::controllers::team::{Teams, namespace_of};
+use crate::controllers::team::{Teams, is_accepted, namespace_of};
 use crate::controllers::team_account::TeamAccounts;
 use crate::engine::clock::{Clock, SystemClock};
 use crate::engine::frame::{self, Engine, Touched, Trigger};
@@ -216,8 +216,9 @@ async fn work(
         shutdown: stop.clone(),
     };
     let (touch, touched) = mpsc::unbounded_channel();
+    let (claim, claims) = mpsc::unbounded_channel();
     let (teams, classes, accounts) = (
-        frame::watch::<Team>(&client),
+        frame::watch_and_tell(&client, move |event| drop(claim.send(touched_team(event)))),
         frame::watch::<AccountClass>(&client),
         // Nobody listens any more only when everything ends.
         frame::watch_and_tell(&client, move |event| drop(touch.send(Concerned::by(event)))),
@@ -271,7 +272,7 @@ async fn work(
         wake_class,
         wake_account,
     };
-    background.spawn(routes.keep(client, touched));
+    background.spawn(routes.keep(client, touched, claims));
     let (sweeper, every, store, ended) = (
         organization.clone(),
         options.sweep_interval,
@@ -379,6 +380,17 @@ fn shown(account: &TeamAccount) -> u64 {
     crate::plan::revision::fnv1a(format!("{told:?}").as_bytes())
 }
 
+/// Which team was written or is gone. `None`: any may have been.
+fn touched_team(event: Touched<'_, Team>) -> Option<String> {
+    match event {
+        Touched::All => None,
+        Touched::Written(team) | Touched::Gone(team) => Some(team.name_any()),
+    }
+}
+
+/// What of a team concerns the accounts in its namespace: which that is, what it declares, and whether it has it.
+type Claim = (String, Option<i64>, bool);
+
 /// Who must look again when something changes that is not their own.
 struct Routes {
     caches: Caches,
@@ -390,7 +402,12 @@ struct Routes {
 impl Routes {
     /// An account's change concerns its team and its class; a class's and a team's change their accounts; what
     /// somebody does to a team's namespace or binding, the team.
-    async fn keep(self, client: Client, mut accounts: mpsc::UnboundedReceiver<Concerned>) {
+    async fn keep(
+        self,
+        client: Client,
+        mut accounts: mpsc::UnboundedReceiver<Concerned>,
+        mut teams: mpsc::UnboundedReceiver<Option<String>>,
+    ) {
         use k8s_openapi::api::core::v1::Namespace;
         use k8s_openapi::api::rbac::v1::RoleBinding;
         let labelled = || watcher::Config::default().labels(crate::api::LABEL_TEAM);
@@ -411,18 +428,12 @@ impl Routes {
             let name = class.name_any();
             self.wake_accounts(|account| account.spec.class_name == name);
         });
-        let teams = watcher(
-            Api::<DeserializeGuard<Team>>::all(client.clone()),
-            watcher::Config::default(),
-        )
-        .default_backoff()
-        .touched_objects()
-        .predicate_filter(kube::runtime::predicates::generation, Default::default())
-        .map_each(|team: DeserializeGuard<Team>| {
-            let Ok(team) = team.0 else { return };
-            let namespace = namespace_of(&team);
-            self.wake_accounts(|account| account.namespace().as_deref() == Some(&namespace));
-        });
+        let teams = async {
+            let mut known = HashMap::new();
+            while let Some(team) = teams.recv().await {
+                self.wake_claimed(team, &mut known);
+            }
+        };
         let wake = |labels: &std::collections::BTreeMap<String, String>| {
             if let Some(team) = labels.get(crate::api::LABEL_TEAM) {
                 self.wake_team.fire(None, team);
@@ -439,7 +450,7 @@ impl Routes {
         futures::join!(
             accounts,
             classes.boxed(),
-            teams.boxed(),
+            teams,
             namespaces.boxed(),
             bindings.boxed()
         );
@@ -487,6 +498,33 @@ impl Routes {
                 self.wake_class.fire(None, &name);
             }
         }
+    }
+
+    /// Wakes the accounts of a team that declares something else than it did, or has its namespace now, or no longer.
+    /// Told by the watch that fills the cache, so that no account looks into an older one.
+    fn wake_claimed(&self, team: Option<String>, known: &mut HashMap<String, Claim>) {
+        let wanted = |name: &String| team.as_ref().is_none_or(|team| team == name);
+        let mut changed = std::collections::HashSet::new();
+        let mut gone: HashMap<_, _> = known.extract_if(|name, _| wanted(name)).collect();
+        for team in self.caches.teams.state() {
+            let Ok(found) = &team.0 else { continue };
+            let name = found.name_any();
+            if !wanted(&name) {
+                continue;
+            }
+            let generation = found.metadata.generation;
+            let claim = (namespace_of(found), generation, is_accepted(found));
+            if gone.remove(&name).as_ref() != Some(&claim) {
+                changed.insert(claim.0.clone());
+            }
+            known.insert(name, claim);
+        }
+        changed.extend(gone.into_values().map(|(namespace, ..)| namespace));
+        self.wake_accounts(|account| {
+            account
+                .namespace()
+                .is_some_and(|namespace| changed.contains(&namespace))
+        });
     }
 
     fn wake_accounts(&self, which: impl Fn(&TeamAccount) -> bool) {

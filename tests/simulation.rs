@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `world.rs`, `fate.rs`, `weather.rs` | the harness: a world, an operator's fate, chance from a seed |
 //! | `kills.rs`, `lives.rs` | killed at every write of an account's life, every answer lost once |
+//! | `teams.rs` | the same for a team; whose a namespace is |
 //! | `failures.rs` | what AWS refuses, and why |
 //! | `held.rs` | `mode: Plan` and `suspend` write nothing |
 //! | `guards.rs` | what must never be taken for ours, or for now |
@@ -36,6 +37,8 @@ mod seeds;
 mod settled;
 #[path = "simulation/stale.rs"]
 mod stale;
+#[path = "simulation/teams.rs"]
+mod teams;
 #[path = "simulation/weather.rs"]
 mod weather;
 #[path = "simulation/world.rs"]

@@ -6,6 +6,7 @@ pub mod organization;
 pub mod team;
 pub mod team_account;
 
+use kube::ResourceExt;
 use kube::core::DeserializeGuard;
 use kube::runtime::reflector::Store;
 use tokio::sync::watch;
@@ -42,14 +43,25 @@ impl Caches {
             .and_then(|class| class.0.clone().ok())
     }
 
-    /// The team whose namespace this is.
+    /// The team that has this namespace. One that merely names it has nothing to say there: several may, and only one
+    /// can be accepted.
     pub fn team_of(&self, namespace: &str) -> Option<Team> {
-        let owns = |team: &Team| team::namespace_of(team) == namespace;
+        self.oldest_team(|team| team::namespace_of(team) == namespace && team::is_accepted(team))
+    }
+
+    /// The same; if none has the namespace, the oldest that names it. For what has begun and must be brought to its end.
+    pub fn team_of_or_claimant(&self, namespace: &str) -> Option<Team> {
+        self.team_of(namespace)
+            .or_else(|| self.oldest_team(|team| team::namespace_of(team) == namespace))
+    }
+
+    fn oldest_team(&self, wanted: impl Fn(&Team) -> bool) -> Option<Team> {
         self.teams
             .state()
             .iter()
             .filter_map(|team| team.0.as_ref().ok())
-            .find(|team| owns(team))
+            .filter(|team| wanted(team))
+            .min_by_key(|team| (team.metadata.creation_timestamp.clone(), team.uid()))
             .cloned()
     }
 
