@@ -20,7 +20,7 @@ use crate::api::{AccountClass, Team, TeamAccount};
 use crate::cloud::Cloud;
 use crate::config::RunOptions;
 use crate::controllers::Caches;
-use crate::controllers::account_class::AccountClasses;
+use crate::controllers::account_class::{AccountClasses, ClassList};
 use crate::controllers::organization::Organization;
 use crate::controllers::team::{Teams, is_accepted, namespace_of};
 use crate::controllers::team_account::TeamAccounts;
@@ -244,10 +244,12 @@ async fn work(
     ));
 
     let mut tasks = JoinSet::new();
+    let (list, relisted) = ClassList::watched(&client, &options.namespace);
     let of_class = AccountClasses {
         caches: caches.clone(),
         client: client.clone(),
         namespace: options.namespace.clone(),
+        list,
     };
     tasks.spawn(frame::run(of_class, classes, class_wakes, engine.clone()));
     let of_team = Teams {
@@ -272,6 +274,11 @@ async fn work(
         wake_class,
         wake_account,
     };
+    background.spawn(keep_listed(
+        relisted,
+        caches.classes.clone(),
+        routes.wake_class.clone(),
+    ));
     background.spawn(routes.keep(client, touched, claims));
     let (sweeper, every, store, ended) = (
         organization.clone(),
@@ -326,6 +333,22 @@ fn objects_of(
         .filter(|account| concerns(account))
         .filter_map(|account| Some((account.namespace()?, account.name_any())))
         .collect()
+}
+
+/// Whenever the list for the admission policies is not what it was, every class sees to its entry.
+async fn keep_listed(
+    relisted: impl futures::Stream<Item = ()>,
+    classes: Store<DeserializeGuard<AccountClass>>,
+    wake: Trigger<AccountClass>,
+) {
+    use futures::StreamExt;
+    let woken = relisted.for_each(|()| {
+        for class in classes.state() {
+            wake.fire(None, &class.name_any());
+        }
+        futures::future::ready(())
+    });
+    woken.await;
 }
 
 async fn report(organization: Arc<Organization>, metrics: Metrics, readiness: Readiness) {

@@ -4,7 +4,7 @@
 //! |---|---|
 //! | `world.rs`, `fate.rs`, `weather.rs` | the harness: a world, an operator's fate, chance from a seed |
 //! | `kills.rs`, `lives.rs` | killed at every write of an account's life, every answer lost once |
-//! | `teams.rs` | the same for a team; whose a namespace is |
+//! | `teams.rs`, `classes.rs` | the same for a team and a class; whose a namespace is, what admission is told |
 //! | `failures.rs` | what AWS refuses, and why |
 //! | `held.rs` | `mode: Plan` and `suspend` write nothing |
 //! | `guards.rs` | what must never be taken for ours, or for now |
@@ -15,6 +15,8 @@
 #![cfg(feature = "dev")]
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+#[path = "simulation/classes.rs"]
+mod classes;
 #[path = "simulation/failures.rs"]
 mod failures;
 #[path = "simulation/fate.rs"]
