@@ -19,6 +19,7 @@ use crate::cloud::budget::{BudgetOptions, Budgets};
 use crate::cloud::storage::Bucket;
 use crate::config::RunOptions;
 use crate::controllers::Caches;
+use crate::controllers::account_class::ClassList;
 use crate::controllers::journal::Keeper;
 use crate::controllers::organization::Organization;
 use crate::controllers::release::gather::RegistryOrigins;
@@ -270,11 +271,21 @@ async fn work(
         caches.accounts.trigger(),
         options.creation_slots,
     ));
-    let mut tasks = kinds::run(options, &caches, watches, &organization, origins, &engine);
+    let (list, relisted) = ClassList::watched(&client, &options.namespace);
+    let mut tasks = kinds::run(
+        options,
+        &caches,
+        watches,
+        &organization,
+        origins,
+        list,
+        &engine,
+    );
 
     // What follows may be cut off at any moment: it writes nothing.
     let mut background = JoinSet::new();
     background.spawn(routes::watch_what_is_ours(client, caches.teams.clone()));
+    background.spawn(routes::keep_listed(relisted, caches.classes.clone()));
     let (sweeper, every, accounts, ended) = (
         organization.clone(),
         options.sweep_interval,

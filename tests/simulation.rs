@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `world.rs`, `fate.rs`, `weather.rs` | the harness: a world, an operator's fate, chance from a seed |
 //! | `kills.rs`, `lives.rs` | killed at every write of an account's life, every answer lost once |
+//! | `teams.rs`, `classes.rs` | the same for a team and a class; whose a namespace is, what admission is told |
 //! | `failures.rs` | what AWS refuses, and why |
 //! | `again.rs` | what was found once is not forgotten |
 //! | `held.rs` | `mode: Plan` and `suspend` write nothing |
@@ -17,6 +18,8 @@
 
 #[path = "simulation/again.rs"]
 mod again;
+#[path = "simulation/classes.rs"]
+mod classes;
 #[path = "simulation/failures.rs"]
 mod failures;
 #[path = "simulation/fate.rs"]
@@ -39,6 +42,8 @@ mod seeds;
 mod settled;
 #[path = "simulation/stale.rs"]
 mod stale;
+#[path = "simulation/teams.rs"]
+mod teams;
 #[path = "simulation/weather.rs"]
 mod weather;
 #[path = "simulation/world.rs"]

@@ -10,7 +10,7 @@ use tokio::task::JoinSet;
 use super::routes;
 use crate::api::Release;
 use crate::config::RunOptions;
-use crate::controllers::account_class::AccountClasses;
+use crate::controllers::account_class::{AccountClasses, ClassList};
 use crate::controllers::application::Applications;
 use crate::controllers::application_name::ApplicationNames;
 use crate::controllers::approval::{Approvals, Authors};
@@ -33,6 +33,7 @@ pub(super) fn run(
     mut watches: Watches,
     organization: &Arc<Organization>,
     origins: Arc<dyn Origins>,
+    list: ClassList,
     engine: &Engine,
 ) -> JoinSet<()> {
     routes::enter(caches, &mut watches);
@@ -52,6 +53,7 @@ pub(super) fn run(
         caches: caches.clone(),
         client: engine.client.clone(),
         namespace: options.namespace.clone(),
+        list,
     };
     tasks.spawn(frame::run(of_class, classes, engine.clone()));
     let of_team = Teams {

@@ -2,16 +2,16 @@
 
 use std::collections::BTreeMap;
 
-use futures::FutureExt;
+use futures::{FutureExt, Stream};
 use k8s_openapi::api::core::v1::Namespace;
 use k8s_openapi::api::rbac::v1::RoleBinding;
 use kube::runtime::{WatchStreamExt, watcher};
 use kube::{Api, Client, ResourceExt};
 
-use crate::api::{Application, LABEL_TEAM, Release, Status, Team, TeamAccount};
+use crate::api::{AccountClass, Application, LABEL_TEAM, Release, Status, Team, TeamAccount};
 use crate::controllers::application::{ACCEPTED, summary};
-use crate::controllers::team::namespace_of;
 use crate::controllers::team::report::summary_of;
+use crate::controllers::team::{is_accepted, namespace_of};
 use crate::controllers::{Caches, Watches};
 use crate::engine::cache::Cached;
 use crate::engine::conditions;
@@ -45,9 +45,10 @@ fn of_teams_and_classes(caches: &Caches, watches: &mut Watches) {
     });
     let of = caches.clone();
     watches.teams.on_change(move |change| {
+        // What it declares, and whether it has its namespace: only then may it speak for what is in there.
         if let Some(team) = change
             .object()
-            .filter(|_| change.of(|team| team.metadata.generation))
+            .filter(|_| change.of(|team| (team.metadata.generation, is_accepted(team))))
         {
             let namespace = namespace_of(team);
             of.accounts
@@ -68,9 +69,7 @@ fn of_accounts(caches: &Caches, watches: &mut Watches) {
         let namespace = account.namespace().unwrap_or_default();
         // Most changes of an account are steps on its way that nobody else tells of.
         if change.of(shown) {
-            if let Some(team) = of.team_of(&namespace) {
-                of.teams.wake(None, &team.name_any());
-            }
+            of.teams.wake_where(|team| namespace_of(team) == namespace);
             for account in change.before.iter().chain(&change.after) {
                 of.classes.wake(None, &account.spec.class_name);
             }
@@ -99,10 +98,8 @@ fn of_applications(caches: &Caches, watches: &mut Watches) {
             let status = one.status.as_ref();
             status.and_then(|status| status.retirement.as_ref().map(|it| it.effective))
         };
-        if change.of(|one| (is_retired(one), accepted(one)))
-            && let Some(team) = of.team_of(&namespace)
-        {
-            of.teams.wake(None, &team.name_any());
+        if change.of(|one| (is_retired(one), accepted(one))) {
+            of.teams.wake_where(|team| namespace_of(team) == namespace);
         }
         if change.of(|one| (one.metadata.generation, accepted(one))) {
             of.releases.wake_where(|release| {
@@ -281,6 +278,16 @@ pub(super) async fn watch_what_is_ours(client: Client, teams: Cached<Team>) {
         .touched_objects()
         .map_each(|binding: RoleBinding| wake(binding.labels()));
     futures::join!(namespaces.boxed(), bindings.boxed());
+}
+
+/// Whenever the list for the admission policies is not what it was, every class sees to its entry.
+pub(super) async fn keep_listed(relisted: impl Stream<Item = ()>, classes: Cached<AccountClass>) {
+    use futures::StreamExt;
+    let woken = relisted.for_each(|()| {
+        classes.wake_where(|_| true);
+        futures::future::ready(())
+    });
+    woken.await;
 }
 
 /// Runs a function for every object of a watch; errors are the watch's own to retry.

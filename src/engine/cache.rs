@@ -90,6 +90,15 @@ impl<K: Kind> Cached<K> {
         readable.find(|object| wanted(object)).cloned()
     }
 
+    /// Whether there is an object of that name, be it one that cannot be read.
+    pub fn exists(&self, namespace: Option<&str>, name: &str) -> bool {
+        let mut key = ObjectRef::new(name);
+        if let Some(namespace) = namespace {
+            key = key.within(namespace);
+        }
+        self.store.get(&key).is_some()
+    }
+
     /// How a pass is asked for.
     pub fn trigger(&self) -> Trigger<K> {
         self.wake.clone()

@@ -195,7 +195,10 @@ impl CallObserver for Metrics {
 
 #[cfg(test)]
 mod tests {
+    use k8s_openapi::jiff::Timestamp;
+
     use super::*;
+    use crate::journal::{Behind, Observer};
 
     fn all_touched() -> Metrics {
         let metrics = Metrics::default();
@@ -203,6 +206,10 @@ mod tests {
         let call = ("organizations", "CreateAccount");
         metrics.aws_call(call, "throttled", Duration::ZERO, Duration::ZERO);
         metrics.creations((1, 2, 5));
+        let journal = metrics.journal();
+        journal.wrote("Created");
+        journal.failed(crate::cloud::ErrorKind::Throttled.label());
+        journal.behind(&Behind::default(), Timestamp::UNIX_EPOCH);
         metrics
     }
 

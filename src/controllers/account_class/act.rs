@@ -1,85 +1,111 @@
 //! Act: keep the list of classes that the admission policies read. They cannot look up another object by a name that
 //! is in the request, but they can read one ConfigMap.
 
+use std::collections::BTreeMap;
+
 use k8s_openapi::api::core::v1::ConfigMap;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
-use kube::api::{Patch, PatchParams, PostParams};
+use kube::api::{ListParams, Patch, PatchParams, PostParams};
 use kube::{Api, ResourceExt};
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::AccountClasses;
-use crate::api::AccountClass;
+use super::list::{CLASS_LIST, amendment};
+use crate::api::{AccountClass, TeamAccount};
 use crate::engine::Failure;
 use crate::engine::record::Record;
 
-/// The ConfigMap: one key for each class, its regions as the value.
-pub const CLASS_LIST: &str = "bailiwick-account-classes";
-
 impl AccountClasses {
-    /// Enters a class, if it is not there as it is.
+    /// Enters a class, if the list does not have it as it is.
     pub(super) async fn list(
         &self,
         record: &Record<AccountClass>,
         class: &AccountClass,
     ) -> Result<(), Failure> {
-        self.enter(
-            record,
-            &class.name_any(),
-            Some(class.spec.regions.join(",")),
-        )
-        .await
+        let (name, regions) = (class.name_any(), class.spec.regions.join(","));
+        let is_class = |name: &str| self.caches.classes.exists(None, name);
+        let entries = self.list.entries().await?;
+        let Some(data) = amendment(&entries, (&name, &regions), is_class) else {
+            return Ok(());
+        };
+        self.enter(record, class, data).await
     }
 
-    /// Takes a class off.
-    pub(super) async fn unlist(
+    /// Enters a class, whatever the watch has seen.
+    pub(super) async fn relist(
         &self,
         record: &Record<AccountClass>,
-        name: &str,
+        class: &AccountClass,
     ) -> Result<(), Failure> {
-        self.enter(record, name, None).await
+        let entry = (class.name_any(), Some(class.spec.regions.join(",")));
+        self.enter(record, class, [entry].into()).await
     }
 
     async fn enter(
         &self,
         record: &Record<AccountClass>,
-        name: &str,
-        value: Option<String>,
+        class: &AccountClass,
+        data: BTreeMap<String, Option<String>>,
     ) -> Result<(), Failure> {
-        let settled = record.status.observed_generation == Some(record.generation);
-        if settled && value.is_some() && record.status.revision.is_some() {
+        record.may_write_in_cluster()?;
+        if self.patch(&data).await? {
             return Ok(());
         }
-        record.may_write_in_cluster()?;
-        let api: Api<ConfigMap> = Api::namespaced(self.client.clone(), &self.namespace);
-        let patch: Value = json!({ "data": { name: value } });
-        match api
-            .patch(CLASS_LIST, &PatchParams::default(), &Patch::Merge(&patch))
-            .await
-        {
-            Ok(_) => Ok(()),
-            Err(kube::Error::Api(status)) if status.is_not_found() && value.is_none() => Ok(()),
-            Err(kube::Error::Api(status)) if status.is_not_found() => {
-                let metadata = ObjectMeta {
-                    name: Some(CLASS_LIST.to_owned()),
-                    ..ObjectMeta::default()
-                };
-                let data = value.map(|value| [(name.to_owned(), value)].into());
-                let list = ConfigMap {
-                    metadata,
-                    data,
-                    ..ConfigMap::default()
-                };
-                match api.create(&PostParams::default(), &list).await {
-                    // Another class made it meanwhile: enter this one by the usual way.
-                    Err(kube::Error::Api(status)) if status.is_already_exists() => {
-                        api.patch(CLASS_LIST, &PatchParams::default(), &Patch::Merge(&patch))
-                            .await?;
-                        Ok(())
-                    }
-                    other => Ok(other.map(drop)?),
-                }
+        let list = ConfigMap {
+            metadata: ObjectMeta {
+                name: Some(CLASS_LIST.to_owned()),
+                ..ObjectMeta::default()
+            },
+            data: Some([(class.name_any(), class.spec.regions.join(","))].into()),
+            ..ConfigMap::default()
+        };
+        match self.lists().create(&PostParams::default(), &list).await {
+            // Another class made it meanwhile: enter this one by the usual way.
+            Err(kube::Error::Api(status)) if status.is_already_exists() => {
+                self.patch(&data).await?;
+                Ok(())
             }
+            other => Ok(other.map(drop)?),
+        }
+    }
+
+    /// Takes a class off, whatever the watch has seen: it may lag behind, and nobody comes by later.
+    pub(super) async fn unlist(
+        &self,
+        record: &Record<AccountClass>,
+        name: &str,
+    ) -> Result<(), Failure> {
+        record.may_write_in_cluster()?;
+        self.patch(&[(name.to_owned(), None)].into()).await?;
+        Ok(())
+    }
+
+    /// `false`: there is no list.
+    async fn patch(&self, data: &BTreeMap<String, Option<String>>) -> Result<bool, Failure> {
+        let (params, patch) = (
+            PatchParams::default(),
+            Patch::Merge(json!({ "data": data })),
+        );
+        match self.lists().patch(CLASS_LIST, &params, &patch).await {
+            Ok(_) => Ok(true),
+            Err(kube::Error::Api(status)) if status.is_not_found() => Ok(false),
             Err(error) => Err(error.into()),
         }
+    }
+
+    fn lists(&self) -> Api<ConfigMap> {
+        Api::namespaced(self.client.clone(), &self.namespace)
+    }
+
+    /// The accounts that are of the class now, by `namespace/name`, those that cannot be decoded among them.
+    pub(super) async fn accounts_now(&self, name: &str) -> Result<Vec<String>, Failure> {
+        let api: Api<TeamAccount> = Api::all(self.client.clone());
+        let of_class = ListParams::default().fields(&format!("spec.className={name}"));
+        let list = api.list_metadata(&of_class).await?;
+        let place = |account: &kube::core::PartialObjectMeta<TeamAccount>| {
+            let namespace = account.namespace().unwrap_or_default();
+            format!("{namespace}/{}", account.name_any())
+        };
+        Ok(list.items.iter().map(place).collect())
     }
 }

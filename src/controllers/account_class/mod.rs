@@ -1,12 +1,15 @@
 //! `AccountClass`: checks a class, gives it a revision, and counts its accounts. Nothing outside the cluster.
 
 mod act;
+mod list;
 mod validate;
 
 use std::collections::BTreeMap;
 
 use async_trait::async_trait;
 use kube::{Client, ResourceExt};
+
+pub use list::ClassList;
 
 use super::Caches;
 use crate::api::AccountClass;
@@ -56,6 +59,8 @@ pub struct AccountClasses {
     pub client: Client,
     /// Where the list of classes for the admission policies is kept.
     pub namespace: String,
+    /// That list, as it is.
+    pub list: ClassList,
 }
 
 /// The revision of what a class demands of an account: the same spec, the same revision.
@@ -91,21 +96,7 @@ impl Reconcile for AccountClasses {
         record.status.accounts = i64::try_from(accounts.len()).ok();
         record.status.accounts_by_revision = by_revision;
         if object.metadata.deletion_timestamp.is_some() {
-            let first = self
-                .caches
-                .accounts
-                .any(|account| account.spec.class_name == name);
-            if let Some(first) = first {
-                let message = format!(
-                    "{} account(s) are of this class, {}/{} for one: delete those objects first (their accounts are kept)",
-                    accounts.len(),
-                    first.namespace().unwrap_or_default(),
-                    first.name_any()
-                );
-                return Ok(Outcome::blocked(reasons::IN_USE, message));
-            }
-            self.unlist(record, &name).await?;
-            return Ok(Outcome::Released);
+            return self.leave(object, record).await;
         }
         if let Err(message) = validate::class(&object.spec) {
             record.set("Accepted", Truth::False, reasons::INVALID_SPEC, &message);
@@ -121,4 +112,39 @@ impl Reconcile for AccountClasses {
         record.status.revision = Some(revision_of(object));
         Ok(Outcome::Settled { resync: None })
     }
+}
+
+impl AccountClasses {
+    async fn leave(
+        &self,
+        object: &AccountClass,
+        record: &mut Record<AccountClass>,
+    ) -> Result<Outcome, Failure> {
+        let name = object.name_any();
+        // Asked of the API server itself: a cache that lags behind must not let a class go that is still needed.
+        if let Some(outcome) = in_use(&self.accounts_now(&name).await?) {
+            // Those accounts may still be edited, if only to say what shall become of them.
+            if record.is_true("Accepted") {
+                self.list(record, object).await?;
+            }
+            return Ok(outcome);
+        }
+        self.unlist(record, &name).await?;
+        // From here on no account of the class is admitted; one may have been just before.
+        if let Some(outcome) = in_use(&self.accounts_now(&name).await?) {
+            self.relist(record, object).await?;
+            return Ok(outcome);
+        }
+        Ok(Outcome::Released)
+    }
+}
+
+fn in_use(accounts: &[String]) -> Option<Outcome> {
+    let first = accounts.first()?;
+    let message = format!(
+        "{} account(s) are of this class, {first} for one: delete those objects first; what becomes of their AWS \
+         accounts is in their spec.deletionPolicy",
+        accounts.len()
+    );
+    Some(Outcome::blocked(reasons::IN_USE, message))
 }

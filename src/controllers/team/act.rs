@@ -9,10 +9,10 @@ use serde_json::json;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::{Teams, reasons};
+use super::{ACCEPTED, Teams, reasons};
 use crate::api::{Application, LABEL_TEAM, Team, TeamAccount};
 use crate::controllers::application;
-use crate::engine::conditions;
+use crate::engine::conditions::{self, Truth};
 use crate::engine::record::Record;
 use crate::engine::{Failure, Outcome};
 
@@ -31,8 +31,10 @@ impl Teams {
         record: &mut Record<Team>,
         name: &str,
     ) -> Result<Option<Outcome>, Failure> {
-        let api: Api<Namespace> = Api::all(self.client.clone());
-        let Some(found) = api.get_opt(name).await? else {
+        let Some(found) = self.namespace_now(name).await? else {
+            if team.spec.suspend {
+                return Ok(Some(held(&format!("namespace {name} is not made"))));
+            }
             record.may_write_in_cluster()?;
             let labels = BTreeMap::from([(LABEL_TEAM.to_owned(), team.name_any())]);
             let metadata = ObjectMeta {
@@ -40,6 +42,7 @@ impl Teams {
                 labels: Some(labels),
                 ..ObjectMeta::default()
             };
+            let api: Api<Namespace> = Api::all(self.client.clone());
             api.create(
                 &PostParams::default(),
                 &Namespace {
@@ -50,13 +53,15 @@ impl Teams {
             .await?;
             return Ok(None);
         };
-        if found.labels().get(LABEL_TEAM) != Some(&team.name_any()) {
+        if !is_of(&found, team) {
             let message = format!(
                 "namespace {name} exists and is not this team's. If it shall be, a cluster administrator runs: kubectl \
                  label namespace {name} {LABEL_TEAM}={}. If not, delete this team and declare it with another \
                  spec.namespace, which cannot be changed",
                 team.name_any()
             );
+            // Not only Ready: whether the team has its namespace decides whose the accounts in it are.
+            record.set(ACCEPTED, Truth::False, reasons::NAMESPACE_TAKEN, &message);
             return Ok(Some(Outcome::blocked(reasons::NAMESPACE_TAKEN, message)));
         }
         if found.metadata.deletion_timestamp.is_some() {
@@ -71,24 +76,34 @@ impl Teams {
         Ok(None)
     }
 
-    /// Gives the members their rights, if they have others.
+    /// The namespace of that name, asked of the API server itself.
+    pub(super) async fn namespace_now(&self, name: &str) -> Result<Option<Namespace>, Failure> {
+        let api: Api<Namespace> = Api::all(self.client.clone());
+        Ok(api.get_opt(name).await?)
+    }
+
+    /// Gives the members their rights, if they have others. `Some`: it may not be done now.
     pub(super) async fn ensure_members(
         &self,
         team: &Team,
         record: &mut Record<Team>,
         namespace: &str,
-    ) -> Result<(), Failure> {
+    ) -> Result<Option<Outcome>, Failure> {
         let api: Api<RoleBinding> = Api::namespaced(self.client.clone(), namespace);
         let (subjects, role) = (subjects(team), member_role());
         let found = api.get_opt(MEMBER_BINDING).await?;
-        if let Some(found) = &found {
-            if found.role_ref != role {
-                // A binding's role cannot be changed; one that points elsewhere is not what we made.
-                record.may_write_in_cluster()?;
-                api.delete(MEMBER_BINDING, &DeleteParams::default()).await?;
-            } else if found.subjects.clone().unwrap_or_default() == subjects {
-                return Ok(());
-            }
+        let misled = found.as_ref().is_some_and(|found| found.role_ref != role);
+        let had = found.map(|found| found.subjects.unwrap_or_default());
+        if !misled && had.as_ref() == Some(&subjects) {
+            return Ok(None);
+        }
+        if team.spec.suspend {
+            return Ok(Some(held("the members are not given their rights")));
+        }
+        if misled {
+            // A binding's role cannot be changed; one that points elsewhere is not what we made.
+            record.may_write_in_cluster()?;
+            api.delete(MEMBER_BINDING, &DeleteParams::default()).await?;
         }
         record.may_write_in_cluster()?;
         let binding = json!({
@@ -104,7 +119,7 @@ impl Teams {
             &Patch::Apply(&binding),
         )
         .await?;
-        Ok(())
+        Ok(None)
     }
 
     /// The accounts that are in the namespace now.
@@ -133,7 +148,7 @@ impl Teams {
     pub(super) async fn remove_members(&self, team: &Team, namespace: &str) -> Result<(), Failure> {
         let api: Api<RoleBinding> = Api::namespaced(self.client.clone(), namespace);
         match api.get_opt(MEMBER_BINDING).await? {
-            Some(found) if found.labels().get(LABEL_TEAM) == Some(&team.name_any()) => {
+            Some(found) if is_of(&found, team) => {
                 api.delete(MEMBER_BINDING, &DeleteParams::default()).await?;
                 Ok(())
             }
@@ -147,9 +162,7 @@ impl Teams {
         let Some(found) = api.get_opt(name).await? else {
             return Ok(());
         };
-        if found.labels().get(LABEL_TEAM) == Some(&team.name_any())
-            && found.metadata.deletion_timestamp.is_none()
-        {
+        if is_of(&found, team) && found.metadata.deletion_timestamp.is_none() {
             let preconditions = Preconditions {
                 uid: found.uid(),
                 resource_version: None,
@@ -170,6 +183,16 @@ fn is_active(application: &Application) -> bool {
         .and_then(|status| conditions::find(&status.conditions, application::ACCEPTED))
         .is_some_and(|accepted| accepted.status == "False");
     !retired && !refused && application.metadata.deletion_timestamp.is_none()
+}
+
+/// Whether the label of what was found names this team.
+pub(super) fn is_of(found: &impl ResourceExt, team: &Team) -> bool {
+    found.labels().get(LABEL_TEAM) == Some(&team.name_any())
+}
+
+fn held(what: &str) -> Outcome {
+    let message = format!("spec.suspend is true: {what}; set spec.suspend to false to go on");
+    Outcome::blocked(reasons::SUSPENDED, message)
 }
 
 fn member_role() -> RoleRef {

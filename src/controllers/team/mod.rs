@@ -8,12 +8,15 @@ use kube::{Client, ResourceExt};
 
 use super::Caches;
 use crate::api::{Application, Team, TeamAccount, TeamDeletionPolicy};
-use crate::engine::conditions::Truth;
+use crate::engine::conditions::{self, Truth};
 use crate::engine::frame::Reconcile;
 use crate::engine::reasons::Reason;
 use crate::engine::record::Record;
 use crate::engine::{Failure, Outcome};
 use crate::model::TeamId;
+
+/// The condition that says that the team has its namespace.
+const ACCEPTED: &str = "Accepted";
 
 /// The reasons in this kind's conditions and events: a closed set. What each means is in `ALL`.
 #[expect(missing_docs, reason = "each is described in ALL")]
@@ -61,7 +64,7 @@ pub mod reasons {
         ),
         Reason::new(
             SUSPENDED,
-            "spec.suspend holds all writes for this team.",
+            "There is something to write for the team, or its deletion to carry out, and spec.suspend holds it.",
             "Whoever suspended the team sets spec.suspend to false.",
         ),
         Reason::new(
@@ -94,6 +97,12 @@ pub fn namespace_of(team: &Team) -> String {
         .unwrap_or_else(|| format!("team-{}", team.name_any()))
 }
 
+/// Whether the team has its namespace: not only named it, but found it to be its own.
+pub fn is_accepted(team: &Team) -> bool {
+    let status = team.status.as_ref();
+    status.is_some_and(|status| conditions::is_true(&status.conditions, ACCEPTED))
+}
+
 #[async_trait]
 impl Reconcile for Teams {
     type Kind = Team;
@@ -105,40 +114,25 @@ impl Reconcile for Teams {
         let namespace = namespace_of(object);
         record.status.namespace = Some(namespace.clone());
         record.status.members = i64::try_from(object.spec.members.len()).ok();
-        let of_team = |one: &Application| one.namespace().as_deref() == Some(&namespace);
-        let applications = self
-            .caches
-            .applications
-            .each(|one| of_team(one).then_some(()));
-        record.status.applications = i64::try_from(applications.len()).ok();
-        let theirs =
-            |account: &TeamAccount| account.metadata.namespace.as_deref() == Some(&namespace);
-        report::accounts(
-            record,
-            self.caches
-                .each_account(|account| theirs(account).then(|| report::summary_of(account))),
-        );
         if object.metadata.deletion_timestamp.is_some() {
             return self.leave(object, record, &namespace).await;
         }
         if let Err(error) = object.name_any().parse::<TeamId>() {
-            return Ok(Outcome::blocked(
-                reasons::INVALID_SPEC,
-                format!("metadata.name: {error}"),
-            ));
-        }
-        if object.spec.suspend {
-            return Ok(Outcome::blocked(
-                reasons::SUSPENDED,
-                "spec.suspend is true: nothing is written for this team",
-            ));
+            let message = format!("metadata.name: {error}");
+            record.set(ACCEPTED, Truth::False, reasons::INVALID_SPEC, &message);
+            return Ok(Outcome::blocked(reasons::INVALID_SPEC, message));
         }
         if let Some(outcome) = self.ensure_namespace(object, record, &namespace).await? {
+            let has = record.is_true(ACCEPTED);
+            self.tell_what_it_owns(record, &namespace, has);
             return Ok(outcome);
         }
-        self.ensure_members(object, record, &namespace).await?;
+        self.tell_what_it_owns(record, &namespace, true);
+        if let Some(outcome) = self.ensure_members(object, record, &namespace).await? {
+            return Ok(outcome);
+        }
         record.set(
-            "Accepted",
+            ACCEPTED,
             Truth::True,
             reasons::ACCEPTED,
             "the team has its namespace and its members their rights",
@@ -148,6 +142,24 @@ impl Reconcile for Teams {
 }
 
 impl Teams {
+    /// Sums up what is in the namespace, if it is this team's: what another owns is none of its business.
+    fn tell_what_it_owns(&self, record: &mut Record<Team>, namespace: &str, is_ours: bool) {
+        let of_team = |one: &Application| is_ours && one.namespace().as_deref() == Some(namespace);
+        let applications = self
+            .caches
+            .applications
+            .each(|one| of_team(one).then_some(()));
+        record.status.applications = i64::try_from(applications.len()).ok();
+        let theirs = |account: &TeamAccount| {
+            is_ours && account.metadata.namespace.as_deref() == Some(namespace)
+        };
+        report::accounts(
+            record,
+            self.caches
+                .each_account(|account| theirs(account).then(|| report::summary_of(account))),
+        );
+    }
+
     async fn leave(
         &self,
         object: &Team,
@@ -155,10 +167,18 @@ impl Teams {
         namespace: &str,
     ) -> Result<Outcome, Failure> {
         // Asked of the API server itself: a cache that lags behind must not let a team go that still owns something.
+        let found = self.namespace_now(namespace).await?;
+        let is_others = found.is_some_and(|found| !act::is_of(&found, object));
+        self.tell_what_it_owns(record, namespace, !is_others);
+        if is_others {
+            // The team never had it, or has it no longer: nothing in it is this team's to wait for or to remove.
+            return Ok(Outcome::Released);
+        }
         let owned = self.accounts_now(namespace).await?;
         if !owned.is_empty() {
             let message = format!(
-                "the team still owns the account(s) {}: delete those objects first (their AWS accounts are kept)",
+                "the team still owns the account(s) {}: delete those objects first; what becomes of their AWS accounts \
+                 is in their spec.deletionPolicy",
                 owned.join(", ")
             );
             return Ok(Outcome::blocked(reasons::STILL_OWNS, message));
@@ -171,6 +191,11 @@ impl Teams {
                 active.join(", ")
             );
             return Ok(Outcome::blocked(reasons::STILL_OWNS, message));
+        }
+        if object.spec.suspend {
+            let message =
+                "the team is suspended: set spec.suspend to false to have the deletion go on";
+            return Ok(Outcome::blocked(reasons::SUSPENDED, message));
         }
         record.may_write_in_cluster()?;
         match object.spec.deletion_policy {

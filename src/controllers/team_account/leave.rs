@@ -110,7 +110,9 @@ impl TeamAccounts {
             return Ok(None);
         };
         let class = self.caches.class(&object.spec.class_name);
-        let team = self.caches.team_of(&object.namespace().unwrap_or_default());
+        let team = self
+            .caches
+            .team_of_or_claimant(&object.namespace().unwrap_or_default());
         match validate::desired(object, class.as_ref(), team.as_ref(), &self.cluster) {
             Ok(desired) => Ok(Some(self.follow(object, record, &desired, &intent).await?)),
             Err((reason, message)) => Ok(Some(Err(Outcome::waiting(

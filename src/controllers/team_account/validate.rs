@@ -30,7 +30,7 @@ pub fn desired(
     let (namespace, name) = (object.namespace().unwrap_or_default(), object.name_any());
     let team = team.ok_or_else(|| {
         let message = format!(
-            "namespace {namespace} belongs to no Team: create the Team first, or use its namespace"
+            "no accepted Team has namespace {namespace}: create the Team, see why the one that names it is not accepted (kubectl get teams), or use the namespace of another"
         );
         (reasons::TEAM_NOT_FOUND, message)
     })?;
@@ -38,7 +38,7 @@ pub fn desired(
     let class = class.ok_or_else(|| {
         (
             reasons::CLASS_NOT_FOUND,
-            format!("spec.className: there is no AccountClass {class_name:?}"),
+            format!("spec.className: there is no AccountClass {class_name:?} that can be read"),
         )
     })?;
     let (team, purpose) = (team.name_any(), spec.purpose.clone().unwrap_or_default());

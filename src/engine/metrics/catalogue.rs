@@ -232,7 +232,13 @@ pub const JOURNAL_FAILURES: Metric = Metric {
     help: "What the journal's sink or outbox refused, by reason; broken: what is there is not what was written",
     labels: &[Label {
         name: "reason",
-        values: Some(|| vec!["broken", "outbox", "outbox_full", "unavailable"]),
+        values: Some(|| {
+            let errors = ErrorKind::iter().map(ErrorKind::label);
+            ["broken", "outbox", "outbox_full"]
+                .into_iter()
+                .chain(errors)
+                .collect()
+        }),
         says: "why; `broken` says that somebody has changed the journal",
     }],
     tells: "Whether the bucket can be written, and whether what is in it is what was written.",
