@@ -41,7 +41,7 @@ pub fn measure(arguments: &Arguments) -> Result<Vec<Figure>, Problem> {
             ),
         )
         .because(
-            "the API server in memory is about a third of it; of the passes ten per account are questions for a place \
+            "the API server in memory is over a quarter of it, by samples; many of the passes are questions for a place \
              in the queue",
         ),
     ])
