@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use futures::FutureExt;
 use kube::ResourceExt;
@@ -24,7 +25,6 @@ use crate::controllers::organization::Organization;
 use crate::controllers::team::{Teams, namespace_of};
 use crate::controllers::team_account::TeamAccounts;
 use crate::engine::clock::{Clock, SystemClock};
-use crate::engine::conditions;
 use crate::engine::frame::{self, Engine, Touched, Trigger};
 use crate::engine::leader::{Candidate, Leadership};
 use crate::engine::metrics::Metrics;
@@ -60,7 +60,15 @@ pub enum AppError {
 /// # Errors
 /// If it cannot begin, or loses leadership.
 pub async fn run(options: RunOptions) -> Result<(), AppError> {
-    crate::telemetry::start(options.log_format, &options.log_filter).map_err(AppError::System)?;
+    let export = crate::config::exports_spans();
+    let telemetry = crate::telemetry::start(options.log_format, &options.log_filter, export)
+        .map_err(AppError::System)?;
+    let ended = operate(options).await;
+    telemetry.end().await;
+    ended
+}
+
+async fn operate(options: RunOptions) -> Result<(), AppError> {
     let stop = CancellationToken::new();
     shutdown::listen(stop.clone()).map_err(|error| AppError::System(error.to_string()))?;
     let config = kube::Config::infer()
@@ -79,7 +87,10 @@ pub async fn run(options: RunOptions) -> Result<(), AppError> {
         readiness.clone(),
         serving.clone(),
     ));
-    let cloud = connect(&options, &metrics).await?;
+    let cloud = tokio::select! {
+        cloud = connect(&options, &metrics) => cloud?,
+        () = stop.cancelled() => return Ok(()),
+    };
     let parts = Parts {
         client,
         cloud,
@@ -89,7 +100,8 @@ pub async fn run(options: RunOptions) -> Result<(), AppError> {
     };
     let ended = lead(&options, parts, &stop).await;
     serving.cancel();
-    let _ = server.await;
+    // A client that keeps its connection open must not keep us.
+    let _ = tokio::time::timeout(Duration::from_secs(2), server).await;
     ended
 }
 
@@ -132,6 +144,7 @@ pub async fn lead(
     stop: &CancellationToken,
 ) -> Result<(), AppError> {
     if !options.leader_elect {
+        parts.metrics.leader(true);
         work(options, parts, Leadership::always(), stop).await;
         return Ok(());
     }
@@ -199,6 +212,7 @@ async fn work(
         recorder: Recorder::new(client.clone(), reporter),
         concurrency: options.concurrency,
         pass_timeout: options.pass_timeout,
+        trace_of: crate::telemetry::trace_of,
         shutdown: stop.clone(),
     };
     let (touch, touched) = mpsc::unbounded_channel();
@@ -266,7 +280,11 @@ async fn work(
     );
     background.spawn(async move {
         sweeper
-            .keep_swept(every, move |changed| objects_of(&store, changed), ended)
+            .keep_swept(
+                every,
+                move |changed, first| objects_of(&store, changed, first),
+                ended,
+            )
             .await;
     });
     let (watcher, ended) = (organization.clone(), stop.clone());
@@ -285,23 +303,26 @@ async fn work(
     }
 }
 
-/// The objects that manage these accounts; all that have none yet, too, at the first sweep: they waited for it.
+/// The objects that manage these accounts, or want to; at the first sweep also all that have none: they waited for it.
 fn objects_of(
     store: &Store<DeserializeGuard<TeamAccount>>,
     changed: &[AccountId],
+    first: bool,
 ) -> Vec<(String, String)> {
     let changed: std::collections::HashSet<&str> = changed.iter().map(AccountId::as_str).collect();
+    let concerns = |account: &TeamAccount| {
+        let status = account.status.as_ref();
+        let known = status.and_then(|status| status.account_id.as_deref());
+        match known.or(account.spec.account_id.as_deref()) {
+            Some(id) => changed.contains(id) || (first && known.is_none()),
+            None => first,
+        }
+    };
     store
         .state()
         .iter()
         .filter_map(|account| account.0.as_ref().ok())
-        .filter(|account| {
-            let id = account
-                .status
-                .as_ref()
-                .and_then(|status| status.account_id.as_deref());
-            id.is_none_or(|id| changed.contains(id))
-        })
+        .filter(|account| concerns(account))
         .filter_map(|account| Some((account.namespace()?, account.name_any())))
         .collect()
 }
@@ -311,8 +332,9 @@ async fn report(organization: Arc<Organization>, metrics: Metrics, readiness: Re
     readiness.set("started", true);
     loop {
         readiness.set("organization", matches!(organization.is_known(), Ok(true)));
+        metrics.organization_readable(organization.is_readable());
         metrics.creations(organization.slots());
-        tokio::time::sleep(std::time::Duration::from_secs(2)).await;
+        tokio::time::sleep(Duration::from_secs(2)).await;
     }
 }
 
@@ -351,9 +373,8 @@ fn shown(account: &TeamAccount) -> u64 {
     let told = (
         &account.spec.class_name,
         account.metadata.deletion_timestamp.is_some(),
-        status.and_then(|status| status.account_id.as_deref()),
         status.and_then(|status| status.class_revision.as_deref()),
-        status.is_some_and(|status| conditions::is_true(&status.conditions, conditions::READY)),
+        crate::controllers::team::report::summary_of(account),
     );
     crate::plan::revision::fnv1a(format!("{told:?}").as_bytes())
 }

@@ -54,6 +54,20 @@ pub struct RunOptions {
     pub grace_period: Duration,
 }
 
+/// Whether the environment names a collector for spans, by OpenTelemetry's variables. What else they say, its SDK
+/// reads itself.
+pub fn exports_spans() -> bool {
+    let set = |name| std::env::var(name).ok().filter(|value| !value.is_empty());
+    let is = |name, word: &str| set(name).is_some_and(|value| value.eq_ignore_ascii_case(word));
+    let endpoints = [
+        "OTEL_EXPORTER_OTLP_ENDPOINT",
+        "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT",
+    ];
+    endpoints.into_iter().any(|name| set(name).is_some())
+        && !is("OTEL_SDK_DISABLED", "true")
+        && !is("OTEL_TRACES_EXPORTER", "none")
+}
+
 /// `30s`, `10m` or `6h`.
 fn duration(text: &str) -> Result<Duration, String> {
     let parsed: Result<k8s_openapi::jiff::SignedDuration, _> = text.parse();

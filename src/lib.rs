@@ -8,6 +8,7 @@
 //! | [`plan`] | pure decisions: (desired, observed, now) → what to do |
 //! | [`api`] | the custom resources, one file per kind |
 //! | [`cloud`] | ports to AWS; `cloud::aws` is the real one, `cloud::simulated` the one in memory |
+//! | [`registry`] | images: digests, manifests, attestations, and where their source is |
 //! | [`engine`] | the frame that all controllers share |
 //! | [`controllers`] | one folder per kind: gather → validate → decide → act → report |
 //! | [`server`] | /livez /readyz /metrics |
@@ -26,5 +27,6 @@ pub mod dev;
 pub mod engine;
 pub mod model;
 pub mod plan;
+pub mod registry;
 pub mod server;
 pub mod telemetry;

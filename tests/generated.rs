@@ -14,3 +14,136 @@ fn generated_files_are_up_to_date() {
         );
     }
 }
+
+/// The words in UpperCamelCase that stand alone in quotes.
+fn words(text: &str) -> Vec<&str> {
+    let camel = |word: &&str| {
+        word.len() > 1
+            && word.starts_with(|first: char| first.is_ascii_uppercase())
+            && word.contains(|any: char| any.is_ascii_lowercase())
+            && word.chars().all(|any| any.is_ascii_alphanumeric())
+    };
+    text.split('"').skip(1).step_by(2).filter(camel).collect()
+}
+
+/// What runs in the program, of the files below `folder`.
+fn programs(folder: &Path) -> Vec<(String, String)> {
+    let mut all = Vec::new();
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            all.extend(programs(&path));
+        } else {
+            let text = std::fs::read_to_string(&path).unwrap();
+            let text = text.split("#[cfg(test)]").next().unwrap();
+            let lines = text
+                .lines()
+                .filter(|line| !line.trim_start().starts_with("//"));
+            let text = lines.collect::<Vec<_>>().join("\n");
+            all.push((path.display().to_string(), text));
+        }
+    }
+    all
+}
+
+/// A reason, or a type of a condition, that the reference does not have cannot be given by mistake: every such word in
+/// the code is in the tables. (What a pass really says is checked against them, too, in every test that runs one.)
+#[test]
+fn every_word_for_programs_is_in_the_reference() {
+    use bailiwick::controllers::{account_class, team, team_account};
+    use bailiwick::engine::reasons::ENGINE;
+
+    // Kubernetes', AWS's, and words of the engine that are neither reason nor condition.
+    let other = [
+        "RoleBinding",
+        "ClusterRole",
+        "User",
+        "Group",
+        "True",
+        "False",
+        "Unknown",
+        "Reconcile",
+        "CreateAccount",
+        "AccountAlreadyClosedException",
+        "InvalidInputException",
+    ];
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let kinds = [
+        (
+            "AccountClass",
+            "controllers/account_class",
+            account_class::reasons::ALL,
+        ),
+        ("Team", "controllers/team", team::reasons::ALL),
+        (
+            "TeamAccount",
+            "controllers/team_account",
+            team_account::reasons::ALL,
+        ),
+    ];
+    for (kind, folder, reasons) in kinds {
+        let conditions = bailiwick::api::conditions_of(kind);
+        let known = |word: &str| {
+            word == kind
+                || other.contains(&word)
+                || conditions.iter().any(|(type_, _)| *type_ == word)
+                || reasons
+                    .iter()
+                    .chain(ENGINE)
+                    .any(|reason| reason.name == word)
+        };
+        let mut seen = 0;
+        for (path, text) in programs(&source.join(folder)) {
+            for word in words(&text) {
+                seen += 1;
+                assert!(
+                    known(word),
+                    "{path}: {word:?} is not in the tables of {kind}"
+                );
+            }
+        }
+        assert!(seen > 3, "{folder} says nothing");
+    }
+    let conditions = bailiwick::api::conditions_of("");
+    for (path, text) in programs(&source.join("engine")) {
+        if path.ends_with("catalogue.rs") {
+            continue;
+        }
+        for word in words(&text) {
+            let known = other.contains(&word)
+                || conditions.iter().any(|(type_, _)| *type_ == word)
+                || ENGINE.iter().any(|reason| reason.name == word);
+            assert!(known, "{path}: {word:?} is not in the tables of the engine");
+        }
+    }
+}
+
+#[test]
+fn every_reason_is_said_once_and_explained() {
+    use bailiwick::controllers::{account_class, team, team_account};
+    use bailiwick::engine::reasons::ENGINE;
+    for table in [
+        account_class::reasons::ALL,
+        team::reasons::ALL,
+        team_account::reasons::ALL,
+        ENGINE,
+    ] {
+        let mut names: Vec<_> = table.iter().map(|reason| reason.name).collect();
+        names.sort_unstable();
+        names.dedup();
+        assert_eq!(
+            names.len(),
+            table.len(),
+            "a reason is there twice: {names:?}"
+        );
+        for reason in table {
+            for sentence in [reason.means, reason.then] {
+                assert!(
+                    sentence.ends_with('.') && sentence.len() > 5,
+                    "{}: {sentence:?} is no sentence",
+                    reason.name
+                );
+            }
+        }
+    }
+}

@@ -93,6 +93,7 @@ fn dependencies_point_inwards() {
         "config",
         "controllers",
         "engine",
+        "registry",
         "server",
         "telemetry",
         "dev",
@@ -127,9 +128,24 @@ fn dependencies_point_inwards() {
             "dev",
         ],
     );
+    // Whoever reads images decides nothing, and knows neither objects nor AWS.
+    let but_itself: Vec<&str> = outer
+        .into_iter()
+        .filter(|name| *name != "registry")
+        .collect();
+    knows_nothing_of("registry", &but_itself);
+    knows_nothing_of("registry", &["plan"]);
     knows_nothing_of(
         "engine",
-        &["app", "cli", "controllers", "server", "config", "dev"],
+        &[
+            "app",
+            "cli",
+            "controllers",
+            "registry",
+            "server",
+            "config",
+            "dev",
+        ],
     );
     knows_nothing_of(
         "controllers",
@@ -141,6 +157,7 @@ fn dependencies_point_inwards() {
             "dev",
             "cloud::aws",
             "cloud::simulated",
+            "registry::oci",
         ],
     );
 }
@@ -167,6 +184,24 @@ fn clients_servers_environment_and_time_have_their_places() {
         &["kube::Client", "kube::Api", "kube::api", "kube::runtime"],
     );
     only_in(&["server"], &["axum::"]);
+    only_in(&["telemetry"], &["opentelemetry"]);
+    only_in(
+        &["cli/print.rs"],
+        &["println!", "print!(", "eprintln!", "eprint!", "stdout()"],
+    );
+    // The AWS SDK and the Kubernetes client bring their own; the API server in memory serves, and asks nobody.
+    only_in(
+        &["registry/oci", "telemetry"],
+        &["hyper::", "hyper_util::", "hyper_rustls::"],
+    );
+    only_in(
+        &["registry/oci/transport.rs", "telemetry"],
+        &["legacy::Client"],
+    );
+    only_in(
+        &["registry/layer"],
+        &["use tar::", "use flate2::", "use ruzstd::"],
+    );
     only_in(&["config.rs"], &["env::var", "env::vars"]);
     only_in(
         &["engine/clock.rs"],
@@ -186,10 +221,11 @@ fn no_module_is_a_drawer_for_everything() {
     }
 }
 
-#[test]
-fn there_is_one_stack_for_tls_and_http() {
+/// What the program is built from, with these further arguments: `name version` for each.
+fn tree(arguments: &[&str]) -> Vec<String> {
     let tree = Command::new(env!("CARGO"))
         .args(["tree", "--edges", "normal", "--prefix", "none", "--locked"])
+        .args(arguments)
         .current_dir(root())
         .output()
         .unwrap();
@@ -199,41 +235,88 @@ fn there_is_one_stack_for_tls_and_http() {
         String::from_utf8_lossy(&tree.stderr)
     );
     let tree = String::from_utf8(tree.stdout).unwrap();
-    let versions = |name: &str| {
-        let start = format!("{name} v");
-        let mut found: Vec<&str> = tree
-            .lines()
-            .filter(|line| line.starts_with(&start))
-            .collect();
-        found = found
-            .into_iter()
-            .map(|line| line.trim_end_matches(" (*)"))
-            .collect();
-        found.sort_unstable();
-        found.dedup();
-        found
+    let mut packages: Vec<String> = tree
+        .lines()
+        .map(|line| line.split(' ').take(2).collect::<Vec<_>>().join(" "))
+        .collect();
+    packages.sort_unstable();
+    packages.dedup();
+    packages
+}
+
+#[test]
+fn there_is_one_stack_for_tls_and_http() {
+    for features in [&[][..], &["--features", "otel"]] {
+        let tree = tree(features);
+        let versions = |name: &str| {
+            let start = format!("{name} v");
+            tree.iter()
+                .filter(|package| package.starts_with(&start))
+                .collect::<Vec<_>>()
+        };
+        for one in [
+            "rustls",
+            "hyper",
+            "hyper-util",
+            "hyper-rustls",
+            "h2",
+            "http",
+            "tokio-rustls",
+            "kube",
+            "aws-lc-rs",
+        ] {
+            assert!(
+                versions(one).len() <= 1,
+                "more than one {one} with {features:?}: {:?}",
+                versions(one)
+            );
+        }
+        assert_eq!(versions("rustls").len(), 1, "the question is right");
+        for none in [
+            "ring",
+            "openssl",
+            "native-tls",
+            "openssl-sys",
+            "reqwest",
+            "ureq",
+            "isahc",
+            "curl",
+        ] {
+            assert!(
+                versions(none).is_empty(),
+                "{none} brings a second TLS library or HTTP client: cargo tree {features:?} -i {none}"
+            );
+        }
+    }
+}
+
+/// The feature `otel` adds crates and changes none: what is compiled without it serves with it, too.
+#[test]
+fn spans_are_exported_without_compiling_the_rest_again() {
+    let with_features = |arguments: &[&str]| {
+        let format = ["--format", "{p} {f}"];
+        let tree = Command::new(env!("CARGO"))
+            .args(["tree", "--edges", "normal,build", "--prefix", "none"])
+            .args(["--locked"])
+            .args(format)
+            .args(arguments)
+            .current_dir(root())
+            .output()
+            .unwrap();
+        let text = String::from_utf8(tree.stdout).unwrap();
+        let lines = text.lines().map(|line| line.replace(" (*)", ""));
+        lines.collect::<std::collections::BTreeSet<_>>()
     };
-    for one in [
-        "rustls",
-        "hyper",
-        "h2",
-        "http",
-        "tokio-rustls",
-        "kube",
-        "aws-lc-rs",
-    ] {
-        assert!(
-            versions(one).len() <= 1,
-            "more than one {one}: {:?}",
-            versions(one)
-        );
-    }
-    for none in ["ring", "openssl", "native-tls", "openssl-sys"] {
-        assert!(
-            versions(none).is_empty(),
-            "{none} brings a second TLS library: cargo tree -i {none}"
-        );
-    }
+    let (without, with) = (with_features(&[]), with_features(&["--features", "otel"]));
+    let gone: Vec<_> = without
+        .difference(&with)
+        .filter(|line| !line.starts_with("bailiwick "))
+        .collect();
+    assert!(
+        gone.is_empty(),
+        "compiled again, with other features: {gone:?}"
+    );
+    assert!(with.len() > without.len());
 }
 
 #[test]

@@ -236,6 +236,8 @@ async fn a_team_gets_its_account_and_keeps_it() {
 
     exactly_one_account_and_a_quiet_one(&world, &id).await;
     drift_is_repaired(&world, &id).await;
+    who_joins_and_leaves_gains_and_loses(&world).await;
+    an_operator_that_is_told_to_end_ends(&mut world).await;
     a_killed_operator_goes_on(&mut world, &id).await;
     a_team_that_owns_something_stays(&world).await;
     a_deleted_object_leaves_its_account(&world, &id).await;
@@ -285,6 +287,85 @@ async fn drift_is_repaired(world: &World, id: &str) {
         }
         assert!(Instant::now() < deadline, "the account was not moved back");
         tokio::time::sleep(Duration::from_millis(300)).await;
+    }
+}
+
+/// Members and groups that change in the `Team` change who may do what, at the API server.
+async fn who_joins_and_leaves_gains_and_loses(world: &World) {
+    // The role that the chart would bring.
+    world
+        .apply(
+            "{apiVersion: rbac.authorization.k8s.io/v1, kind: ClusterRole, metadata: {name: bailiwick-team-member}, rules: \
+             [{apiGroups: [bailiwick.dev], resources: [teamaccounts], verbs: [get]}]}",
+        )
+        .await;
+    let may = async |user: &str, groups: &[&str]| {
+        let config = world.plane.kubeconfig(user, groups).unwrap();
+        let arguments = ["auth", "can-i", "get", "ta/test", "-n", "team-payments"];
+        let output = world.plane.kubectl(&config, &arguments).await.unwrap();
+        String::from_utf8_lossy(&output.stdout).trim() == "yes"
+    };
+    assert!(may("dev1@example.com", &[]).await);
+    assert!(may("somebody", &["payments-devs"]).await);
+    assert!(!may("dev2@example.com", &[]).await);
+    world
+        .apply(
+            &TEAM
+                .replace("dev1@", "dev2@")
+                .replace("payments-devs", "payments-new"),
+        )
+        .await;
+    let deadline = Instant::now() + Duration::from_secs(20);
+    while !may("dev2@example.com", &[]).await {
+        assert!(Instant::now() < deadline, "the new member has no rights");
+        tokio::time::sleep(Duration::from_millis(300)).await;
+    }
+    assert!(may("somebody", &["payments-new"]).await);
+    assert!(!may("dev1@example.com", &[]).await, "who left has rights");
+    assert!(!may("somebody", &["payments-devs"]).await);
+}
+
+/// Told to end, the operator ends soon and gives its lease up, so that the next one need not wait for it to run out.
+async fn an_operator_that_is_told_to_end_ends(world: &mut World) {
+    let mut operator = world.operator.take().unwrap();
+    let told = Instant::now();
+    let pid = operator.0.id().to_string();
+    assert!(
+        Command::new("kill")
+            .args(["-TERM", &pid])
+            .status()
+            .unwrap()
+            .success()
+    );
+    let ended = loop {
+        if let Some(ended) = operator.0.try_wait().unwrap() {
+            break ended;
+        }
+        assert!(
+            told.elapsed() < Duration::from_secs(10),
+            "it does not end: {:?}",
+            told.elapsed()
+        );
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    };
+    assert!(ended.success(), "{ended}");
+    let holder = [
+        "get",
+        "lease",
+        "bailiwick",
+        "-n",
+        "default",
+        "-o=jsonpath={.spec.holderIdentity}",
+    ];
+    assert_eq!(world.kubectl(&holder).await.unwrap(), "");
+    world.operator = Some(Operator::start(&world.plane, &world.moto));
+    let begun = Instant::now();
+    while world.kubectl(&holder).await.unwrap().is_empty() {
+        assert!(
+            begun.elapsed() < Duration::from_secs(10),
+            "nobody takes the lease"
+        );
+        tokio::time::sleep(Duration::from_millis(100)).await;
     }
 }
 

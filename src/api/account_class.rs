@@ -210,3 +210,6 @@ pub struct AccountClassStatus {
 }
 
 super::standard_status!(AccountClassStatus);
+
+/// The conditions of this kind, and what it means if they are True.
+pub const CONDITIONS: &[(&str, &str)] = &[("Accepted", "the class can be carried out")];

@@ -69,6 +69,30 @@ macro_rules! standard_status {
 }
 pub(crate) use standard_status;
 
+/// The conditions that every kind has, and what it means if they are True.
+const CONDITIONS: [(&str, &str); 3] = [
+    (
+        "Ready",
+        "everything is as declared: the summary of all others",
+    ),
+    ("Reconciling", "work is under way; only there while it is"),
+    (
+        "Stalled",
+        "nothing will happen until a person changes something; only there while that is so",
+    ),
+];
+
+/// The conditions of a kind, and what it means if they are True.
+pub fn conditions_of(kind: &str) -> Vec<(&'static str, &'static str)> {
+    let own = match kind {
+        "AccountClass" => account_class::CONDITIONS,
+        "Team" => team::CONDITIONS,
+        "TeamAccount" => team_account::CONDITIONS,
+        _ => &[],
+    };
+    CONDITIONS.iter().chain(own).copied().collect()
+}
+
 /// The definitions of all kinds, as they are installed.
 ///
 /// # Errors

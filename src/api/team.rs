@@ -20,6 +20,7 @@ use serde::{Deserialize, Serialize};
         object's name is the team's id.",
     printcolumn = r#"{"name":"Namespace","type":"string","jsonPath":".status.namespace"}"#,
     printcolumn = r#"{"name":"Members","type":"integer","jsonPath":".status.members"}"#,
+    printcolumn = r#"{"name":"Accounts","type":"string","jsonPath":".status.accountsReady"}"#,
     printcolumn = r#"{"name":"Ready","type":"string","jsonPath":".status.conditions[?(@.type==\"Ready\")].status"}"#,
     printcolumn = r#"{"name":"Reason","type":"string","jsonPath":".status.conditions[?(@.type==\"Ready\")].reason"}"#,
     printcolumn = r#"{"name":"Age","type":"date","jsonPath":".metadata.creationTimestamp"}"#,
@@ -121,6 +122,9 @@ pub struct TeamStatus {
     /// How many members the team declares.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub members: Option<i64>,
+    /// How many of the team's accounts are Ready, of how many: `2/3`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub accounts_ready: Option<String>,
     /// The team's accounts.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub accounts: Vec<TeamAccountSummary>,
@@ -134,6 +138,18 @@ pub struct TeamStatus {
 
 super::standard_status!(TeamStatus);
 
+/// The conditions of this kind, and what it means if they are True.
+pub const CONDITIONS: &[(&str, &str)] = &[
+    (
+        "Accepted",
+        "the team has its namespace, and its members their rights",
+    ),
+    (
+        "AccountsReady",
+        "all of the team's accounts are Ready; not there while there are none, and no part of Ready",
+    ),
+];
+
 /// One account of a team.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
@@ -145,4 +161,11 @@ pub struct TeamAccountSummary {
     pub id: Option<String>,
     /// Whether it is Ready.
     pub ready: bool,
+    /// Why it is not, if it is not: the reason of its condition Ready.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// The message of its condition Ready, if the account waits for a person; cut off where it is long, and left out
+    /// where there are many.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub message: Option<String>,
 }

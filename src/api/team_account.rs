@@ -219,6 +219,22 @@ pub struct TeamAccountStatus {
 
 super::standard_status!(TeamAccountStatus);
 
+/// The conditions of this kind, and what it means if they are True.
+pub const CONDITIONS: &[(&str, &str)] = &[
+    ("Accepted", "the spec and its class can be carried out"),
+    (
+        "Created",
+        "the account exists and is a member of the organization",
+    ),
+    ("Placed", "the account is in its organizational unit"),
+    ("Accessible", "the access role lets the operator in"),
+    (
+        "Baselined",
+        "the account has what its class demands inside of it",
+    ),
+    ("InSync", "no difference was found, or none that is left"),
+];
+
 /// The record of a creation, from before the call on.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]

@@ -3,27 +3,31 @@
 #[cfg(feature = "dev")]
 pub mod dev;
 pub mod generate;
+pub mod print;
 
-use clap::{Parser, Subcommand, ValueEnum};
+use clap::{Parser, Subcommand};
 
+use self::print::Output;
 use crate::config::RunOptions;
 
 /// Teams as first-class citizens of a company that runs on AWS: the operator, and the tools around it.
 #[derive(Debug, Parser)]
-#[command(name = "bailiwick", version, about, arg_required_else_help = true)]
+#[command(name = "bailiwick", version, about, arg_required_else_help = true, after_long_help = HELP)]
 pub struct Cli {
     #[command(subcommand)]
     command: Command,
 }
 
-/// How something is printed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum Output {
-    /// YAML documents.
-    Yaml,
-    /// A JSON list.
-    Json,
-}
+const HELP: &str = "\
+Exit codes:
+  0    done; for `run`: it was told to end, and ended in order
+  1    failed; what is wrong and what to do is on standard error
+  2    the command line was not understood
+  130  ended at once, by a second signal
+
+Examples:
+  bailiwick crds | kubectl apply --server-side -f -
+  bailiwick run --help";
 
 #[derive(Debug, Subcommand)]
 enum Command {
@@ -34,28 +38,42 @@ enum Command {
     #[command(after_long_help = "Example:\n  bailiwick generate")]
     Generate,
     /// Print the CustomResourceDefinitions.
-    #[command(after_long_help = "Example:\n  bailiwick crds | kubectl apply --server-side -f -")]
+    #[command(
+        after_long_help = "Examples:\n  bailiwick crds | kubectl apply --server-side -f -\n  \
+        bailiwick crds -o json | jq -r '.[].metadata.name'"
+    )]
     Crds {
-        /// How they are printed.
+        /// How they are printed: YAML documents, or a JSON list.
         #[arg(short, long, value_enum, default_value = "yaml")]
         output: Output,
     },
     /// A control plane and an AWS emulator on this machine, to try bailiwick with.
     #[cfg(feature = "dev")]
-    #[command(subcommand)]
+    #[command(subcommand, after_long_help = dev::HELP)]
     Dev(dev::DevCommand),
 }
 
 const RUN_HELP: &str = "\
 Which cluster: KUBECONFIG, or ~/.kube/config, or the service account inside a cluster.
+
 Which organization: the standard variables and files of AWS. AWS_PROFILE, AWS_REGION, AWS_ENDPOINT_URL, web identity
 (AWS_WEB_IDENTITY_TOKEN_FILE and AWS_ROLE_ARN, as IRSA sets them), Pod Identity, or the instance's role. The identity
 must be one of the organization's management account.
 
-Example:
+Where spans are sent: OpenTelemetry's standard variables. Nowhere, unless OTEL_EXPORTER_OTLP_ENDPOINT (or
+OTEL_EXPORTER_OTLP_TRACES_ENDPOINT) names a collector that takes OTLP over HTTP, on port 4318 as a rule;
+OTEL_SERVICE_NAME, OTEL_RESOURCE_ATTRIBUTES, OTEL_TRACES_SAMPLER and the others hold as everywhere. Only in a binary
+with the feature `otel`, as the container image is. The trace_id in the log is then OpenTelemetry's.
+
+Ending: at the first SIGTERM or SIGINT what is in flight is finished, within --grace-period, and leadership is given
+up; a second one ends at once.
+
+Examples:
   export KUBECONFIG=~/.kube/config AWS_PROFILE=management AWS_REGION=eu-central-1
   bailiwick crds | kubectl apply --server-side -f -
-  bailiwick run --cluster-name platform";
+  bailiwick run --cluster-name platform
+
+  bailiwick run --cluster-name platform --log-format json --log-filter info,bailiwick=debug";
 
 /// Runs the command. The exit code: 0 done, 1 failed, 2 not understood.
 pub async fn main() -> std::process::ExitCode {
@@ -71,7 +89,7 @@ pub async fn main() -> std::process::ExitCode {
     match result {
         Ok(()) => std::process::ExitCode::SUCCESS,
         Err(message) => {
-            eprintln!("bailiwick: {message}");
+            print::complaint(message);
             std::process::ExitCode::FAILURE
         }
     }
@@ -79,21 +97,18 @@ pub async fn main() -> std::process::ExitCode {
 
 fn print_definitions(output: Output) -> Result<(), String> {
     let definitions = crate::api::definitions().map_err(|error| error.to_string())?;
-    match output {
-        Output::Json => {
-            println!(
-                "{}",
-                serde_json::to_string_pretty(&definitions).map_err(|error| error.to_string())?
-            );
-        }
+    let printed = match output {
+        Output::Json => print::object(&definitions, output),
         Output::Yaml => {
+            let mut text = String::new();
             for definition in &definitions {
-                let text = yaml(definition)?;
-                println!("---\n{}", text.trim_end());
+                text.push_str("---\n");
+                text.push_str(&yaml(definition)?);
             }
+            print::text(text)
         }
-    }
-    Ok(())
+    };
+    printed.map_err(|error| format!("the definitions could not be printed: {error}"))
 }
 
 /// An object as YAML, the way all files of ours are written.
@@ -103,4 +118,45 @@ fn print_definitions(output: Output) -> Result<(), String> {
 pub fn yaml(object: &impl serde::Serialize) -> Result<String, String> {
     let value = serde_json::to_value(object).map_err(|error| error.to_string())?;
     serde_saphyr::to_string(&value).map_err(|error| error.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    /// Every command that a person can type, with its path.
+    fn commands(path: &str, command: &clap::Command) -> Vec<(String, clap::Command)> {
+        let mut all = vec![(path.to_owned(), command.clone())];
+        for child in command.get_subcommands() {
+            if child.get_name() != "help" {
+                all.extend(commands(&format!("{path} {}", child.get_name()), child));
+            }
+        }
+        all
+    }
+
+    #[test]
+    fn every_command_shows_how_it_is_used() {
+        let mut root = Cli::command();
+        root.build();
+        let all = commands("bailiwick", &root);
+        assert!(all.len() >= 4, "{all:?}");
+        for (path, mut command) in all {
+            let help = command.render_long_help().to_string();
+            let (_, examples) = help
+                .split_once("Example")
+                .unwrap_or_else(|| panic!("{path} --help shows no example:\n{help}"));
+            assert!(
+                examples.contains("bailiwick "),
+                "{path} --help: the example does not call bailiwick"
+            );
+        }
+    }
+
+    #[test]
+    fn the_command_line_is_sound() {
+        Cli::command().debug_assert();
+    }
 }

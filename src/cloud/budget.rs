@@ -30,6 +30,14 @@ pub enum Domain {
 }
 
 impl Domain {
+    /// The service that counts.
+    pub fn service(&self) -> &'static str {
+        match self {
+            Self::Operation { service, .. } => service,
+            Self::Iam(_) => "iam",
+        }
+    }
+
     /// Whether it changes the organization: AWS makes such changes one after the other.
     fn changes_organization(&self) -> bool {
         matches!(

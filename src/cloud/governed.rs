@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use tokio::time::Instant;
+use tracing::Instrument;
 
 use super::budget::{Budgets, Domain};
 use super::{
@@ -75,29 +76,50 @@ impl Governor {
             service: "organizations",
             operation,
         };
-        self.call(domain, "organizations", operation, run).await
+        self.call(domain, operation, None, run).await
     }
 
-    async fn account<T>(
+    async fn about<T>(
         &self,
+        service: &'static str,
         operation: &'static str,
+        account: &AccountId,
         run: impl Future<Output = Result<T>>,
     ) -> Result<T> {
-        let domain = Domain::Operation {
-            service: "account",
-            operation,
-        };
-        self.call(domain, "account", operation, run).await
+        let domain = Domain::Operation { service, operation };
+        self.call(domain, operation, Some(account), run).await
     }
 
-    /// What every call goes through.
+    /// What every call goes through: its budget, the count, and a span that says which call, on which account, how it
+    /// ended and how long it took; of what was sent and answered nothing.
     async fn call<T>(
         &self,
         domain: Domain,
-        service: &'static str,
+        operation: &'static str,
+        account: Option<&AccountId>,
+        run: impl Future<Output = Result<T>>,
+    ) -> Result<T> {
+        let service = domain.service();
+        let span = tracing::debug_span!(
+            "aws",
+            service,
+            operation,
+            account = account.map(tracing::field::display),
+            outcome = tracing::field::Empty,
+            otel.name = format_args!("{service}.{operation}"),
+            otel.kind = "client",
+            otel.status_code = tracing::field::Empty,
+        );
+        self.measured(domain, operation, run).instrument(span).await
+    }
+
+    async fn measured<T>(
+        &self,
+        domain: Domain,
         operation: &'static str,
         run: impl Future<Output = Result<T>>,
     ) -> Result<T> {
+        let service = domain.service();
         let asked = Instant::now();
         let permit = self.budgets.of(&domain).acquire().await;
         let started = Instant::now();
@@ -119,13 +141,20 @@ impl Governor {
                 error.kind.label()
             }
         };
-        self.observer.called(
-            service,
-            operation,
+        let (waited, took) = (started - asked, started.elapsed());
+        let span = tracing::Span::current();
+        span.record("outcome", outcome);
+        if result.is_err() {
+            span.record("otel.status_code", "ERROR");
+        }
+        tracing::debug!(
             outcome,
-            started - asked,
-            started.elapsed(),
+            waited_ms = waited.as_millis(),
+            took_ms = took.as_millis(),
+            "call to AWS"
         );
+        self.observer
+            .called(service, operation, outcome, waited, took);
         result
     }
 }
@@ -158,7 +187,12 @@ impl Accounts for Governed<dyn Accounts> {
 
     async fn account(&self, id: &AccountId) -> Result<Account> {
         self.governor
-            .organizations("DescribeAccount", self.port.account(id))
+            .about(
+                "organizations",
+                "DescribeAccount",
+                id,
+                self.port.account(id),
+            )
             .await
     }
 
@@ -177,37 +211,57 @@ impl Accounts for Governed<dyn Accounts> {
 
     async fn parent_of(&self, id: &AccountId) -> Result<ParentId> {
         self.governor
-            .organizations("ListParents", self.port.parent_of(id))
+            .about("organizations", "ListParents", id, self.port.parent_of(id))
             .await
     }
 
     async fn move_account(&self, id: &AccountId, from: &ParentId, to: &ParentId) -> Result<()> {
         self.governor
-            .organizations("MoveAccount", self.port.move_account(id, from, to))
+            .about(
+                "organizations",
+                "MoveAccount",
+                id,
+                self.port.move_account(id, from, to),
+            )
             .await
     }
 
     async fn tags(&self, id: &AccountId) -> Result<Tags> {
         self.governor
-            .organizations("ListTagsForResource", self.port.tags(id))
+            .about(
+                "organizations",
+                "ListTagsForResource",
+                id,
+                self.port.tags(id),
+            )
             .await
     }
 
     async fn tag(&self, id: &AccountId, tags: &Tags) -> Result<()> {
         self.governor
-            .organizations("TagResource", self.port.tag(id, tags))
+            .about("organizations", "TagResource", id, self.port.tag(id, tags))
             .await
     }
 
     async fn untag(&self, id: &AccountId, keys: &[String]) -> Result<()> {
         self.governor
-            .organizations("UntagResource", self.port.untag(id, keys))
+            .about(
+                "organizations",
+                "UntagResource",
+                id,
+                self.port.untag(id, keys),
+            )
             .await
     }
 
     async fn close_account(&self, id: &AccountId) -> Result<()> {
         self.governor
-            .organizations("CloseAccount", self.port.close_account(id))
+            .about(
+                "organizations",
+                "CloseAccount",
+                id,
+                self.port.close_account(id),
+            )
             .await
     }
 }
@@ -239,7 +293,12 @@ impl Units for Governed<dyn Units> {
 impl AccountSettings for Governed<dyn AccountSettings> {
     async fn contact(&self, id: &AccountId, kind: ContactKind) -> Result<Option<AlternateContact>> {
         self.governor
-            .account("GetAlternateContact", self.port.contact(id, kind))
+            .about(
+                "account",
+                "GetAlternateContact",
+                id,
+                self.port.contact(id, kind),
+            )
             .await
     }
 
@@ -250,18 +309,22 @@ impl AccountSettings for Governed<dyn AccountSettings> {
         contact: &AlternateContact,
     ) -> Result<()> {
         let run = self.port.put_contact(id, kind, contact);
-        self.governor.account("PutAlternateContact", run).await
+        self.governor
+            .about("account", "PutAlternateContact", id, run)
+            .await
     }
 
     async fn rename(&self, id: &AccountId, name: &AccountName) -> Result<()> {
         self.governor
-            .account("PutAccountName", self.port.rename(id, name))
+            .about("account", "PutAccountName", id, self.port.rename(id, name))
             .await
     }
 
     async fn start_email_update(&self, id: &AccountId, email: &RootEmail) -> Result<()> {
         let run = self.port.start_email_update(id, email);
-        self.governor.account("StartPrimaryEmailUpdate", run).await
+        self.governor
+            .about("account", "StartPrimaryEmailUpdate", id, run)
+            .await
     }
 
     async fn accept_email_update(
@@ -271,18 +334,30 @@ impl AccountSettings for Governed<dyn AccountSettings> {
         code: &str,
     ) -> Result<()> {
         let run = self.port.accept_email_update(id, email, code);
-        self.governor.account("AcceptPrimaryEmailUpdate", run).await
+        self.governor
+            .about("account", "AcceptPrimaryEmailUpdate", id, run)
+            .await
     }
 
     async fn region(&self, id: &AccountId, region: Region) -> Result<RegionState> {
         self.governor
-            .account("GetRegionOptStatus", self.port.region(id, region))
+            .about(
+                "account",
+                "GetRegionOptStatus",
+                id,
+                self.port.region(id, region),
+            )
             .await
     }
 
     async fn enable_region(&self, id: &AccountId, region: Region) -> Result<()> {
         self.governor
-            .account("EnableRegion", self.port.enable_region(id, region))
+            .about(
+                "account",
+                "EnableRegion",
+                id,
+                self.port.enable_region(id, region),
+            )
             .await
     }
 }
@@ -315,7 +390,10 @@ impl Sessions for Governed<dyn Sessions> {
             operation: "AssumeRole",
         };
         let run = self.port.enter(id, role);
-        let member = self.governor.call(domain, "sts", "AssumeRole", run).await?;
+        let member = self
+            .governor
+            .call(domain, "AssumeRole", Some(id), run)
+            .await?;
         Ok(self.member(id, member))
     }
 }
@@ -333,7 +411,7 @@ impl GovernedMember {
         run: impl Future<Output = Result<T>>,
     ) -> Result<T> {
         self.governor
-            .call(Domain::Iam(self.id.clone()), "iam", operation, run)
+            .call(Domain::Iam(self.id.clone()), operation, Some(&self.id), run)
             .await
     }
 }

@@ -1,5 +1,6 @@
 //! A control plane on this machine, for trying and for tests: the real etcd, kube-apiserver and kube-controller-manager
-//! ([`ControlPlane`]), and the AWS emulator ([`Moto`]); for the simulation an API server in memory ([`api_server`]).
+//! ([`ControlPlane`]), the AWS emulator ([`Moto`]), and registries ([`registries`]); for the simulation an API server in
+//! memory ([`api_server`]).
 //!
 //! The real ones listen on loopback only and end with the value that holds them, also when a test panics or this process is
 //! killed (see [`process`]). Nothing outside this module, `cli::dev` and the tests knows that emulators exist.
@@ -10,6 +11,7 @@ pub mod http;
 pub mod moto;
 pub mod plane;
 pub mod process;
+pub mod registries;
 pub mod trial;
 
 use std::io;
@@ -141,6 +143,16 @@ pub enum Error {
         path: PathBuf,
         /// What is wrong with it.
         problem: String,
+    },
+    /// A tool that a person would use ended with an error.
+    #[error("{tool} ended with {status}: {said}")]
+    Tool {
+        /// Which one.
+        tool: String,
+        /// How it ended.
+        status: String,
+        /// What it said.
+        said: String,
     },
     /// The emulator refused a call.
     #[error("the AWS emulator answered {operation} with {answer}")]

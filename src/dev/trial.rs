@@ -119,6 +119,11 @@ impl Trial {
         &self.servers
     }
 
+    /// The operator, if it was started.
+    pub fn operator(&self) -> Option<&Detached> {
+        self.operator.as_ref()
+    }
+
     /// The emulator's endpoint.
     pub fn emulator(&self) -> &str {
         &self.emulator

@@ -7,6 +7,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use k8s_openapi::jiff::Timestamp;
 
 use super::outcome::{Failure, FailureKind, Outcome};
+use super::reasons;
 
 /// The summary of all others.
 pub const READY: &str = "Ready";
@@ -98,11 +99,16 @@ pub fn summarise(
 ) {
     let at = (generation, now);
     let (ready, also, reason, message): (Truth, Option<&str>, &str, &str) = match end {
-        Ok(Outcome::Settled { .. }) => (Truth::True, None, "Ready", "everything is as declared"),
+        Ok(Outcome::Settled { .. }) => (
+            Truth::True,
+            None,
+            reasons::READY,
+            "everything is as declared",
+        ),
         Ok(Outcome::Released) => (
             Truth::False,
             Some(RECONCILING),
-            "Released",
+            reasons::RELEASED,
             "nothing outside is managed any more",
         ),
         Ok(Outcome::Waiting {

@@ -3,6 +3,7 @@
 use std::panic::AssertUnwindSafe;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
@@ -24,13 +25,18 @@ use super::conditions;
 use super::leader::Leadership;
 use super::metrics::Metrics;
 use super::outcome::{Failure, FailureKind, Outcome};
+use super::reasons::{self, Reason};
 use super::record::{Kind, Note, Record};
+use super::trace::{TraceId, TraceOf};
 use crate::api::{FINALIZER, Status};
 
 /// How soon something that a person must mend is looked at again: they may have mended it outside.
 const BLOCKED_AGAIN: Duration = Duration::from_secs(600);
 /// How soon after a conflict the object, by then read anew, is looked at again.
 const CONFLICT_AGAIN: Duration = Duration::from_millis(300);
+
+/// How long the API server may take to accept an event; nothing depends on it.
+const PUBLISH: Duration = Duration::from_secs(5);
 
 /// What a kind's controller does; the frame does the rest.
 #[async_trait]
@@ -40,6 +46,9 @@ pub trait Reconcile: Send + Sync + 'static {
 
     /// The kind's name, for logs, events and metrics.
     const KIND: &'static str;
+
+    /// The reasons in this kind's conditions and events, besides the engine's own: a closed set.
+    const REASONS: &'static [Reason];
 
     /// One pass: gather, validate, decide, act, report into `record.status`. Called with the finalizer in place, and
     /// also for an object that is being deleted.
@@ -67,6 +76,8 @@ pub struct Engine {
     pub concurrency: u16,
     /// How long one pass may take.
     pub pass_timeout: Duration,
+    /// Which trace a pass belongs to, if its span is sent anywhere.
+    pub trace_of: TraceOf,
     /// Cancelled when no new pass shall begin.
     pub shutdown: CancellationToken,
 }
@@ -104,8 +115,10 @@ pub fn watch_and_tell<K: Kind>(
     let api: Api<DeserializeGuard<K>> = Api::all(client.clone());
     let (store, writer) = reflector::store();
     let (fill, filled) = tokio::sync::watch::channel(false);
+    let mut said = None;
     let stream = watcher(api, watcher::Config::default())
         .default_backoff()
+        .inspect_err(move |error| complain::<K>(&mut said, error))
         .modify(|object| object.managed_fields_mut().clear())
         .reflect(writer)
         .inspect_ok(move |event| match event {
@@ -132,6 +145,24 @@ pub fn watch_and_tell<K: Kind>(
         store,
         filled,
         stream: Box::pin(stream),
+    }
+}
+
+/// Says why a kind cannot be watched, once for each cause: without its objects nothing is done, and nobody should have
+/// to guess why. A watch that merely ended (every API server ends them now and then) is no trouble.
+fn complain<K: Kind>(said: &mut Option<String>, error: &watcher::Error) {
+    let initial = matches!(
+        error,
+        watcher::Error::InitialListFailed(_) | watcher::Error::WatchStartFailed(_)
+    );
+    let trouble = error.to_string();
+    if initial && said.as_ref() != Some(&trouble) {
+        tracing::warn!(
+            kind = %K::kind(&()), error = trouble,
+            "the objects cannot be watched: are the CustomResourceDefinitions installed (bailiwick crds | kubectl apply \
+             --server-side -f -), and may the operator list and watch them?"
+        );
+        *said = Some(trouble);
     }
 }
 
@@ -170,6 +201,7 @@ struct Frame<R> {
     engine: Engine,
     attempts: Attempts,
     backoff: Backoff,
+    passes: AtomicU64,
 }
 
 /// Runs a kind's controller until the engine shuts down; passes in flight are finished.
@@ -185,12 +217,15 @@ pub async fn run<R: Reconcile>(
         engine,
         attempts: Attempts::default(),
         backoff: Backoff::default(),
+        passes: AtomicU64::new(0),
     });
+    let filled = watched.filled.clone();
     let wake = futures::stream::unfold(wake, |mut wake| async move {
         let next = wake.recv().await?;
         Some((next, wake))
     });
-    Controller::for_stream(watched.stream, watched.store)
+    let ending = shutdown.clone();
+    let working = Controller::for_stream(watched.stream, watched.store)
         .with_config(Config::default().concurrency(concurrency))
         .reconcile_on(wake)
         .graceful_shutdown_on(shutdown.cancelled_owned())
@@ -199,37 +234,63 @@ pub async fn run<R: Reconcile>(
             |_, _: &std::convert::Infallible, _| Action::await_change(),
             frame,
         )
-        .for_each(|_| futures::future::ready(()))
-        .await;
+        .for_each(|_| futures::future::ready(()));
+    // A controller whose cache was never filled waits for that even when it shall end.
+    let idle = async {
+        ending.cancelled().await;
+        if *filled.borrow() {
+            std::future::pending::<()>().await;
+        }
+    };
+    tokio::select! {
+        () = working => {}
+        () = idle => {}
+    }
 }
 
 async fn reconcile<R: Reconcile>(
     object: Arc<DeserializeGuard<R::Kind>>,
     frame: Arc<Frame<R>>,
 ) -> Result<Action, std::convert::Infallible> {
-    let object = match &object.0 {
-        Ok(object) => Arc::new(object.clone()),
-        Err(invalid) => {
-            tracing::error!(kind = R::KIND, name = object.name_any(), error = %invalid.error,
-                "the object cannot be read and is left alone");
-            frame
-                .engine
-                .metrics
-                .reconciled(R::KIND, "undecodable", Duration::ZERO);
-            return Ok(Action::await_change());
+    let span = frame.span(&*object);
+    let pass = async {
+        match &object.0 {
+            Ok(object) => frame.pass(Arc::new(object.clone())).await,
+            Err(invalid) => {
+                tracing::error!(error = %invalid.error, "the object cannot be read and is left alone");
+                frame
+                    .engine
+                    .metrics
+                    .reconciled(R::KIND, "undecodable", Duration::ZERO);
+                Action::await_change()
+            }
         }
     };
-    let span = tracing::info_span!(
-        "pass",
-        kind = R::KIND,
-        namespace = object.namespace(),
-        name = object.name_any(),
-        uid = object.uid()
-    );
-    Ok(frame.pass(object).instrument(span).await)
+    Ok(pass.instrument(span).await)
 }
 
 impl<R: Reconcile> Frame<R> {
+    /// What every log line of a pass carries. Of the highest level, so that no filter for lines takes it off them.
+    fn span(&self, object: &impl ResourceExt) -> tracing::Span {
+        let uid = object.uid();
+        let span = tracing::error_span!(
+            "pass",
+            kind = R::KIND,
+            namespace = object.namespace(),
+            object = object.name_any(),
+            uid,
+            trace_id = tracing::field::Empty,
+        );
+        let number = self.passes.fetch_add(1, Ordering::Relaxed);
+        let derived = || {
+            let uid = uid.as_deref().unwrap_or_default();
+            TraceId::derived(uid, self.engine.clock.now(), number)
+        };
+        let id = (self.engine.trace_of)(&span).unwrap_or_else(derived);
+        span.record("trace_id", tracing::field::display(id));
+        span
+    }
+
     async fn pass(&self, object: Arc<R::Kind>) -> Action {
         let started = Instant::now();
         let deleting = object.meta().deletion_timestamp.is_some();
@@ -240,23 +301,44 @@ impl<R: Reconcile> Frame<R> {
         let opened = Record::open(
             self.engine.client.clone(),
             self.engine.leadership.clone(),
+            R::REASONS,
             object.clone(),
             self.engine.clock.now(),
         );
         let (end, label) = match opened {
             Ok(mut record) => {
-                let end = self.work(&object, &mut record, finalizing).await;
-                let label = end
-                    .as_ref()
-                    .map_or_else(|failure| failure.label, Outcome::label);
-                (self.finish(&object, record, end).await, label)
+                let begun = record.begun();
+                let whole = async {
+                    let end = self.work(&object, &mut record, finalizing).await;
+                    let label = end
+                        .as_ref()
+                        .map_or_else(|failure| failure.label, Outcome::label);
+                    (Some(self.finish(&object, record, end).await), label)
+                };
+                tokio::select! {
+                    biased;
+                    done = whole => done,
+                    () = self.cut(&begun) => (None, "interrupted"),
+                }
             }
-            Err(failure) => (Err(failure.clone()), failure.label),
+            Err(failure) => {
+                let label = failure.label;
+                (Some(Err(failure)), label)
+            }
         };
         self.engine
             .metrics
             .reconciled(R::KIND, label, started.elapsed());
-        self.again(&object, end)
+        end.map_or_else(Action::await_change, |end| self.again(&object, end))
+    }
+
+    /// Comes when the process shall end and the pass has written nothing outside: nothing is lost by ending it. A pass
+    /// that has is never cut here; it is given the grace period to record what came of it.
+    async fn cut(&self, begun: &AtomicBool) {
+        self.engine.shutdown.cancelled().await;
+        if begun.load(Ordering::Relaxed) {
+            std::future::pending::<()>().await;
+        }
     }
 
     /// The pass itself, with its limits: a finalizer first, a time limit, and a panic that stops nothing else.
@@ -274,12 +356,12 @@ impl<R: Reconcile> Frame<R> {
             Ok(Ok(end)) => end,
             Ok(Err(_)) => Err(Failure::new(
                 FailureKind::Bug,
-                "InternalError",
+                reasons::INTERNAL_ERROR,
                 "a defect of the operator: its log has the details; please report it",
             )),
             Err(_) => Err(Failure::new(
                 FailureKind::Transient,
-                "TimedOut",
+                reasons::TIMED_OUT,
                 format!(
                     "the pass took longer than {} s",
                     self.engine.pass_timeout.as_secs()
@@ -319,6 +401,7 @@ impl<R: Reconcile> Frame<R> {
         let at = (generation, record.now);
         conditions::summarise(record.status.conditions(), &end, failures, at);
         *record.status.observed_generation() = Some(generation);
+        record.check();
         let written = record.save().await;
         let mut notes = std::mem::take(&mut record.notes);
         let ready = conditions::find(record.status.conditions_ref(), conditions::READY).cloned();
@@ -359,10 +442,13 @@ impl<R: Reconcile> Frame<R> {
             action: "Reconcile".to_owned(),
             secondary: None,
         };
-        tracing::info!(reason, message, "event");
+        tracing::info!(reason, note = message, "event");
         let reference = object.object_ref(&());
-        if let Err(error) = self.engine.recorder.publish(&event, &reference).await {
-            tracing::warn!(%error, "the event could not be published");
+        let publishing = self.engine.recorder.publish(&event, &reference);
+        match tokio::time::timeout(PUBLISH, publishing).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => tracing::warn!(%error, "the event could not be published"),
+            Err(_) => tracing::warn!("the event could not be published: no answer in time"),
         }
     }
 

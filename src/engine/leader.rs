@@ -65,6 +65,21 @@ impl Leadership {
         }
     }
 
+    /// Ends when this replica cannot be sure any more that it leads. Whatever waits for something at that moment, a rate
+    /// budget for example, must not go on to write afterwards.
+    async fn over(&self) {
+        let Some(until) = &self.until else {
+            return std::future::pending().await;
+        };
+        loop {
+            let until = *until.lock().unwrap_or_else(PoisonError::into_inner);
+            match until {
+                Some(until) if Instant::now() < until => tokio::time::sleep_until(until).await,
+                _ => return,
+            }
+        }
+    }
+
     fn hold(&self, until: Option<Instant>) {
         if let Some(slot) = &self.until {
             *slot.lock().unwrap_or_else(PoisonError::into_inner) = until;
@@ -100,11 +115,14 @@ fn decide(spec: Option<&LeaseSpec>, me: &str, unchanged: Duration) -> Move {
 /// A candidate.
 pub struct Candidate {
     api: Api<Lease>,
+    namespace: String,
     name: String,
     me: String,
     clock: Arc<dyn Clock>,
     leadership: Leadership,
     seen: Option<(Option<String>, Instant)>,
+    /// Why the lease could not be read or written the last time: said once, not at every round.
+    trouble: Option<String>,
 }
 
 impl Candidate {
@@ -118,11 +136,13 @@ impl Candidate {
     ) -> Self {
         Self {
             api: Api::namespaced(client, namespace),
+            namespace: namespace.to_owned(),
             name: name.to_owned(),
             me: me.to_owned(),
             clock,
             leadership: Leadership::elected(),
             seen: None,
+            trouble: None,
         }
     }
 
@@ -134,7 +154,8 @@ impl Candidate {
     /// Contends until it leads. `false`: `stop` came first.
     pub async fn acquire(&mut self, stop: &CancellationToken) -> bool {
         loop {
-            if self.round().await && self.leadership.guard().is_ok() {
+            let round = tokio::time::timeout(RENEW, self.round()).await;
+            if round == Ok(true) && self.leadership.guard().is_ok() {
                 return true;
             }
             tokio::select! {
@@ -144,26 +165,37 @@ impl Candidate {
         }
     }
 
-    /// Renews until it is lost or `stop` is cancelled; then gives it up, so that a successor need not wait.
+    /// Renews until it is lost, to the moment, or `stop` is cancelled.
     pub async fn keep(&mut self, stop: &CancellationToken) {
-        loop {
-            tokio::select! {
-                () = tokio::time::sleep(RENEW) => {}
-                () = stop.cancelled() => break,
+        let leadership = self.leadership.clone();
+        let renewing = async {
+            loop {
+                tokio::time::sleep(RENEW).await;
+                // One that hangs must not keep the next one from being tried.
+                let _ = tokio::time::timeout(RENEW, self.round()).await;
+                if self.leadership.guard().is_err() {
+                    // Somebody else has it.
+                    return;
+                }
             }
-            let renewed = tokio::time::timeout(RENEW, self.round())
-                .await
-                .unwrap_or(false);
-            if !renewed && self.leadership.guard().is_err() {
-                tracing::error!("leadership is lost");
-                return;
-            }
+        };
+        tokio::select! {
+            () = renewing => tracing::error!("leadership is lost"),
+            () = leadership.over() => tracing::error!("leadership is lost"),
+            () = stop.cancelled() => {}
         }
     }
 
-    /// Gives the lease up, if it is ours. Called when nothing is being written any more.
+    /// Gives the lease up, if it is ours. Called when nothing is being written any more. An API server that does not
+    /// answer is not waited for: the lease runs out by itself.
     pub async fn release(&mut self) {
         self.leadership.hold(None);
+        if tokio::time::timeout(RENEW, self.give_up()).await.is_err() {
+            tracing::warn!("the API server does not answer; the lease runs out by itself");
+        }
+    }
+
+    async fn give_up(&self) {
         let Ok(mut lease) = self.api.get(&self.name).await else {
             return;
         };
@@ -220,13 +252,32 @@ impl Candidate {
         };
         match written {
             Ok(_) => {
+                self.trouble = None;
                 self.leadership.hold(Some(began + LEASE - MARGIN));
                 true
             }
             Err(error) => {
-                tracing::debug!(%error, "the lease was not written");
+                self.report(&error);
                 false
             }
+        }
+    }
+
+    /// Says why there is no lease, once for each cause: nobody should wait without knowing what for. That another
+    /// replica was faster is no trouble.
+    fn report(&mut self, error: &kube::Error) {
+        if matches!(error, kube::Error::Api(status) if status.is_conflict() || status.is_already_exists())
+        {
+            return;
+        }
+        let trouble = error.to_string();
+        if self.trouble.as_ref() != Some(&trouble) {
+            tracing::warn!(
+                lease = %format_args!("{}/{}", self.namespace, self.name), error = trouble,
+                "the lease cannot be had, and without it nothing is done: does the namespace of --namespace exist, and may \
+                 the operator get, create and update leases (coordination.k8s.io) in it?"
+            );
+            self.trouble = Some(trouble);
         }
     }
 
@@ -292,5 +343,19 @@ mod tests {
         assert_eq!(leadership.guard(), Ok(()));
         tokio::time::advance(LEASE - MARGIN).await;
         assert_eq!(leadership.guard(), Err(NotLeader));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn leadership_is_over_to_the_moment_and_not_while_it_is_renewed() {
+        let leadership = Leadership::elected();
+        let began = Instant::now();
+        leadership.hold(Some(began + LEASE - MARGIN));
+        let renewed = leadership.clone();
+        tokio::spawn(async move {
+            tokio::time::sleep(RENEW).await;
+            renewed.hold(Some(Instant::now() + LEASE - MARGIN));
+        });
+        leadership.over().await;
+        assert_eq!(began.elapsed(), RENEW + LEASE - MARGIN);
     }
 }

@@ -1,5 +1,7 @@
 //! What is counted. Labels are static words, so that the number of series is bounded.
 
+pub mod catalogue;
+
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::time::Duration;
@@ -9,8 +11,9 @@ use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
-use prometheus_client::registry::{Registry, Unit};
+use prometheus_client::registry::{Metric as Registrable, Registry, Unit};
 
+use self::catalogue::Metric;
 use crate::cloud::governed::CallObserver;
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -51,6 +54,7 @@ pub struct Metrics {
     call_seconds: Family<ServiceLabels, Histogram>,
     budget_seconds: Family<ServiceLabels, Counter<f64, AtomicU64>>,
     creations: Family<StateLabels, Gauge>,
+    readable: Gauge,
     leader: Gauge,
 }
 
@@ -60,58 +64,38 @@ fn seconds() -> Histogram {
 
 impl Default for Metrics {
     fn default() -> Self {
+        let mut metrics = Self {
+            registry: Arc::default(),
+            passes: Family::default(),
+            pass_seconds: Family::new_with_constructor(seconds as fn() -> Histogram),
+            calls: Family::default(),
+            call_seconds: Family::new_with_constructor(seconds as fn() -> Histogram),
+            budget_seconds: Family::default(),
+            creations: Family::default(),
+            readable: Gauge::default(),
+            leader: Gauge::default(),
+        };
         let mut registry = Registry::with_prefix("bailiwick");
-        let passes = Family::default();
-        let pass_seconds = Family::new_with_constructor(seconds as fn() -> Histogram);
-        let calls = Family::default();
-        let call_seconds = Family::new_with_constructor(seconds as fn() -> Histogram);
-        let budget_seconds = Family::default();
-        let creations = Family::default();
-        let leader = Gauge::default();
-        registry.register(
-            "reconciles",
-            "Passes over objects, by kind and how they ended",
-            passes.clone(),
-        );
-        registry.register_with_unit(
-            "reconcile_duration",
-            "How long passes took",
-            Unit::Seconds,
-            pass_seconds.clone(),
-        );
-        registry.register(
-            "aws_calls",
-            "Calls to AWS, by operation and how they ended",
-            calls.clone(),
-        );
-        registry.register_with_unit(
-            "aws_call_duration",
-            "How long calls to AWS took",
-            Unit::Seconds,
-            call_seconds.clone(),
-        );
-        registry.register_with_unit(
-            "aws_budget_wait",
-            "How long calls waited for their rate budget, in all",
-            Unit::Seconds,
-            budget_seconds.clone(),
-        );
-        registry.register(
-            "account_creations",
-            "Account creations: waiting, in flight, and slots",
-            creations.clone(),
-        );
-        registry.register("leader", "1 if this replica is the leader", leader.clone());
-        Self {
-            registry: Arc::new(registry),
-            passes,
-            pass_seconds,
-            calls,
-            call_seconds,
-            budget_seconds,
-            creations,
-            leader,
-        }
+        let known = &mut registry;
+        register(known, catalogue::RECONCILES, &metrics.passes);
+        register(known, catalogue::RECONCILE_DURATION, &metrics.pass_seconds);
+        register(known, catalogue::AWS_CALLS, &metrics.calls);
+        register(known, catalogue::AWS_CALL_DURATION, &metrics.call_seconds);
+        register(known, catalogue::AWS_BUDGET_WAIT, &metrics.budget_seconds);
+        register(known, catalogue::ACCOUNT_CREATIONS, &metrics.creations);
+        register(known, catalogue::ORGANIZATION_READABLE, &metrics.readable);
+        register(known, catalogue::LEADER, &metrics.leader);
+        metrics.registry = Arc::new(registry);
+        metrics
+    }
+}
+
+fn register(registry: &mut Registry, metric: Metric, numbers: &(impl Registrable + Clone)) {
+    let numbers = numbers.clone();
+    if metric.seconds {
+        registry.register_with_unit(metric.name, metric.help, Unit::Seconds, numbers);
+    } else {
+        registry.register(metric.name, metric.help, numbers);
     }
 }
 
@@ -162,6 +146,11 @@ impl Metrics {
         }
     }
 
+    /// Whether the last attempt to read the organization succeeded.
+    pub fn organization_readable(&self, readable: bool) {
+        self.readable.set(i64::from(readable));
+    }
+
     /// Whether this replica is the leader.
     pub fn leader(&self, leader: bool) {
         self.leader.set(i64::from(leader));
@@ -194,24 +183,86 @@ impl CallObserver for Metrics {
 mod tests {
     use super::*;
 
-    #[test]
-    fn what_is_counted_is_shown() {
+    fn all_touched() -> Metrics {
         let metrics = Metrics::default();
         metrics.reconciled("Team", "settled", Duration::from_millis(3));
-        metrics.aws_call(
-            ("organizations", "CreateAccount"),
-            "throttled",
-            Duration::ZERO,
-            Duration::ZERO,
-        );
-        let text = metrics.encode();
-        assert!(
-            text.contains(r#"bailiwick_reconciles_total{kind="Team",outcome="settled"} 1"#),
-            "{text}"
-        );
-        assert!(
-            text.contains(r#"operation="CreateAccount",outcome="throttled"} 1"#),
-            "{text}"
-        );
+        let call = ("organizations", "CreateAccount");
+        metrics.aws_call(call, "throttled", Duration::ZERO, Duration::ZERO);
+        metrics.creations((1, 2, 5));
+        metrics
+    }
+
+    #[test]
+    fn what_is_counted_is_shown() {
+        let text = all_touched().encode();
+        for line in [
+            r#"bailiwick_reconciles_total{kind="Team",outcome="settled"} 1"#,
+            r#"operation="CreateAccount",outcome="throttled"} 1"#,
+        ] {
+            assert!(text.contains(line), "{text}");
+        }
+    }
+
+    /// The label sets of a line `name{a="b",c="d"} 1`, without the buckets' own.
+    fn labels(line: &str) -> Vec<(&str, &str)> {
+        let Some((_, rest)) = line.split_once('{') else {
+            return Vec::new();
+        };
+        let (inside, _) = rest.split_once('}').unwrap();
+        let pairs = inside.split(',').map(|pair| pair.split_once('=').unwrap());
+        pairs
+            .map(|(name, value)| (name, value.trim_matches('"')))
+            .filter(|(name, _)| *name != "le")
+            .collect()
+    }
+
+    #[test]
+    fn the_catalogue_is_what_is_scraped() {
+        let text = all_touched().encode();
+        let mut families = 0;
+        for line in text.lines() {
+            if let Some(family) = line.strip_prefix("# TYPE ") {
+                families += 1;
+                let known = |metric: &&Metric| {
+                    let shape: &str = metric.shape.into();
+                    format!("{} {shape}", metric.family()) == family
+                };
+                assert!(catalogue::ALL.iter().any(|metric| known(&metric)), "{line}");
+            } else if !line.starts_with('#') {
+                let name = line.split(['{', ' ']).next().unwrap();
+                let metric = catalogue::ALL
+                    .iter()
+                    .find(|metric| metric.series().iter().any(|series| series == name))
+                    .unwrap_or_else(|| panic!("not in the catalogue: {line}"));
+                let found = labels(line);
+                assert_eq!(
+                    found.len(),
+                    metric.labels.len(),
+                    "labels of {name}: {found:?}"
+                );
+                for (label, value) in found {
+                    let known = metric.labels.iter().find(|known| known.name == label);
+                    let known = known.unwrap_or_else(|| panic!("{name} has no label {label}"));
+                    if let Some(values) = known.values {
+                        assert!(values().contains(&value), "{name}: {label}={value}");
+                    }
+                }
+            }
+        }
+        assert_eq!(families, catalogue::ALL.len(), "{text}");
+    }
+
+    #[test]
+    fn every_query_asks_for_its_own_metric() {
+        for metric in catalogue::ALL {
+            assert!(
+                metric
+                    .series()
+                    .iter()
+                    .any(|series| metric.query.contains(series)),
+                "{}",
+                metric.query
+            );
+        }
     }
 }

@@ -13,6 +13,8 @@ pub mod backoff;
 pub mod clock;
 pub mod leader;
 pub mod metrics;
+pub mod reasons;
 pub mod shutdown;
+pub mod trace;
 
 pub use outcome::{Failure, FailureKind, Outcome};

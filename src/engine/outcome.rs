@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::reasons;
 use crate::cloud::CloudError;
 
 /// The end of a pass that did not fail. Waiting is not an error, and errors are not control flow.
@@ -101,15 +102,15 @@ impl From<CloudError> for Failure {
     fn from(error: CloudError) -> Self {
         use crate::cloud::ErrorKind as K;
         let (kind, label) = match error.kind {
-            K::Throttled => (FailureKind::Transient, "AwsThrottled"),
-            K::Conflict => (FailureKind::Transient, "AwsConflict"),
-            K::Unavailable => (FailureKind::Transient, "AwsUnavailable"),
-            K::Unknown => (FailureKind::Transient, "AwsUnknownError"),
-            K::NotFound => (FailureKind::Transient, "AwsNotFound"),
-            K::Denied => (FailureKind::Terminal, "AwsAccessDenied"),
-            K::Invalid => (FailureKind::Terminal, "AwsRefused"),
-            K::AlreadyExists => (FailureKind::Terminal, "AwsAlreadyExists"),
-            K::Quota => (FailureKind::Terminal, "AwsQuotaExceeded"),
+            K::Throttled => (FailureKind::Transient, reasons::AWS_THROTTLED),
+            K::Conflict => (FailureKind::Transient, reasons::AWS_CONFLICT),
+            K::Unavailable => (FailureKind::Transient, reasons::AWS_UNAVAILABLE),
+            K::Unknown => (FailureKind::Transient, reasons::AWS_UNKNOWN_ERROR),
+            K::NotFound => (FailureKind::Transient, reasons::AWS_NOT_FOUND),
+            K::Denied => (FailureKind::Terminal, reasons::AWS_ACCESS_DENIED),
+            K::Invalid => (FailureKind::Terminal, reasons::AWS_REFUSED),
+            K::AlreadyExists => (FailureKind::Terminal, reasons::AWS_ALREADY_EXISTS),
+            K::Quota => (FailureKind::Terminal, reasons::AWS_QUOTA_EXCEEDED),
         };
         Self::new(kind, label, error.to_string())
     }
@@ -120,12 +121,12 @@ impl From<kube::Error> for Failure {
         match &error {
             kube::Error::Api(status) if status.is_conflict() => Self::new(
                 FailureKind::Conflict,
-                "Conflict",
+                reasons::CONFLICT,
                 "the object has changed meanwhile",
             ),
             kube::Error::Api(status) if status.is_forbidden() => Self::new(
                 FailureKind::Terminal,
-                "ClusterAccessDenied",
+                reasons::CLUSTER_ACCESS_DENIED,
                 format!(
                     "the operator may not do this in the cluster: {}",
                     status.message
@@ -133,12 +134,12 @@ impl From<kube::Error> for Failure {
             ),
             kube::Error::Api(status) => Self::new(
                 FailureKind::Transient,
-                "ClusterError",
+                reasons::CLUSTER_ERROR,
                 status.message.clone(),
             ),
             other => Self::new(
                 FailureKind::Transient,
-                "ClusterUnavailable",
+                reasons::CLUSTER_UNAVAILABLE,
                 other.to_string(),
             ),
         }

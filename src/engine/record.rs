@@ -4,6 +4,7 @@
 //! by the API server and never overwrites an intent; and only if it differs.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use k8s_openapi::jiff::Timestamp;
 use kube::api::{Patch, PatchParams};
@@ -16,6 +17,7 @@ use serde_json::{Map, Value, json};
 use super::conditions::{self, Truth};
 use super::leader::Leadership;
 use super::outcome::{Failure, FailureKind};
+use super::reasons::{self, Reason};
 use crate::api::Status;
 
 /// What the frame needs of a kind.
@@ -60,9 +62,11 @@ pub struct Note {
 pub struct Record<K: Kind> {
     client: Client,
     leadership: Leadership,
+    reasons: &'static [Reason],
     object: Arc<K>,
     written: Value,
     resource_version: String,
+    begun: Arc<AtomicBool>,
     /// The generation that this pass is about.
     pub generation: i64,
     /// The time of this pass.
@@ -77,6 +81,7 @@ impl<K: Kind> Record<K> {
     pub(super) fn open(
         client: Client,
         leadership: Leadership,
+        reasons: &'static [Reason],
         object: Arc<K>,
         now: Timestamp,
     ) -> Result<Self, Failure> {
@@ -85,8 +90,10 @@ impl<K: Kind> Record<K> {
             written: to_value(&status)?,
             resource_version: object.resource_version().unwrap_or_default(),
             generation: object.meta().generation.unwrap_or(0),
+            begun: Arc::default(),
             client,
             leadership,
+            reasons,
             object,
             // A status keeps whole seconds; what is written must be what will be read.
             now: Timestamp::from_second(now.as_second()).unwrap_or(now),
@@ -130,15 +137,47 @@ impl<K: Kind> Record<K> {
         });
     }
 
-    /// Must be asked before every write outside: a replica that is not the leader any more writes nothing.
+    /// What a condition or an event gives as its reason is one of the documented set. In tests a reason that is not
+    /// fails; in production it is better to say it all the same.
+    pub(super) fn check(&self) {
+        let conditions = self.status.conditions_ref().iter();
+        let said = conditions
+            .map(|condition| condition.reason.as_str())
+            .chain(self.notes.iter().map(|note| note.reason));
+        for reason in said {
+            debug_assert!(
+                reasons::is_documented(self.reasons, reason),
+                "{reason} is not in the table of reasons of this kind"
+            );
+        }
+    }
+
+    /// Must be asked before every write outside: a replica that is not the leader any more writes nothing. From here on
+    /// the pass is not cut short when the process is told to end: its result must be recorded.
     ///
     /// # Errors
     /// Transient, if leadership is lost.
     pub fn may_write(&self) -> Result<(), Failure> {
+        self.may_write_in_cluster()?;
+        self.begun.store(true, Ordering::Relaxed);
+        Ok(())
+    }
+
+    /// Whether the pass has begun to write something outside.
+    pub(super) fn begun(&self) -> Arc<AtomicBool> {
+        self.begun.clone()
+    }
+
+    /// The same before a write in the cluster besides this object. Such a write says what is declared and is made again
+    /// by the next pass: a process that ends need not wait for it.
+    ///
+    /// # Errors
+    /// Transient, if leadership is lost.
+    pub fn may_write_in_cluster(&self) -> Result<(), Failure> {
         self.leadership.guard().map_err(|_| {
             Failure::new(
                 FailureKind::Transient,
-                "NotLeader",
+                reasons::NOT_LEADER,
                 "this replica is not the leader",
             )
         })
@@ -201,7 +240,7 @@ impl<K: Kind> Record<K> {
     }
 
     async fn patch(&self, subresource: Option<&str>, body: Value) -> Result<K, Failure> {
-        self.may_write()?;
+        self.may_write_in_cluster()?;
         let url = K::url_path(&(), self.object.namespace().as_deref());
         let request = kube::core::Request::new(url);
         let (name, params) = (self.object.name_any(), PatchParams::default());
@@ -209,15 +248,15 @@ impl<K: Kind> Record<K> {
             Some(part) => request.patch_subresource(part, &name, &params, &Patch::Merge(body)),
             None => request.patch(&name, &params, &Patch::Merge(body)),
         };
-        let request =
-            request.map_err(|e| Failure::new(FailureKind::Bug, "InternalError", e.to_string()))?;
+        let request = request
+            .map_err(|e| Failure::new(FailureKind::Bug, reasons::INTERNAL_ERROR, e.to_string()))?;
         Ok(self.client.request(request).await?)
     }
 }
 
 fn to_value<S: Serialize>(status: &S) -> Result<Value, Failure> {
     serde_json::to_value(status)
-        .map_err(|e| Failure::new(FailureKind::Bug, "InternalError", e.to_string()))
+        .map_err(|e| Failure::new(FailureKind::Bug, reasons::INTERNAL_ERROR, e.to_string()))
 }
 
 /// The merge patch (RFC 7386) that makes `old` into `new`.

@@ -4,18 +4,26 @@
 //! like, so that a controller can put it into a condition as it is.
 
 mod account;
+mod application;
 mod contact;
+mod digest;
+mod image;
 mod names;
 mod password_policy;
 mod region;
+mod source_repository;
 mod tags;
 mod unit_path;
 
 pub use account::{AccountAlias, AccountId, AccountName, AccountState, RootEmail};
+pub use application::{ApplicationId, Version};
 pub use contact::{AlternateContact, ContactKind};
+pub use digest::{Digest, DigestAlgorithm};
+pub use image::{ImageName, ImageRef};
 pub use names::{RoleName, TeamId};
 pub use password_policy::PasswordPolicy;
 pub use region::{REGIONS, Region};
+pub use source_repository::SourceRepository;
 pub use tags::{Owner, TAG_CLUSTER, TAG_OWNER, TAG_QUARANTINED_AT, TAG_UID, Tags};
 pub use unit_path::UnitPath;
 

@@ -9,16 +9,19 @@ pub struct TeamId(String);
 text_value!(
     TeamId,
     "a team id: lower-case letters, digits and hyphens, first a letter, last no hyphen, 2 to 40 characters",
-    |text| {
-        let bytes = text.as_bytes();
-        (2..=40).contains(&bytes.len())
-            && bytes[0].is_ascii_lowercase()
-            && bytes[bytes.len() - 1] != b'-'
-            && bytes
-                .iter()
-                .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || *b == b'-')
-    }
+    is_id
 );
+
+/// What the ids of teams and applications are made of.
+pub(super) fn is_id(text: &str) -> bool {
+    let bytes = text.as_bytes();
+    (2..=40).contains(&bytes.len())
+        && bytes[0].is_ascii_lowercase()
+        && bytes[bytes.len() - 1] != b'-'
+        && bytes
+            .iter()
+            .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || *b == b'-')
+}
 
 /// The name of an IAM role, without its path (IAM User Guide, "IAM and AWS STS quotas": 64 of `[\w+=,.@-]`).
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]

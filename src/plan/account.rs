@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::model::{
     AccountAlias, AccountName, AlternateContact, ContactKind, Owner, PasswordPolicy, Region,
-    RoleName, RootEmail, TAG_UID, Tags, UnitPath,
+    RoleName, RootEmail, TAG_QUARANTINED_AT, TAG_UID, Tags, UnitPath,
 };
 
 /// An account as it shall be.
@@ -71,6 +71,9 @@ pub struct ObservedAccount {
 pub enum Change {
     /// MoveAccount.
     Move(UnitPath),
+    /// UntagResource: an account that is wanted is not in quarantine, and time that it spent there must not count for
+    /// a later one.
+    EndQuarantine,
     /// TagResource, with these.
     Tag(Tags),
     /// PutAccountName.
@@ -101,6 +104,7 @@ impl Planned {
     pub fn action(&self) -> &'static str {
         match self.change {
             Change::Move(_) => "MoveAccount",
+            Change::EndQuarantine => "UntagResource",
             Change::Tag(_) => "TagResource",
             Change::Rename(_) => "PutAccountName",
             Change::ChangeEmail(_) => "StartPrimaryEmailUpdate",
@@ -115,6 +119,7 @@ impl Planned {
     pub fn after(&self) -> String {
         match &self.change {
             Change::Move(unit) => unit.to_string(),
+            Change::EndQuarantine => format!("without {TAG_QUARANTINED_AT}"),
             Change::Tag(tags) => show_tags(tags),
             Change::Rename(name) => name.to_string(),
             Change::ChangeEmail(email) => email.to_string(),
@@ -180,6 +185,17 @@ pub fn changes(desired: &DesiredAccount, observed: &ObservedAccount) -> Vec<Plan
         && seen != unit
     {
         push(Change::Move(unit.clone()), Some(seen.to_string()));
+    }
+    // Before the account is marked as ours: from then on it may be let go, and closed.
+    if let Some(since) = observed
+        .tags
+        .as_ref()
+        .and_then(|tags| tags.get(TAG_QUARANTINED_AT))
+    {
+        push(
+            Change::EndQuarantine,
+            Some(format!("{TAG_QUARANTINED_AT}={since}")),
+        );
     }
     if let Some(seen) = &observed.tags {
         let differs = |(key, value): &(&String, &String)| seen.get(*key) != Some(*value);
@@ -328,6 +344,16 @@ mod tests {
                 "EnableRegion"
             ]
         );
+    }
+
+    #[test]
+    fn the_mark_of_an_earlier_quarantine_goes_before_our_own_tags_come() {
+        let mut seen = settled(&desired());
+        let since = "2025-01-01T00:00:00Z".to_owned();
+        seen.tags = Some(Tags::from([(TAG_QUARANTINED_AT.to_owned(), since)]));
+        let plan = changes(&desired(), &seen);
+        let actions: Vec<_> = plan.iter().map(Planned::action).collect();
+        assert_eq!(actions, ["UntagResource", "TagResource"]);
     }
 
     #[test]

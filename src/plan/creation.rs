@@ -104,6 +104,30 @@ pub fn constraint(reason: &str) -> Verdict {
     }
 }
 
+/// How a constraint that stood against CreateAccount is recorded.
+const CONSTRAINT: &str = "constraint:";
+/// How an input that CreateAccount refused is recorded.
+const INPUT: &str = "input:";
+
+/// The word by which a refusal of CreateAccount itself is recorded, beside the reasons of requests that failed later.
+pub fn refusal(reason: &str, is_input: bool) -> String {
+    let kind = if is_input { INPUT } else { CONSTRAINT };
+    format!("{kind}{reason}")
+}
+
+/// What a recorded failure asks for, whichever of both it is.
+pub fn recorded(word: &str) -> Verdict {
+    if let Some(reason) = word.strip_prefix(CONSTRAINT) {
+        return constraint(reason);
+    }
+    if word.starts_with(INPUT) {
+        return Verdict::Spec(
+            "AWS takes a value for invalid: correct spec.email, spec.accountName, the tags, or the class's templates",
+        );
+    }
+    failure(word)
+}
+
 /// What tells one creation from another: what was written down before the call.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Intent<'a> {
@@ -176,6 +200,19 @@ mod tests {
             Verdict::Person(_)
         ));
         assert!(matches!(constraint("NEVER_SEEN"), Verdict::Person(_)));
+    }
+
+    #[test]
+    fn what_was_recorded_is_judged_by_what_it_was() {
+        assert_eq!(
+            recorded(&refusal("WAIT_PERIOD_ACTIVE", false)),
+            Verdict::Retry
+        );
+        assert!(matches!(
+            recorded(&refusal("INVALID_PATTERN", true)),
+            Verdict::Spec(_)
+        ));
+        assert_eq!(recorded("EMAIL_ALREADY_EXISTS"), Verdict::EmailTaken);
     }
 
     #[test]

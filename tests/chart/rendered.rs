@@ -4,6 +4,8 @@ use std::path::Path;
 use std::process::Output;
 
 use bailiwick::dev::Assets;
+use bailiwick::engine::metrics::catalogue;
+use serde_json::Value;
 
 use super::{chart, helm, text};
 
@@ -20,7 +22,9 @@ args: ["--concurrency=4"]
 platformGroup: platform
 operatorUsers: [outside]
 networkPolicy: {enabled: true}
-serviceMonitor: {enabled: true}
+serviceMonitor: {enabled: true, labels: {release: prometheus}}
+prometheusRule: {enabled: true, labels: {release: alerts}, queueLength: 7}
+otel: {endpoint: "http://collector.observability:4318"}
 podAnnotations: {note: "yes"}
 nodeSelector: {disk: fast}
 tolerations: [{operator: Exists}]
@@ -96,6 +100,12 @@ fn what_is_set_arrives_and_what_is_off_is_left_out() {
     for words in [
         "kind: NetworkPolicy",
         "kind: ServiceMonitor",
+        "release: prometheus",
+        "kind: PrometheusRule",
+        "release: alerts",
+        r#"state="waiting"}) > 7"#,
+        r#"value: "http://collector.observability:4318""#,
+        "{port: 4318, protocol: TCP}",
         "registry.example.com/bailiwick:1",
         "eks.amazonaws.com/role-arn",
         "AWS_ENDPOINT_URL",
@@ -125,6 +135,9 @@ fn what_is_set_arrives_and_what_is_off_is_left_out() {
         "ValidatingAdmissionPolicy",
         "NetworkPolicy",
         "ServiceMonitor",
+        "PrometheusRule",
+        "OTEL_",
+        "4318",
         "PodDisruptionBudget",
         "kind: User",
         "kind: Group",
@@ -154,4 +167,73 @@ fn wrong_values_and_old_clusters_are_refused() {
         ],
         "incompatible with Kubernetes",
     );
+}
+
+#[test]
+fn alerts_ask_for_metrics_that_there_are() {
+    let manifests = rendered(&["--set", "prometheusRule.enabled=true", "-n", "here"]);
+    let rules: Value = manifests
+        .split("\n---\n")
+        .filter(|manifest| manifest.contains("kind: PrometheusRule"))
+        .map(|manifest| serde_saphyr::from_str(manifest).unwrap())
+        .next()
+        .unwrap();
+    let rules = rules["spec"]["groups"][0]["rules"]
+        .as_array()
+        .unwrap()
+        .clone();
+    assert_eq!(rules.len(), 5);
+    for rule in rules {
+        let query = rule["expr"].as_str().unwrap();
+        let mut asked = 0;
+        for part in query.split("bailiwick_").skip(1) {
+            let end = |it: char| !it.is_ascii_lowercase() && it != '_';
+            let (name, rest) = part.split_at(part.find(end).unwrap());
+            let name = format!("bailiwick_{name}");
+            let mut series = catalogue::ALL.iter().flat_map(catalogue::Metric::series);
+            assert!(series.any(|known| known == name), "{name} in {query}");
+            assert!(rest.starts_with(r#"{namespace="here""#), "{query}");
+            asked += 1;
+        }
+        assert!(asked > 0, "{query}");
+        for text in [
+            &rule["annotations"]["summary"],
+            &rule["annotations"]["description"],
+        ] {
+            assert!(text.as_str().is_some_and(|text| !text.is_empty()), "{rule}");
+        }
+    }
+}
+
+/// The paths of the options in the values, or in their schema.
+fn options(value: &Value, path: &str, schema: bool, found: &mut Vec<String>) {
+    let children = match schema {
+        true => &value["properties"],
+        false => value,
+    };
+    match children.as_object().filter(|children| !children.is_empty()) {
+        Some(children) => {
+            for (name, child) in children {
+                options(child, &format!("{path}.{name}"), schema, found);
+            }
+        }
+        None => found.push(path.to_owned()),
+    }
+}
+
+#[test]
+fn every_option_is_in_the_schema_and_the_other_way_round() {
+    let read = |name: &str| std::fs::read_to_string(chart().join(name)).unwrap();
+    let values: Value = serde_saphyr::from_str(&read("values.yaml")).unwrap();
+    let schema: Value = serde_json::from_str(&read("values.schema.json")).unwrap();
+    let (mut given, mut allowed) = (Vec::new(), Vec::new());
+    options(&values, "", false, &mut given);
+    options(&schema, "", true, &mut allowed);
+    // What Helm itself adds, and what is Kubernetes' own below these.
+    allowed.retain(|path| path != ".global");
+    given.retain(|path| !path.starts_with(".resources."));
+    given.push(".resources".to_owned());
+    given.sort();
+    allowed.sort();
+    assert_eq!(given, allowed);
 }

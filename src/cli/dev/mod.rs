@@ -7,15 +7,27 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use self::steps::Whole;
+use super::print::{self, Output};
 use crate::dev::trial::Trial;
 use crate::dev::{self, Assets, moto};
 
+mod status;
 mod steps;
+
+/// What stands below the help of `bailiwick dev`.
+pub const HELP: &str = "\
+Examples:
+  bailiwick dev up
+  bailiwick dev status
+  bailiwick dev down";
 
 /// A whole bailiwick on this machine, for trying.
 #[derive(Debug, clap::Subcommand)]
 pub enum DevCommand {
     /// Start it, or go on with what runs: again after a change of the operator, the chart or the examples.
+    #[command(
+        after_long_help = "Examples:\n  bailiwick dev up\n  bailiwick dev up --repository ~/bailiwick --wait 600"
+    )]
     Up {
         /// Where it is.
         #[command(flatten)]
@@ -25,10 +37,22 @@ pub enum DevCommand {
         wait: u64,
     },
     /// End it and forget everything.
+    #[command(after_long_help = "Example:\n  bailiwick dev down")]
     Down {
         /// Where it is.
         #[command(flatten)]
         place: Place,
+    },
+    /// Say what runs, and where.
+    #[command(after_long_help = "Examples:\n  bailiwick dev status\n  \
+        export KUBECONFIG=$(bailiwick dev status -o json | jq -r .kubeconfig)")]
+    Status {
+        /// Where it is.
+        #[command(flatten)]
+        place: Place,
+        /// For a program; a table if left out.
+        #[arg(short, long, value_enum)]
+        output: Option<Output>,
     },
 }
 
@@ -79,6 +103,9 @@ pub enum Failure {
         /// Where to look.
         log: PathBuf,
     },
+    /// What there is to say cannot be written.
+    #[error("cannot print: {0}")]
+    Print(#[from] std::io::Error),
     /// The operator ended.
     #[error("the operator has ended; its log: {}", log.display())]
     OperatorEnded {
@@ -95,6 +122,7 @@ pub async fn run(command: DevCommand) -> Result<(), Failure> {
     match command {
         DevCommand::Up { place, wait } => up(&place, Duration::from_secs(wait)).await,
         DevCommand::Down { place } => down(&place),
+        DevCommand::Status { place, output } => status::show(&place.folder()?, output),
     }
 }
 
@@ -102,9 +130,9 @@ fn down(place: &Place) -> Result<(), Failure> {
     match Trial::load(&place.folder()?)? {
         Some(trial) => {
             trial.end()?;
-            println!("Ended; nothing is left running.");
+            print::line("Ended; nothing is left running.")?;
         }
-        None => println!("Nothing runs."),
+        None => print::line("Nothing runs.")?,
     }
     Ok(())
 }
@@ -131,16 +159,20 @@ async fn up(place: &Place, wait: Duration) -> Result<(), Failure> {
     step("examples", whole.apply_examples()).await?;
     step("everything Ready", whole.wait(wait)).await?;
     whole.show().await?;
-    println!("\nAll of it took {:.0} s.", start.elapsed().as_secs_f64());
+    print::line(format_args!(
+        "\nAll of it took {:.0} s.",
+        start.elapsed().as_secs_f64()
+    ))?;
     Ok(())
 }
 
 /// Runs one step, and says which one it is and how long it took.
 async fn step<T>(name: &str, work: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
     let start = Instant::now();
-    println!("==> {name}");
+    print::line(format_args!("==> {name}"))?;
     let done = work.await?;
-    println!("    done in {:.1} s", start.elapsed().as_secs_f64());
+    let took = start.elapsed().as_secs_f64();
+    print::line(format_args!("    done in {took:.1} s"))?;
     Ok(done)
 }
 
@@ -148,10 +180,10 @@ async fn step<T>(name: &str, work: impl Future<Output = Result<T, Failure>>) -> 
 async fn servers(assets: &Assets, folder: &Path) -> Result<Trial, Failure> {
     if let Some(trial) = Trial::load(folder)? {
         if trial.is_whole() {
-            println!("    they run already");
+            print::line("    they run already")?;
             return Ok(trial);
         }
-        println!("    some of them have ended: starting afresh");
+        print::line("    some of them have ended: starting afresh")?;
         trial.end()?;
     }
     let trial = Trial::start(assets, folder).await?;

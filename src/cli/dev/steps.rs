@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
+use super::super::print;
 use super::Failure;
 use crate::dev::plane::free_port;
 use crate::dev::process::Servers;
@@ -97,10 +98,10 @@ impl Whole {
         for operator in servers.detach() {
             self.trial.set_operator(operator)?;
         }
-        println!(
+        print::line(format_args!(
             "    metrics: {endpoint}/metrics   log: {}",
             self.log().display()
-        );
+        ))?;
         Ok(())
     }
 
@@ -140,7 +141,10 @@ impl Whole {
         loop {
             match self.kubectl(&apply).await {
                 Ok(applied) => {
-                    println!("    {} objects from {examples}", applied.lines().count());
+                    print::line(format_args!(
+                        "    {} objects from {examples}",
+                        applied.lines().count()
+                    ))?;
                     return Ok(());
                 }
                 Err(failure) if start.elapsed() > DEADLINE => return Err(failure),
@@ -162,12 +166,12 @@ impl Whole {
             let waiting: Vec<String> = objects.iter().filter_map(not_ready).collect();
             let now = (objects.len() - waiting.len(), objects.len());
             if now != last {
-                println!(
+                print::line(format_args!(
                     "    {:>5.1} s  {} of {} Ready",
                     start.elapsed().as_secs_f64(),
                     now.0,
                     now.1
-                );
+                ))?;
                 last = now;
             }
             if waiting.is_empty() && !objects.is_empty() {
@@ -190,12 +194,14 @@ impl Whole {
 
     /// What a person looks at first, and how they go on.
     pub(super) async fn show(&self) -> Result<(), Failure> {
-        println!("\n$ kubectl get {NAME} -A");
-        print!(
+        print::line(format_args!("\n$ kubectl get {NAME} -A"))?;
+        print::text(format_args!(
             "{}",
             self.kubectl(&["get", NAME, "--all-namespaces"]).await?
-        );
-        println!("\nThe accounts of the organization, as the AWS emulator lists them:");
+        ))?;
+        print::line(format_args!(
+            "\nThe accounts of the organization, as the AWS emulator lists them:"
+        ))?;
         for account in moto::accounts(self.trial.emulator())? {
             let field = |name: &str| account[name].as_str().unwrap_or("-").to_owned();
             let state = if account["State"].is_string() {
@@ -203,20 +209,20 @@ impl Whole {
             } else {
                 field("Status")
             };
-            println!(
+            print::line(format_args!(
                 "{}  {state:<9}  {:<24}  {}",
                 field("Id"),
                 field("Name"),
                 field("Email")
-            );
+            ))?;
         }
-        println!(
+        print::line(format_args!(
             "\nGo on by hand:\n  export KUBECONFIG={}\n  export PATH={}:$PATH   # kubectl and helm\n  kubectl describe \
              teamaccounts -A\nThe operator's log: {}\nmake try again after a change; make try-stop ends all of it.",
             self.trial.kubeconfig().display(),
             self.assets.programs.display(),
             self.log().display()
-        );
+        ))?;
         Ok(())
     }
 

@@ -49,7 +49,7 @@ impl AccountClasses {
         if settled && value.is_some() && record.status.revision.is_some() {
             return Ok(());
         }
-        record.may_write()?;
+        record.may_write_in_cluster()?;
         let api: Api<ConfigMap> = Api::namespaced(self.client.clone(), &self.namespace);
         let patch: Value = json!({ "data": { name: value } });
         match api

@@ -12,20 +12,40 @@ use super::Caches;
 use crate::api::AccountClass;
 use crate::engine::conditions::Truth;
 use crate::engine::frame::Reconcile;
+use crate::engine::reasons::Reason;
 use crate::engine::record::Record;
 use crate::engine::{Failure, Outcome};
 use crate::plan::revision::revision;
 
-/// The reasons in this kind's conditions and events: a closed set, listed in the reference.
+/// The reasons in this kind's conditions and events: a closed set. What each means is in `ALL`.
+#[expect(missing_docs, reason = "each is described in ALL")]
 pub mod reasons {
-    /// The class is in order.
-    pub const READY: &str = "Ready";
-    /// The spec cannot be carried out as it is.
+    use crate::engine::reasons::{DONE, Reason};
+
+    pub const READY: &str = crate::engine::reasons::READY;
+    pub const ACCEPTED: &str = "Accepted";
     pub const INVALID_SPEC: &str = "InvalidSpec";
-    /// The class is deleted, and accounts still are of it.
     pub const IN_USE: &str = "InUse";
-    /// All, for the reference.
-    pub const ALL: &[&str] = &[READY, INVALID_SPEC, IN_USE];
+
+    /// All of them, for the reference.
+    pub const ALL: &[Reason] = &[
+        Reason::new(
+            READY,
+            "The class is in order, and accounts of it are admitted.",
+            DONE,
+        ),
+        Reason::new(ACCEPTED, "The class can be carried out as declared.", DONE),
+        Reason::new(
+            INVALID_SPEC,
+            "The class cannot be carried out as it is declared.",
+            "The platform team corrects the field that the message names.",
+        ),
+        Reason::new(
+            IN_USE,
+            "The class is being deleted while accounts are of it.",
+            "The platform team deletes those TeamAccounts first; what becomes of the AWS accounts is in their spec.deletionPolicy.",
+        ),
+    ];
 }
 
 /// The controller of `AccountClass`.
@@ -47,6 +67,7 @@ pub fn revision_of(class: &AccountClass) -> String {
 impl Reconcile for AccountClasses {
     type Kind = AccountClass;
     const KIND: &'static str = "AccountClass";
+    const REASONS: &'static [Reason] = reasons::ALL;
 
     async fn pass(
         &self,
@@ -92,7 +113,7 @@ impl Reconcile for AccountClasses {
         record.set(
             "Accepted",
             Truth::True,
-            "Accepted",
+            reasons::ACCEPTED,
             "the class can be carried out",
         );
         self.list(record, object).await?;

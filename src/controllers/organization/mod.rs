@@ -51,6 +51,8 @@ struct View {
     begun: u64,
     /// The last sweep that was completed.
     done: u64,
+    /// What sweeps have seen to have changed, and nobody has been told of yet.
+    changed: Vec<AccountId>,
     error: Option<CloudError>,
     root: Option<ParentId>,
     units: HashMap<UnitPath, ParentId>,
@@ -120,6 +122,12 @@ impl Organization {
             (0, Some(error)) => Err(error.clone()),
             (done, _) => Ok(done > 0),
         }
+    }
+
+    /// Whether the last attempt to read the organization succeeded.
+    pub fn is_readable(&self) -> bool {
+        let view = self.view();
+        view.done > 0 && view.error.is_none()
     }
 
     /// Waits until the organization has been read once: what was settled before a restart is not unsettled by it.

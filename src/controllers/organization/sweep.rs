@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use futures::{StreamExt, TryStreamExt};
 use tokio_util::sync::CancellationToken;
+use tracing::Instrument;
 
 use super::{Organization, Row};
 use crate::cloud::{Account, ParentId, Result, Unit};
@@ -31,14 +32,14 @@ impl Organization {
     ///
     /// # Errors
     /// AWS's: then the view is what it was.
-    pub async fn refresh(&self) -> Result<Vec<AccountId>> {
+    pub async fn refresh(&self) -> Result<()> {
         let asked_at = self.view().begun;
         let _one_at_a_time = self.sweeping.lock().await;
         {
             let view = self.view();
             // A sweep that began after we asked has ended while we waited.
             if view.done > asked_at {
-                return Ok(Vec::new());
+                return Ok(());
             }
         }
         let number = {
@@ -46,15 +47,19 @@ impl Organization {
             view.begun += 1;
             view.begun
         };
-        let outcome = self.sweep(number).await;
-        let mut view = self.view();
-        view.error = outcome.as_ref().err().cloned();
-        if outcome.is_err() {
-            // It may be another organization by now.
-            view.root = None;
+        let span = tracing::debug_span!("sweep", number);
+        let outcome = self.sweep(number).instrument(span).await;
+        {
+            let mut view = self.view();
+            view.error = outcome.as_ref().err().cloned();
+            match &outcome {
+                Ok(changed) => view.changed.extend(changed.iter().cloned()),
+                // It may be another organization by now.
+                Err(_) => view.root = None,
+            }
         }
         self.attempts.send_modify(|count| *count += 1);
-        outcome
+        outcome.map(drop)
     }
 
     /// Reads the whole organization. Returns the accounts of which something has changed.
@@ -201,29 +206,40 @@ impl Organization {
         changed
     }
 
-    /// Sweeps for ever, and asks for a pass over every object whose account has changed.
+    /// Sweeps for ever, and asks for a pass over every object whose account has changed: whoever asked for the sweep that
+    /// saw it, the next one sees no difference any more. `objects_of` gives namespace and name of the objects that these
+    /// accounts concern; at the first sweep also of all that have none.
     pub async fn keep_swept(
         &self,
         every: Duration,
-        objects_of: impl Fn(&[AccountId]) -> Vec<(String, String)>,
+        objects_of: impl Fn(&[AccountId], bool) -> Vec<(String, String)>,
         stop: CancellationToken,
     ) {
+        // Those that have no account yet waited for the first sweep.
+        let mut first = true;
+        let mut attempts = self.attempts.subscribe();
         loop {
             let pause = match self.refresh().await {
-                Ok(changed) => {
-                    for (namespace, name) in objects_of(&changed) {
-                        self.trigger.fire(Some(&namespace), &name);
-                    }
-                    every
-                }
+                Ok(()) => every,
                 Err(error) => {
                     tracing::warn!(%error, "the organization could not be read");
                     SWEEP_AGAIN
                 }
             };
-            tokio::select! {
-                () = tokio::time::sleep(pause) => {}
-                () = stop.cancelled() => return,
+            let next = tokio::time::sleep(pause);
+            tokio::pin!(next);
+            loop {
+                let changed = std::mem::take(&mut self.view().changed);
+                if !changed.is_empty() {
+                    for (namespace, name) in objects_of(&changed, std::mem::take(&mut first)) {
+                        self.trigger.fire(Some(&namespace), &name);
+                    }
+                }
+                tokio::select! {
+                    () = &mut next => break,
+                    _ = attempts.changed() => {}
+                    () = stop.cancelled() => return,
+                }
             }
         }
     }

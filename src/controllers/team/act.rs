@@ -31,7 +31,7 @@ impl Teams {
     ) -> Result<Option<Outcome>, Failure> {
         let api: Api<Namespace> = Api::all(self.client.clone());
         let Some(found) = api.get_opt(name).await? else {
-            record.may_write()?;
+            record.may_write_in_cluster()?;
             let labels = BTreeMap::from([(LABEL_TEAM.to_owned(), team.name_any())]);
             let metadata = ObjectMeta {
                 name: Some(name.to_owned()),
@@ -50,8 +50,9 @@ impl Teams {
         };
         if found.labels().get(LABEL_TEAM) != Some(&team.name_any()) {
             let message = format!(
-                "namespace {name} exists and is not this team's: choose another one in spec.namespace, or have the \
-                 platform team label it {LABEL_TEAM}={}",
+                "namespace {name} exists and is not this team's. If it shall be, a cluster administrator runs: kubectl \
+                 label namespace {name} {LABEL_TEAM}={}. If not, delete this team and declare it with another \
+                 spec.namespace, which cannot be changed",
                 team.name_any()
             );
             return Ok(Some(Outcome::blocked(reasons::NAMESPACE_TAKEN, message)));
@@ -81,13 +82,13 @@ impl Teams {
         if let Some(found) = &found {
             if found.role_ref != role {
                 // A binding's role cannot be changed; one that points elsewhere is not what we made.
-                record.may_write()?;
+                record.may_write_in_cluster()?;
                 api.delete(MEMBER_BINDING, &DeleteParams::default()).await?;
             } else if found.subjects.clone().unwrap_or_default() == subjects {
                 return Ok(());
             }
         }
-        record.may_write()?;
+        record.may_write_in_cluster()?;
         let binding = json!({
             "apiVersion": "rbac.authorization.k8s.io/v1",
             "kind": "RoleBinding",

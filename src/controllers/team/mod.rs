@@ -1,43 +1,80 @@
 //! `Team`: its namespace, and the rights of its members in it.
 
 mod act;
+pub mod report;
 
 use async_trait::async_trait;
 use kube::{Client, ResourceExt};
 
 use super::Caches;
-use crate::api::{Team, TeamAccountSummary, TeamDeletionPolicy};
-use crate::engine::conditions::{self, Truth};
+use crate::api::{Team, TeamAccount, TeamDeletionPolicy};
+use crate::engine::conditions::Truth;
 use crate::engine::frame::Reconcile;
+use crate::engine::reasons::Reason;
 use crate::engine::record::Record;
 use crate::engine::{Failure, Outcome};
 use crate::model::TeamId;
 
-/// The reasons in this kind's conditions and events: a closed set, listed in the reference.
+/// The reasons in this kind's conditions and events: a closed set. What each means is in `ALL`.
+#[expect(missing_docs, reason = "each is described in ALL")]
 pub mod reasons {
-    /// Everything is as declared.
-    pub const READY: &str = "Ready";
-    /// The spec cannot be carried out as it is.
+    use crate::engine::reasons::{DONE, Reason, WAIT};
+
+    pub const READY: &str = crate::engine::reasons::READY;
+    pub const ACCEPTED: &str = "Accepted";
     pub const INVALID_SPEC: &str = "InvalidSpec";
-    /// The namespace exists and is not this team's.
     pub const NAMESPACE_TAKEN: &str = "NamespaceTaken";
-    /// The namespace is being deleted; a new one is made when it is gone.
     pub const NAMESPACE_TERMINATING: &str = "NamespaceTerminating";
-    /// The team is deleted and still owns something.
     pub const STILL_OWNS: &str = "StillOwns";
-    /// The team is suspended.
     pub const SUSPENDED: &str = "Suspended";
-    /// The team is gone, its namespace stays.
     pub const NAMESPACE_RETAINED: &str = "NamespaceRetained";
-    /// All, for the reference.
-    pub const ALL: &[&str] = &[
-        READY,
-        INVALID_SPEC,
-        NAMESPACE_TAKEN,
-        NAMESPACE_TERMINATING,
-        STILL_OWNS,
-        SUSPENDED,
-        NAMESPACE_RETAINED,
+    pub const ALL_READY: &str = "AllReady";
+    pub const SOME_NOT_READY: &str = "SomeNotReady";
+
+    /// All of them, for the reference.
+    pub const ALL: &[Reason] = &[
+        Reason::new(
+            READY,
+            "The team has its namespace, and its members have their rights.",
+            DONE,
+        ),
+        Reason::new(ACCEPTED, "The team can be carried out as declared.", DONE),
+        Reason::new(
+            INVALID_SPEC,
+            "The team cannot be carried out as it is declared.",
+            "Whoever edits the team corrects the field that the message names.",
+        ),
+        Reason::new(
+            NAMESPACE_TAKEN,
+            "The team's namespace exists already and does not bear the team's label, so it may be somebody else's.",
+            "A cluster administrator labels the namespace if it shall be the team's (the message has the command); otherwise the platform team deletes the team and declares it with another spec.namespace.",
+        ),
+        Reason::new(
+            NAMESPACE_TERMINATING,
+            "The team's namespace is being deleted; a new one is made when it is gone.",
+            WAIT,
+        ),
+        Reason::new(
+            STILL_OWNS,
+            "The team is being deleted and still owns the accounts that the message lists.",
+            "The platform team deletes those TeamAccounts first; what becomes of the AWS accounts is in their spec.deletionPolicy.",
+        ),
+        Reason::new(
+            SUSPENDED,
+            "spec.suspend holds all writes for this team.",
+            "Whoever suspended the team sets spec.suspend to false.",
+        ),
+        Reason::new(
+            NAMESPACE_RETAINED,
+            "The team is gone and its namespace was kept, labelled. An event.",
+            "Nothing; a team of the same name takes the namespace over again.",
+        ),
+        Reason::new(ALL_READY, "All accounts of the team are Ready.", DONE),
+        Reason::new(
+            SOME_NOT_READY,
+            "Some accounts of the team are not Ready; the message names them, status.accounts says why.",
+            "Whoever the reason of the account itself names.",
+        ),
     ];
 }
 
@@ -61,13 +98,20 @@ pub fn namespace_of(team: &Team) -> String {
 impl Reconcile for Teams {
     type Kind = Team;
     const KIND: &'static str = "Team";
+    const REASONS: &'static [Reason] = reasons::ALL;
 
     async fn pass(&self, object: &Team, record: &mut Record<Team>) -> Result<Outcome, Failure> {
         self.caches.filled().await;
         let namespace = namespace_of(object);
         record.status.namespace = Some(namespace.clone());
         record.status.members = i64::try_from(object.spec.members.len()).ok();
-        record.status.accounts = self.summaries(&namespace);
+        let theirs =
+            |account: &TeamAccount| account.metadata.namespace.as_deref() == Some(&namespace);
+        report::accounts(
+            record,
+            self.caches
+                .each_account(|account| theirs(account).then(|| report::summary_of(account))),
+        );
         if object.metadata.deletion_timestamp.is_some() {
             return self.leave(object, record, &namespace).await;
         }
@@ -90,7 +134,7 @@ impl Reconcile for Teams {
         record.set(
             "Accepted",
             Truth::True,
-            "Accepted",
+            reasons::ACCEPTED,
             "the team has its namespace and its members their rights",
         );
         Ok(Outcome::Settled { resync: None })
@@ -98,24 +142,6 @@ impl Reconcile for Teams {
 }
 
 impl Teams {
-    fn summaries(&self, namespace: &str) -> Vec<TeamAccountSummary> {
-        let mut list = self.caches.each_account(|account| {
-            if account.metadata.namespace.as_deref() != Some(namespace) {
-                return None;
-            }
-            let status = account.status.as_ref();
-            Some(TeamAccountSummary {
-                name: account.name_any(),
-                id: status.and_then(|status| status.account_id.clone()),
-                ready: status.is_some_and(|status| {
-                    conditions::is_true(&status.conditions, conditions::READY)
-                }),
-            })
-        });
-        list.sort_by(|a, b| a.name.cmp(&b.name));
-        list
-    }
-
     async fn leave(
         &self,
         object: &Team,
@@ -131,7 +157,7 @@ impl Teams {
             );
             return Ok(Outcome::blocked(reasons::STILL_OWNS, message));
         }
-        record.may_write()?;
+        record.may_write_in_cluster()?;
         match object.spec.deletion_policy {
             TeamDeletionPolicy::Retain => {
                 self.remove_members(object, namespace).await?;

@@ -11,7 +11,7 @@ use crate::cloud::{CloudError, ErrorKind, ParentId};
 use crate::controllers::organization::Row;
 use crate::engine::record::Record;
 use crate::engine::{Failure, Outcome};
-use crate::model::{AccountId, RootEmail, UnitPath};
+use crate::model::{AccountId, RootEmail, TAG_QUARANTINED_AT, UnitPath};
 use crate::plan::account::{Change, DesiredAccount, Planned};
 use crate::plan::creation::{self, Verdict};
 
@@ -48,6 +48,10 @@ impl TeamAccounts {
             .any(|planned| matches!(planned.change, Change::ChangeEmail(_)))
         {
             record.status.email_update = None;
+            // A code that was acted upon by somebody who could not take it off any more.
+            if object.annotations().contains_key(ANNOTATION_EMAIL_CODE) {
+                record.remove_annotation(ANNOTATION_EMAIL_CODE).await?;
+            }
         }
         Ok(left)
     }
@@ -66,6 +70,15 @@ impl TeamAccounts {
                     .ensure_unit(unit, &desired.owner_free_tags())
                     .await?;
                 self.move_to(id, &row.parent, &to).await?;
+            }
+            Change::EndQuarantine => {
+                let keys = [TAG_QUARANTINED_AT.to_owned()];
+                cloud.accounts.untag(id, &keys).await?;
+                self.organization.update(id, |row| {
+                    if let Some(tags) = &mut row.tags {
+                        tags.remove(TAG_QUARANTINED_AT);
+                    }
+                });
             }
             Change::Tag(tags) => {
                 cloud.accounts.tag(id, tags).await?;
@@ -165,32 +178,11 @@ impl TeamAccounts {
                 record.remove_annotation(ANNOTATION_EMAIL_CODE).await?;
                 settings.start_email_update(id, email).await?;
             }
-            Some(code) => match settings.accept_email_update(id, email, code).await {
-                Ok(()) => {
-                    self.organization
-                        .update(id, |row| row.account.email = email.to_string());
-                    record.status.email_update = None;
-                    record.note(
-                        "EmailChanged",
-                        format!("the root e-mail address of account {id} is now {email}"),
-                    );
-                    record.remove_annotation(ANNOTATION_EMAIL_CODE).await?;
+            Some(code) => {
+                if self.accept_code(record, id, email, code).await? {
                     return Ok(None);
                 }
-                Err(error)
-                    if matches!(
-                        error.kind,
-                        ErrorKind::Invalid | ErrorKind::Denied | ErrorKind::NotFound
-                    ) =>
-                {
-                    record.warn(
-                        "EmailCodeRefused",
-                        format!("AWS refused the code for {email}: {}", error.message),
-                    );
-                    record.remove_annotation(ANNOTATION_EMAIL_CODE).await?;
-                }
-                Err(error) => return Err(error.into()),
-            },
+            }
             None if begun => {}
             None => {
                 // Recorded first: AWS sends a mail for every call.
@@ -216,6 +208,48 @@ impl TeamAccounts {
             message,
             PERSON_AGAIN,
         )))
+    }
+
+    /// Gives AWS the code. `false`: AWS refused it.
+    async fn accept_code(
+        &self,
+        record: &mut Record<TeamAccount>,
+        id: &AccountId,
+        email: &RootEmail,
+        code: &str,
+    ) -> Result<bool, Failure> {
+        let cloud = self.organization.cloud();
+        let refusal = match cloud.settings.accept_email_update(id, email, code).await {
+            Ok(()) => None,
+            Err(error)
+                if matches!(
+                    error.kind,
+                    ErrorKind::Invalid | ErrorKind::Denied | ErrorKind::NotFound
+                ) =>
+            {
+                // A code is good once: it may have been taken before, and the answer lost.
+                let account = cloud.accounts.account(id).await?;
+                let taken = account.email.eq_ignore_ascii_case(email.as_str());
+                (!taken).then_some(error)
+            }
+            Err(error) => return Err(error.into()),
+        };
+        if let Some(error) = &refusal {
+            record.warn(
+                "EmailCodeRefused",
+                format!("AWS refused the code for {email}: {}", error.message),
+            );
+        } else {
+            self.organization
+                .update(id, |row| row.account.email = email.to_string());
+            record.status.email_update = None;
+            record.note(
+                "EmailChanged",
+                format!("the root e-mail address of account {id} is now {email}"),
+            );
+        }
+        record.remove_annotation(ANNOTATION_EMAIL_CODE).await?;
+        Ok(refusal.is_none())
     }
 
     /// The unit of that path, for a move; created when missing.

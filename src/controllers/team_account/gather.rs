@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::create::owned_by_other;
+use super::identify::owned_by_other;
 use super::{TeamAccounts, reasons};
 use crate::api::TeamAccount;
 use crate::cloud::{ErrorKind, RegionState};

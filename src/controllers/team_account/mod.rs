@@ -5,14 +5,22 @@
 //! | gather: what AWS has | `gather.rs` |
 //! | validate: spec and class → `DesiredAccount` | `validate.rs` |
 //! | decide | `plan::account`, `plan::creation`, `plan::queue` |
-//! | act: create or adopt; change; leave | `create.rs`, `act.rs`, `leave.rs` |
+//! | act: which account is meant; adopt it | `identify.rs` |
+//! | act: create it; wait for a slot; what a failure asks for | `create.rs`, `slot.rs`, `failed.rs` |
+//! | act: follow a creation that has begun | `follow.rs` |
+//! | act: change; leave | `act.rs`, `leave.rs` |
 //! | report: status | `report.rs` |
 
 mod act;
 mod create;
+mod failed;
+mod follow;
 mod gather;
+mod identify;
 mod leave;
+pub mod reasons;
 mod report;
+mod slot;
 mod validate;
 
 use std::collections::HashMap;
@@ -26,106 +34,13 @@ use tokio::time::Instant;
 use super::Caches;
 use super::organization::Organization;
 use crate::api::{ANNOTATION_RECONCILE, Mode, TeamAccount};
-use crate::engine::conditions::{READY, Truth};
+use crate::engine::conditions::{self, READY, Truth};
 use crate::engine::frame::{Reconcile, jitter};
+use crate::engine::reasons::Reason;
 use crate::engine::record::Record;
 use crate::engine::{Failure, FailureKind, Outcome};
 use crate::model::AccountState;
 use crate::plan::account::{DesiredAccount, Ownership, changes, ownership};
-
-/// The reasons in this kind's conditions and events: a closed set, listed in the reference.
-pub mod reasons {
-    /// Everything is as declared.
-    pub const READY: &str = "Ready";
-    /// The spec, or the class, cannot be carried out as it is.
-    pub const INVALID_SPEC: &str = "InvalidSpec";
-    /// There is no class of that name.
-    pub const CLASS_NOT_FOUND: &str = "ClassNotFound";
-    /// The namespace belongs to no team.
-    pub const TEAM_NOT_FOUND: &str = "TeamNotFound";
-    /// The organization has not been read yet.
-    pub const READING_ORGANIZATION: &str = "ReadingOrganization";
-    /// Waiting for a slot: AWS creates only a few accounts at a time.
-    pub const QUEUED: &str = "Queued";
-    /// AWS is creating the account.
-    pub const CREATING: &str = "Creating";
-    /// After a lost answer: looking whether the account was created.
-    pub const SEARCHING: &str = "Searching";
-    /// AWS gave up on the creation.
-    pub const CREATION_FAILED: &str = "CreationFailed";
-    /// The e-mail address belongs to another member account.
-    pub const EMAIL_TAKEN_BY_MEMBER: &str = "EmailTakenByMember";
-    /// The e-mail address belongs to an account outside of the organization.
-    pub const EMAIL_TAKEN: &str = "EmailTaken";
-    /// Another object manages the account, or wants the same e-mail address.
-    pub const OWNED_BY_OTHER: &str = "OwnedByOther";
-    /// The account is not a member of the organization.
-    pub const NOT_A_MEMBER: &str = "NotAMember";
-    /// The account is suspended or closed.
-    pub const ACCOUNT_SUSPENDED: &str = "AccountSuspended";
-    /// The account exists and AWS is still setting it up.
-    pub const ACTIVATING: &str = "Activating";
-    /// The access role does not let us in.
-    pub const ACCESS_DENIED: &str = "AccessDenied";
-    /// Something takes its time inside AWS (a region that is being enabled).
-    pub const PROGRESSING: &str = "Progressing";
-    /// A person must give back the code that AWS mailed.
-    pub const EMAIL_CONFIRMATION_PENDING: &str = "EmailConfirmationPending";
-    /// There are changes, and `mode: Plan` keeps them from being made.
-    pub const CHANGES_PLANNED: &str = "ChangesPlanned";
-    /// There are changes, and `suspend` keeps them from being made.
-    pub const SUSPENDED: &str = "Suspended";
-    /// The alias belongs to another account somewhere in AWS.
-    pub const ALIAS_TAKEN: &str = "AliasTaken";
-    /// Something outside was changed behind our back and has been put right.
-    pub const DRIFT_REPAIRED: &str = "DriftRepaired";
-    /// The account was adopted.
-    pub const ADOPTED: &str = "Adopted";
-    /// The account was created.
-    pub const CREATED: &str = "Created";
-    /// The object is gone, the account stays.
-    pub const ACCOUNT_RETAINED: &str = "AccountRetained";
-    /// The account is in quarantine.
-    pub const QUARANTINED: &str = "Quarantined";
-    /// The account is to be closed, which nobody has confirmed yet.
-    pub const AWAITING_CONFIRMATION: &str = "AwaitingConfirmation";
-    /// The account is to be closed when its time in quarantine is over.
-    pub const AWAITING_CLOSURE: &str = "AwaitingClosure";
-    /// The account is closed or being closed.
-    pub const CLOSED: &str = "Closed";
-    /// All, for the reference.
-    pub const ALL: &[&str] = &[
-        READY,
-        INVALID_SPEC,
-        CLASS_NOT_FOUND,
-        TEAM_NOT_FOUND,
-        READING_ORGANIZATION,
-        QUEUED,
-        CREATING,
-        SEARCHING,
-        CREATION_FAILED,
-        EMAIL_TAKEN_BY_MEMBER,
-        EMAIL_TAKEN,
-        OWNED_BY_OTHER,
-        NOT_A_MEMBER,
-        ACCOUNT_SUSPENDED,
-        ACTIVATING,
-        ACCESS_DENIED,
-        PROGRESSING,
-        EMAIL_CONFIRMATION_PENDING,
-        CHANGES_PLANNED,
-        SUSPENDED,
-        ALIAS_TAKEN,
-        DRIFT_REPAIRED,
-        ADOPTED,
-        CREATED,
-        ACCOUNT_RETAINED,
-        QUARANTINED,
-        AWAITING_CONFIRMATION,
-        AWAITING_CLOSURE,
-        CLOSED,
-    ];
-}
 
 /// The controller of `TeamAccount`.
 pub struct TeamAccounts {
@@ -145,6 +60,7 @@ pub struct TeamAccounts {
 impl Reconcile for TeamAccounts {
     type Kind = TeamAccount;
     const KIND: &'static str = "TeamAccount";
+    const REASONS: &'static [Reason] = reasons::ALL;
 
     async fn pass(
         &self,
@@ -207,7 +123,15 @@ impl TeamAccounts {
         id: &crate::model::AccountId,
         revision: &str,
     ) -> Result<Outcome, Failure> {
-        let Some(row) = self.known_row(id).await? else {
+        let requested = object.annotations().get(ANNOTATION_RECONCILE);
+        // Who asks for a pass has a reason to: what the last sweep told does not do.
+        let asked =
+            requested.is_some() && requested != record.status.last_handled_reconcile_at.as_ref();
+        let row = match asked {
+            true => self.row_now(id).await?,
+            false => self.known_row(id).await?,
+        };
+        let Some(row) = row else {
             let message = format!(
                 "account {id} is not a member of this organization (any more); nothing is created in its place: \
                  invite it again, or delete this object"
@@ -230,7 +154,6 @@ impl TeamAccounts {
             );
             return Ok(Outcome::blocked(reasons::ACCOUNT_SUSPENDED, message));
         }
-        let requested = object.annotations().get(ANNOTATION_RECONCILE);
         let deep = self.is_due(object, record, revision, requested);
         let gathered = self.gather(record, desired, &row, deep).await?;
         if let Some(outcome) = gathered.stop {
@@ -245,12 +168,15 @@ impl TeamAccounts {
         if !plan.is_empty() && row.account.state != AccountState::PendingActivation {
             let tags = self.tags_now(id).await?;
             if let Ownership::Others(owner) = ownership(&tags, &desired.owner.uid) {
-                return Ok(create::owned_by_other(id, &owner.reference, &owner.cluster));
+                return Ok(identify::owned_by_other(
+                    id,
+                    &owner.reference,
+                    &owner.cluster,
+                ));
             }
         }
         let drifted = !plan.is_empty()
-            && record.is_true("InSync")
-            && record.status.observed_generation == Some(record.generation)
+            && holds(record, "InSync")
             && record.status.class_revision.as_deref() == Some(revision);
         let waiting = self.act(object, record, desired, &row, &plan).await?;
         if drifted && !plan.is_empty() {
@@ -295,8 +221,8 @@ impl TeamAccounts {
         revision: &str,
         requested: Option<&String>,
     ) -> bool {
-        let known = record.is_true("Baselined")
-            && record.status.observed_generation == Some(record.generation)
+        // The condition's own generation: the status's is that of a pass that may have failed half-way.
+        let known = holds(record, "Baselined")
             && record.status.class_revision.as_deref() == Some(revision)
             && record.status.last_handled_reconcile_at.as_ref() == requested;
         let due = self.due.lock().unwrap_or_else(PoisonError::into_inner);
@@ -317,4 +243,11 @@ impl TeamAccounts {
         at.saturating_duration_since(now)
             .max(Duration::from_secs(1))
     }
+}
+
+/// Whether a condition is True, and about the present generation.
+fn holds(record: &Record<TeamAccount>, type_: &str) -> bool {
+    conditions::find(&record.status.conditions, type_).is_some_and(|condition| {
+        condition.status == "True" && condition.observed_generation == Some(record.generation)
+    })
 }

@@ -129,7 +129,8 @@ impl Watching {
             if self.is_over {
                 return None;
             }
-            let until = next.unwrap_or(self.ends).min(self.ends).min(self.bookmark);
+            // What is on its way comes first: a bookmark, or the end, before it would never be reached.
+            let until = next.unwrap_or(self.ends.min(self.bookmark));
             tokio::select! {
                 changed = self.changed.changed() => self.is_over |= changed.is_err(),
                 _ = self.epoch.changed() => self.is_over = true,

@@ -1,0 +1,263 @@
+//! Act: follow a creation that has begun, here or in an earlier life, to its outcome.
+
+use std::collections::HashSet;
+use std::time::Duration;
+
+use kube::ResourceExt;
+
+use super::create::plan_creation;
+use super::identify::Identity;
+use super::{TeamAccounts, reasons};
+use crate::api::{CreationStatus, Mode, TeamAccount};
+use crate::cloud::{Account, CreateRequest, RequestId, RequestState};
+use crate::engine::conditions::Truth;
+use crate::engine::record::Record;
+use crate::engine::{Failure, Outcome};
+use crate::model::{AccountId, AccountState};
+use crate::plan::account::{DesiredAccount, Ownership, ownership};
+use crate::plan::creation::{self, Intent};
+
+/// How long a lost creation is searched for before CreateAccount is called again: AWS's lists may lag behind.
+const SEARCH_FOR: i64 = 30;
+/// How soon the search is repeated.
+const SEARCH_AGAIN: Duration = Duration::from_secs(10);
+/// How soon a creation is looked at although nobody said that it is done.
+pub(super) const CREATING_AGAIN: Duration = Duration::from_secs(300);
+
+impl TeamAccounts {
+    /// A creation has begun, here or in an earlier life: what has become of it?
+    pub(super) async fn follow(
+        &self,
+        object: &TeamAccount,
+        record: &mut Record<TeamAccount>,
+        desired: &DesiredAccount,
+        intent: &CreationStatus,
+    ) -> Result<Identity, Failure> {
+        if let Some(id) = record.status.create_request_id.clone() {
+            return self
+                .await_request(object, record, desired, intent, &RequestId(id))
+                .await;
+        }
+        let uid = object.uid().unwrap_or_default();
+        if let Some(identity) = self.search(object, record, desired, intent).await? {
+            self.organization.search_done(&uid);
+            return Ok(identity);
+        }
+        let since = self.organization.searching_since(&uid);
+        if record.now.as_second() - since.as_second() < SEARCH_FOR {
+            return Ok(Err(searching(
+                "looking whether AWS has been asked to create the account",
+            )));
+        }
+        self.organization.search_done(&uid);
+        if object.metadata.deletion_timestamp.is_some()
+            || object.spec.suspend
+            || object.spec.mode == Mode::Plan
+        {
+            self.organization.slot_done(&uid, None);
+            record.status.creation = None;
+            let deleting = object.metadata.deletion_timestamp.is_some();
+            return Ok(Err(if deleting {
+                Outcome::Released
+            } else {
+                plan_creation(object, record, desired)
+            }));
+        }
+        self.call(object, record, desired).await
+    }
+
+    /// Looks for a creation whose answer was lost: first among the requests, then by e-mail among the members.
+    async fn search(
+        &self,
+        object: &TeamAccount,
+        record: &mut Record<TeamAccount>,
+        desired: &DesiredAccount,
+        intent: &CreationStatus,
+    ) -> Result<Option<Identity>, Failure> {
+        let ours = Intent {
+            account_name: &intent.account_name,
+            started_at: intent.started_at.0,
+        };
+        let uid = object.uid();
+        let taken: HashSet<String> = self
+            .caches
+            .accounts(|other| other.uid() != uid)
+            .iter()
+            .filter_map(|other| other.status.as_ref()?.create_request_id.clone())
+            .collect();
+        let candidate = |request: &CreateRequest| {
+            creation::may_be_ours(&ours, &request.account_name, request.requested)
+                && !taken.contains(&request.id.0)
+                && !matches!(request.state, RequestState::Failed(_))
+        };
+        // All of them: one of the same name may be somebody else's, and must not hide ours.
+        let all = self.organization.requests(|_| false).await?;
+        for request in all.into_iter().filter(candidate) {
+            if let RequestState::Succeeded(id) = &request.state
+                && !self.is_really_ours(object, id, intent).await?
+            {
+                continue;
+            }
+            record.status.create_request_id = Some(request.id.to_string());
+            record.save().await?;
+            let identity = self
+                .await_request(object, record, desired, intent, &request.id)
+                .await?;
+            return Ok(Some(identity));
+        }
+        self.organization.refresh().await?;
+        let row = intent
+            .email
+            .parse()
+            .ok()
+            .and_then(|email| self.organization.by_email(&email));
+        match row {
+            Some(row) => Ok(Some(self.claim(object, record, &row).await?)),
+            None => Ok(None),
+        }
+    }
+
+    /// The request is known: waits for it, or takes its outcome.
+    pub(super) async fn await_request(
+        &self,
+        object: &TeamAccount,
+        record: &mut Record<TeamAccount>,
+        desired: &DesiredAccount,
+        intent: &CreationStatus,
+        request: &RequestId,
+    ) -> Result<Identity, Failure> {
+        let (uid, name) = (object.uid().unwrap_or_default(), object.name_any());
+        let namespace = object.namespace().unwrap_or_default();
+        let since = intent.started_at.0;
+        let Some(done) = self
+            .organization
+            .request(request, (&uid, &namespace, &name), since)
+        else {
+            let message = format!(
+                "AWS is creating the account (request {request}); this takes a minute or two"
+            );
+            record.set("Created", Truth::False, reasons::CREATING, &message);
+            return Ok(Err(Outcome::waiting(
+                reasons::CREATING,
+                message,
+                CREATING_AGAIN,
+            )));
+        };
+        match done.state {
+            RequestState::InProgress => Ok(Err(Outcome::waiting(
+                reasons::CREATING,
+                "AWS is creating the account",
+                CREATING_AGAIN,
+            ))),
+            RequestState::Succeeded(id) => {
+                if !self.organization.is_own(request)
+                    && !self.is_really_ours(object, &id, intent).await?
+                {
+                    self.organization.forget_request(request);
+                    record.status.create_request_id = None;
+                    record.save().await?;
+                    return Ok(Err(searching(
+                        "a request of the same name was somebody else's",
+                    )));
+                }
+                self.born(record, desired, intent, &id).await?;
+                self.found(object, record, &id, Some(request)).await?;
+                Ok(Ok(id))
+            }
+            RequestState::Failed(reason) => {
+                if let Some(creation) = &mut record.status.creation {
+                    creation.failure = Some(reason.clone());
+                }
+                record.warn(
+                    reasons::CREATION_FAILED,
+                    format!("AWS did not create the account: {reason}"),
+                );
+                self.organization.slot_done(&uid, None);
+                record.save().await?;
+                self.organization.forget_request(request);
+                let unchanged = CreationStatus {
+                    failure: Some(reason.clone()),
+                    ..intent.clone()
+                };
+                let identity = self
+                    .after_failure(object, record, desired, &unchanged, &reason)
+                    .await?;
+                Ok(identity.unwrap_or_else(|| {
+                    Err(searching(
+                        "the spec has changed; the creation is begun anew",
+                    ))
+                }))
+            }
+        }
+    }
+
+    /// A request that was found by its name proves itself by its account: our address, and our uid from birth on.
+    async fn is_really_ours(
+        &self,
+        object: &TeamAccount,
+        id: &AccountId,
+        intent: &CreationStatus,
+    ) -> Result<bool, Failure> {
+        let accounts = &self.organization.cloud().accounts;
+        let account = accounts.account(id).await?;
+        if !account.email.eq_ignore_ascii_case(&intent.email) {
+            return Ok(false);
+        }
+        let tags = accounts.tags(id).await?;
+        Ok(ownership(&tags, &object.uid().unwrap_or_default()) == Ownership::Ours)
+    }
+
+    /// Enters a newborn account into the view: AWS puts it into the root, with the tags that we asked for.
+    async fn born(
+        &self,
+        record: &Record<TeamAccount>,
+        desired: &DesiredAccount,
+        intent: &CreationStatus,
+        id: &AccountId,
+    ) -> Result<(), Failure> {
+        if self.organization.row(id).is_some() {
+            return Ok(());
+        }
+        let account = Account {
+            id: id.clone(),
+            name: intent.account_name.clone(),
+            email: intent.email.clone(),
+            state: AccountState::PendingActivation,
+            joined: Some(record.now),
+        };
+        let root = self.organization.root().await?;
+        self.organization
+            .enter(account, root, Some(desired.all_tags()));
+        Ok(())
+    }
+
+    /// The account exists: its id is recorded before anything else can go wrong.
+    pub(super) async fn found(
+        &self,
+        object: &TeamAccount,
+        record: &mut Record<TeamAccount>,
+        id: &AccountId,
+        request: Option<&RequestId>,
+    ) -> Result<(), Failure> {
+        record.status.account_id = Some(id.to_string());
+        record.note(reasons::CREATED, format!("account {id} was created"));
+        let began = record
+            .status
+            .creation
+            .as_ref()
+            .map(|creation| creation.started_at.0.as_second());
+        let took = began.map(|began| Duration::from_secs(record.now.as_second().abs_diff(began)));
+        // Before the write: should it fail, the next pass finds the account and does not come by here again.
+        self.organization
+            .slot_done(&object.uid().unwrap_or_default(), took);
+        record.save().await?;
+        if let Some(request) = request {
+            self.organization.forget_request(request);
+        }
+        Ok(())
+    }
+}
+
+pub(super) fn searching(message: &str) -> Outcome {
+    Outcome::waiting(reasons::SEARCHING, message, SEARCH_AGAIN)
+}

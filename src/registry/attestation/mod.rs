@@ -1,0 +1,289 @@
+//! What was signed about an image, and whether somebody we trust signed it.
+//!
+//! The statements lie beside the image in two ways, both of cosign: attached to the digest as Sigstore bundles (OCI
+//! referrers), and under the tag `sha256-<digest>.att` as bare envelopes. Anybody who may push may put more there, so
+//! what is foreign, unsigned, or signed by somebody else is skipped and reported; it never makes the image worse than it
+//! is without.
+
+mod dsse;
+mod trust;
+
+use std::time::Duration;
+
+use serde::Deserialize;
+use tokio::time::timeout;
+
+use super::error::{ErrorKind, RegistryError};
+use super::manifest::{Content, Descriptor, Manifest};
+use super::source::{SourceFacts, from_statement};
+use super::{Images, Result};
+use crate::model::{Digest, ImageName};
+use dsse::Envelope;
+pub use trust::{Trust, TrustEntry, TrustError};
+
+/// How many attachments of one image are read, and how many statements in one of them.
+const MOST: usize = 50;
+/// How long reading them may take altogether.
+const LONGEST: Duration = Duration::from_secs(120);
+const BUNDLE: &str = "application/vnd.dev.sigstore.bundle";
+const ENVELOPE: &str = "application/vnd.dsse.envelope.v1+json";
+/// The annotation by which cosign says that an attachment is a bundle.
+const BUNDLE_CONTENT: &str = "dev.sigstore.bundle.content";
+
+/// What is to be believed of everything attached to an image.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Verdict {
+    /// Where the image comes from, by a statement that we believe.
+    pub source: Option<Attested>,
+    /// Everything else, with the reason.
+    pub skipped: Vec<Skipped>,
+}
+
+/// A source that somebody we trust has signed for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Attested {
+    /// The source.
+    pub facts: SourceFacts,
+    /// The name of the trusted key.
+    pub key: String,
+    /// Where the statement is kept.
+    pub carrier: Digest,
+}
+
+/// Something that does not count, and why.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Skipped {
+    /// Where it is kept.
+    pub carrier: Digest,
+    /// Why it does not count.
+    pub reason: String,
+}
+
+/// One attachment: a source that is believed, or why it does not count.
+type Judged = std::result::Result<Attested, Skipped>;
+
+/// Reads and judges what is attached to the image with this digest. Where nobody is trusted nothing is read.
+pub async fn attestations(
+    images: &dyn Images,
+    name: &ImageName,
+    image: &Digest,
+    trust: &Trust,
+) -> Result<Verdict> {
+    if trust.is_empty() {
+        return Ok(Verdict::default());
+    }
+    let reader = Reader {
+        images,
+        name,
+        image,
+        trust,
+    };
+    timeout(LONGEST, reader.read()).await.unwrap_or_else(|_| {
+        let message = format!("what is attached to it cannot be read within {LONGEST:?}");
+        Err(RegistryError::new(
+            ErrorKind::Unavailable,
+            name.at(image.clone()),
+            message,
+        ))
+    })
+}
+
+/// What is to be believed of all of them. Pure.
+fn verdict(judged: Vec<Judged>) -> Verdict {
+    let mut verdict = Verdict::default();
+    let mut believed: Vec<Attested> = Vec::new();
+    for one in judged {
+        match one {
+            Ok(attested) => believed.push(attested),
+            Err(skipped) => verdict.skipped.push(skipped),
+        }
+    }
+    let facts = believed.first().map(|first| first.facts.clone());
+    if believed
+        .iter()
+        .all(|one| Some(&one.facts) == facts.as_ref())
+    {
+        verdict.source = believed.into_iter().next();
+    } else {
+        // Which of them is right is not for us to guess.
+        verdict.skipped.extend(believed.into_iter().map(|attested| Skipped {
+            reason: format!(
+                "signed by {} and about this image, but another trusted statement names another source than {}",
+                attested.key, attested.facts.repository
+            ),
+            carrier: attested.carrier,
+        }));
+    }
+    verdict
+}
+
+/// Judges one envelope, or the reason why there is none. Pure.
+fn judge(
+    envelope: std::result::Result<Envelope, String>,
+    carrier: &Digest,
+    trust: &Trust,
+    image: &Digest,
+) -> Judged {
+    let attested = envelope.and_then(|envelope| {
+        let key = trust.signer(&envelope)?.to_owned();
+        let facts = from_statement(&envelope.payload, image)
+            .map_err(|error| format!("signed by {key}, and {error}"))?;
+        let carrier = carrier.clone();
+        Ok(Attested {
+            facts,
+            key,
+            carrier,
+        })
+    });
+    attested.map_err(|reason| skipped(carrier, reason))
+}
+
+fn skipped(carrier: &Digest, reason: impl Into<String>) -> Skipped {
+    Skipped {
+        carrier: carrier.clone(),
+        reason: reason.into(),
+    }
+}
+
+/// Reads attachments one by one. Each is judged before the next is read, so that no more than one is in memory.
+struct Reader<'a> {
+    images: &'a dyn Images,
+    name: &'a ImageName,
+    image: &'a Digest,
+    trust: &'a Trust,
+}
+
+impl Reader<'_> {
+    async fn read(&self) -> Result<Verdict> {
+        let mut attached = self.images.referrers(self.name, self.image).await?;
+        // Registries fill these hints in differently, so they decide nothing but the order: what others attached must
+        // not push ours beyond the limit.
+        attached.sort_by_key(|descriptor| !looks_like_a_bundle(descriptor));
+        let mut judged = Vec::new();
+        for descriptor in &attached {
+            let carrier = &descriptor.digest;
+            if judged.len() >= MOST {
+                let reason =
+                    format!("more than {MOST} things are attached, and the rest is not read");
+                judged.push(Err(skipped(carrier, reason)));
+                break;
+            }
+            match self.images.resolve(&self.name.at(carrier.clone())).await {
+                Ok(manifest) => self.referrer(&manifest, &mut judged).await?,
+                Err(error) => judged.push(Err(skipped(carrier, lasting(error)?))),
+            }
+        }
+        self.beside_by_tag(&mut judged).await?;
+        Ok(verdict(judged))
+    }
+
+    /// The place that cosign had before registries knew referrers.
+    async fn beside_by_tag(&self, judged: &mut Vec<Judged>) -> Result<()> {
+        let tag = format!(
+            "{}-{}.att",
+            self.image.algorithm().as_str(),
+            self.image.hex()
+        );
+        let tag = self.name.tagged(&tag).map_err(|error| {
+            RegistryError::new(ErrorKind::Invalid, self.name, error.to_string())
+        })?;
+        match self.images.resolve(&tag).await {
+            Ok(manifest) => self.layers(&manifest, judged).await,
+            Err(error) if error.kind == ErrorKind::NotFound => Ok(()),
+            Err(error) => {
+                judged.push(Err(skipped(self.image, lasting(error)?)));
+                Ok(())
+            }
+        }
+    }
+
+    async fn referrer(&self, manifest: &Manifest, judged: &mut Vec<Judged>) -> Result<()> {
+        let subject = manifest.subject.as_ref().map(|subject| &subject.digest);
+        if subject != Some(self.image) {
+            let reason = "it is listed as attached to the image, and says itself that it is not";
+            judged.push(Err(skipped(&manifest.digest, reason)));
+            return Ok(());
+        }
+        self.layers(manifest, judged).await
+    }
+
+    /// The envelopes among the layers of a manifest.
+    async fn layers(&self, manifest: &Manifest, judged: &mut Vec<Judged>) -> Result<()> {
+        let mut found = false;
+        for layer in manifest.layers().iter().take(MOST) {
+            let read: Open = match layer.media_type.as_str() {
+                ENVELOPE => Envelope::read,
+                kind if kind.starts_with(BUNDLE) => from_bundle,
+                _ => continue,
+            };
+            found = true;
+            let envelope = match self.images.blob(self.name, layer).await {
+                Ok(bytes) => read(&bytes),
+                Err(error) => Err(lasting(error)?),
+            };
+            judged.push(judge(envelope, &layer.digest, self.trust, self.image));
+        }
+        if !found {
+            let reason = format!("it is no attestation but {:.80}", kind_of(manifest));
+            judged.push(Err(skipped(&manifest.digest, reason)));
+        }
+        Ok(())
+    }
+}
+
+/// Opens what a layer holds.
+type Open = fn(&[u8]) -> std::result::Result<Envelope, String>;
+
+fn looks_like_a_bundle(descriptor: &Descriptor) -> bool {
+    descriptor.annotations.contains_key(BUNDLE_CONTENT)
+        || descriptor
+            .artifact_type
+            .as_deref()
+            .is_some_and(|kind| kind.starts_with(BUNDLE))
+}
+
+/// The reason of an error that stays; one that may pass is passed on, since what cannot be read now may be ours.
+fn lasting(error: RegistryError) -> Result<String> {
+    match error.kind.is_transient() {
+        true => Err(error),
+        false => Ok(error.to_string()),
+    }
+}
+
+fn kind_of(manifest: &Manifest) -> &str {
+    match (&manifest.artifact_type, &manifest.content) {
+        (Some(kind), _) => kind,
+        (None, Content::Image { config, .. }) => &config.media_type,
+        (None, Content::Index(_)) => "an index",
+    }
+}
+
+/// The envelope in a Sigstore bundle that was signed by a key.
+fn from_bundle(bytes: &[u8]) -> std::result::Result<Envelope, String> {
+    #[derive(Deserialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Bundle {
+        verification_material: Material,
+        dsse_envelope: Option<Box<serde_json::value::RawValue>>,
+    }
+    #[derive(Deserialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Material {
+        public_key: Option<serde::de::IgnoredAny>,
+    }
+    let bundle: Bundle = serde_json::from_slice(bytes)
+        .map_err(|error| format!("it is no Sigstore bundle: {error}"))?;
+    if bundle.verification_material.public_key.is_none() {
+        return Err(
+            "it is signed by an identity, with a certificate, and only keys are trusted here"
+                .into(),
+        );
+    }
+    let envelope = bundle
+        .dsse_envelope
+        .ok_or("it is a signature without a statement, which says nothing about the source")?;
+    Envelope::read(envelope.get().as_bytes())
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,44 @@
+//! What many accounts cost, and what settled ones do not.
+
+use bailiwick::cloud::simulated::Options;
+
+use crate::world::{HOUR, MINUTE, World};
+
+#[tokio::test(start_paused = true)]
+async fn three_hundred_accounts_while_calls_are_throttled_and_answers_lost() {
+    let options = Options {
+        throttle_rate: 0.05,
+        lost_reply_rate: 0.01,
+        ..Options::default()
+    };
+    let mut world = World::new(options, 7);
+    world.look = MINUTE;
+    world.declare(30, 10);
+    let mut run = world.start();
+    let ready = world
+        .until(&mut run, 24 * HOUR, || world.unready().is_empty())
+        .await;
+    assert!(ready, "seed 7: {:#?}", world.unready().first());
+    run.stop();
+    world.check(300, "seed 7");
+    assert!(world.cloud.most_in_flight() <= 5);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_settled_world_costs_no_write_and_one_share_of_a_sweep() {
+    let world = World::new(Options::default(), 5);
+    world.declare(10, 4);
+    let mut run = world.start();
+    world.must_be_ready(&mut run).await;
+    world.pass_time(&mut run, MINUTE).await;
+    world.server.reset_counters();
+    world.cloud.forget_calls();
+    world.pass_time(&mut run, HOUR).await;
+    let asked = world.server.all_requests();
+    assert_eq!(world.server.writes(), 0, "{asked:?}");
+    assert_eq!(world.server.gets(), 0, "{asked:?}");
+    let calls = world.cloud.calls_to("organizations.");
+    // Six sweeps: root, three units, their accounts in pages of twenty, and tags in turn.
+    assert!(calls <= 120, "{calls}: {:?}", world.cloud.calls());
+    run.stop();
+}

@@ -1,0 +1,146 @@
+//! What is logged of a pass, and what is sent of it: every line of one pass can be found by its object and its trace
+//! id, for people and for machines, and with the feature `otel` a collector gets the spans under the same id.
+#![cfg(feature = "dev")]
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+#[cfg(feature = "otel")]
+#[path = "telemetry/collector.rs"]
+mod collector;
+mod in_memory;
+
+use std::collections::HashMap;
+use std::io::{self, Write};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use bailiwick::cloud::simulated;
+use bailiwick::dev::api_server;
+use bailiwick::telemetry::{self, LogFormat};
+use in_memory::World;
+use serde_json::Value;
+use tracing_subscriber::fmt::MakeWriter;
+
+/// Nothing goes wrong.
+struct Sound;
+
+impl api_server::Interceptor for Sound {}
+
+#[async_trait]
+impl simulated::Interceptor for Sound {
+    async fn before(&self, _call: &simulated::Call) -> simulated::Verdict {
+        simulated::Verdict::Continue
+    }
+
+    async fn after(&self, _call: &simulated::Call, _ok: bool) -> simulated::Verdict {
+        simulated::Verdict::Continue
+    }
+}
+
+/// Keeps what is written.
+#[derive(Clone, Default)]
+struct Paper(Arc<Mutex<Vec<u8>>>);
+
+impl Write for Paper {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap().extend(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl MakeWriter<'_> for Paper {
+    type Writer = Self;
+
+    fn make_writer(&self) -> Self {
+        self.clone()
+    }
+}
+
+impl Paper {
+    fn text(&self) -> String {
+        String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
+    }
+}
+
+/// What an operator logs that makes one account.
+async fn log(format: LogFormat, filter: &str) -> String {
+    let paper = Paper::default();
+    let (subscriber, telemetry) =
+        telemetry::build((format, false), filter, false, paper.clone()).unwrap();
+    let _guard = tracing::subscriber::set_default(subscriber);
+    let world = World::start(&Arc::new(Sound), true);
+    tokio::time::sleep(Duration::from_secs(900)).await;
+    let (server, _) = world.end().await;
+    telemetry.end().await;
+    let account = server.get("teamaccounts", "team-a", "live").unwrap();
+    assert!(account["status"]["accountId"].is_string(), "{account}");
+    paper.text()
+}
+
+/// The span of the pass that a line belongs to.
+fn pass(line: &Value) -> Option<&Value> {
+    let spans = line["spans"].as_array()?;
+    spans.iter().find(|span| span["name"] == "pass")
+}
+
+#[tokio::test(start_paused = true)]
+async fn every_line_of_a_pass_names_its_object_and_its_trace() {
+    let text = log(LogFormat::Json, "info,bailiwick=debug").await;
+    let (mut objects, mut calls) = (HashMap::new(), 0);
+    for line in text.lines() {
+        let line: Value = serde_json::from_str(line).unwrap();
+        let inside = line["target"]
+            .as_str()
+            .is_some_and(|target| target.starts_with("bailiwick::engine::frame"));
+        let Some(pass) = pass(&line) else {
+            assert!(!inside, "outside of any pass: {line}");
+            continue;
+        };
+        let trace = pass["trace_id"].as_str().unwrap();
+        assert!(trace.len() == 32 && trace.chars().all(|it| it.is_ascii_hexdigit()));
+        let object = format!("{} {} {}", pass["kind"], pass["namespace"], pass["object"]);
+        let known = objects
+            .entry(trace.to_owned())
+            .or_insert_with(|| object.clone());
+        assert_eq!(*known, object, "two objects under one trace id");
+        if line["message"] == "call to AWS" {
+            calls += 1;
+            for field in ["service", "operation"] {
+                assert!(line["span"][field].is_string(), "{field}: {line}");
+            }
+            for field in ["outcome", "waited_ms", "took_ms"] {
+                assert!(!line[field].is_null(), "{field}: {line}");
+            }
+        }
+    }
+    assert!(calls > 3, "{calls} calls to AWS within passes:\n{text}");
+    let live = objects
+        .values()
+        .filter(|object| object.as_str() == r#""TeamAccount" "team-a" "live""#);
+    assert!(live.count() > 1, "each pass has an id of its own");
+    let moved = text
+        .lines()
+        .find(|line| line.contains(r#""operation":"MoveAccount""#));
+    assert!(moved.unwrap().contains(r#""account":""#), "which account");
+}
+
+#[tokio::test(start_paused = true)]
+async fn people_read_object_and_trace_too_and_no_filter_takes_them_off() {
+    for filter in ["info", "warn"] {
+        let text = log(LogFormat::Human, filter).await;
+        let lines: Vec<_> = text
+            .lines()
+            .filter(|line| line.contains("bailiwick::engine::frame"))
+            .collect();
+        assert!(!lines.is_empty(), "{filter}: {text}");
+        for line in lines {
+            for field in ["kind=", "object=", "trace_id="] {
+                assert!(line.contains(field), "{filter}: no {field} in {line}");
+            }
+        }
+    }
+}
