@@ -114,11 +114,6 @@ impl<K: Kind> Record<K> {
         );
     }
 
-    /// Whether a condition is True.
-    pub fn is_true(&self, type_: &str) -> bool {
-        conditions::is_true(self.status.conditions_ref(), type_)
-    }
-
     /// Adds an event.
     pub fn note(&mut self, reason: &'static str, message: impl Into<String>) {
         self.notes.push(Note {

@@ -1,6 +1,7 @@
 //! What many accounts cost, and what settled ones do not.
 
 use bailiwick::cloud::simulated::Options;
+use serde_json::Value;
 
 use crate::world::{HOUR, MINUTE, World};
 
@@ -40,5 +41,36 @@ async fn a_settled_world_costs_no_write_and_one_share_of_a_sweep() {
     let calls = world.cloud.calls_to("organizations.");
     // Six sweeps: root, three units, their accounts in pages of twenty, and tags in turn.
     assert!(calls <= 120, "{calls}: {:?}", world.cloud.calls());
+    run.stop();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_restart_writes_nothing_about_those_who_wait_in_the_queue() {
+    let options = Options {
+        creation: HOUR,
+        ..Options::default()
+    };
+    let world = World::new(options, 5);
+    world.declare(4, 5);
+    let mut run = world.start();
+    world.pass_time(&mut run, 2 * MINUTE).await;
+    let waiting = || {
+        let objects = world.server.objects("teamaccounts").into_iter();
+        let versions = objects.filter_map(|object| {
+            let conditions = object["status"]["conditions"].as_array()?;
+            let queued =
+                |condition: &Value| condition["type"] == "Ready" && condition["reason"] == "Queued";
+            conditions
+                .iter()
+                .any(queued)
+                .then(|| object["metadata"]["resourceVersion"].clone())
+        });
+        versions.collect::<Vec<Value>>()
+    };
+    let before = waiting();
+    assert_eq!(before.len(), 15, "five of twenty are being created");
+    run.fate.die();
+    world.pass_time(&mut run, MINUTE).await;
+    assert_eq!(waiting(), before);
     run.stop();
 }
