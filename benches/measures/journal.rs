@@ -24,7 +24,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use crate::report::{Figure, Goal};
-use crate::{Arguments, Problem, in_virtual_time};
+use crate::{Arguments, Limit, Problem, in_virtual_time};
 
 /// How many objects there are.
 const OBJECTS: u32 = 200;
@@ -32,8 +32,8 @@ const OBJECTS: u32 = 200;
 const CHANGES: u32 = 900;
 
 /// Measures.
-pub fn measure(arguments: &Arguments) -> Result<Vec<Figure>, Problem> {
-    in_virtual_time(an_hour_away(arguments.seed))
+pub fn measure(arguments: &Arguments, limit: Limit) -> Result<Vec<Figure>, Problem> {
+    in_virtual_time(limit, an_hour_away(arguments.seed))
 }
 
 #[derive(Parser)]

@@ -10,19 +10,21 @@ mod journal;
 mod population;
 mod process;
 mod processor;
-
 mod report;
 mod settled;
+mod site;
 mod turmoil;
 mod vending;
 mod world;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::mpsc::RecvTimeoutError;
 use std::time::{Duration, Instant};
 
 use clap::Parser;
 use report::{Figure, is_wanted};
+use serde_json::json;
 
 /// What can go wrong while something is measured.
 type Problem = Box<dyn std::error::Error + Send + Sync>;
@@ -35,8 +37,10 @@ struct Run {
     what: &'static str,
     /// About how many seconds it takes on two cores.
     seconds: u64,
+    /// After so many seconds it is given up, and its figures are not measured.
+    limit: u64,
     /// Does it.
-    execute: fn(&Arguments) -> Result<Vec<Figure>, Problem>,
+    execute: fn(&Arguments, Limit) -> Result<Vec<Figure>, Problem>,
 }
 
 /// All of them. A new measure is a line here.
@@ -45,42 +49,49 @@ const RUNS: &[Run] = &[
         ids: &["P1", "P2", "P3", "P4"],
         what: "vending accounts on the simulated organization, in virtual time",
         seconds: 30,
+        limit: 300,
         execute: vending::measure,
     },
     Run {
         ids: &["P5"],
         what: "a sweep of 10,000 accounts on the simulated organization, in virtual time",
         seconds: 30,
+        limit: 300,
         execute: settled::sweep,
     },
     Run {
         ids: &["P6"],
         what: "1,000 settled objects over a whole cycle, in virtual time",
         seconds: 10,
+        limit: 120,
         execute: settled::cycle,
     },
     Run {
         ids: &["P7"],
         what: "the processor's time for passes over settled objects, and for creations",
         seconds: 20,
+        limit: 180,
         execute: processor::measure,
     },
     Run {
         ids: &["P9"],
         what: "vending while answers are lost and the operator is killed, in virtual time",
         seconds: 60,
+        limit: 420,
         execute: turmoil::measure,
     },
     Run {
         ids: &["R6"],
         what: "the journal's bucket away for an hour and the operator killed in it, in virtual time",
         seconds: 10,
+        limit: 120,
         execute: journal::measure,
     },
     Run {
         ids: &["P8", "P10"],
         what: "the real binary on a real API server and the AWS emulator",
         seconds: 400,
+        limit: 900,
         execute: binary::measure,
     },
 ];
@@ -143,12 +154,12 @@ fn main() -> ExitCode {
     }
     let total: u64 = runs.iter().map(|run| run.seconds).sum();
     eprintln!("bench: about {} min in all", total.div_ceil(60));
-    let (mut figures, mut failed) = (Vec::new(), false);
+    let (mut figures, mut unmeasured) = (Vec::new(), Vec::new());
     for run in runs {
         let ids = run.ids.join(",");
         eprintln!("bench: {ids}: {} (about {} s)", run.what, run.seconds);
         let began = Instant::now();
-        match (run.execute)(&arguments) {
+        match (run.execute)(&arguments, Limit::of(run)) {
             Ok(found) => {
                 let found = found
                     .into_iter()
@@ -161,20 +172,22 @@ fn main() -> ExitCode {
                 }
             }
             Err(problem) => {
-                eprintln!("bench: {ids} could not be measured: {problem}");
-                failed = true;
+                if arguments.format == Format::Human {
+                    println!("{ids:<14} FAILED           not measured: {problem}");
+                }
+                unmeasured.push(json!({ "ids": run.ids, "problem": problem.to_string() }));
             }
         }
         eprintln!("bench: {ids}: {} s", began.elapsed().as_secs());
     }
     if arguments.format == Format::Json {
-        let document = serde_json::json!({ "figures": figures });
+        let document = json!({ "figures": figures, "notMeasured": unmeasured });
         println!("{document:#}");
     }
-    if failed {
-        ExitCode::FAILURE
-    } else {
+    if unmeasured.is_empty() {
         ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
     }
 }
 
@@ -188,13 +201,52 @@ fn concerns(wanted: &[String], measure: &str) -> bool {
         })
 }
 
+/// Until when a run must have ended.
+#[derive(Debug, Clone, Copy)]
+struct Limit {
+    end: Instant,
+    seconds: u64,
+}
+
+impl Limit {
+    fn of(run: &Run) -> Self {
+        Self {
+            end: Instant::now() + Duration::from_secs(run.limit),
+            seconds: run.limit,
+        }
+    }
+
+    /// The same future, given up when the limit is reached. The clock is a thread of its own: virtual time may stand
+    /// still while the tasks are busy, and then no timer of theirs ever fires.
+    async fn keep<T>(self, future: impl Future<Output = Result<T, Problem>>) -> Result<T, Problem> {
+        let (over, reached) = tokio::sync::oneshot::channel::<()>();
+        let (ended, wait) = std::sync::mpsc::channel::<()>();
+        let clock = std::thread::spawn(move || {
+            let left = self.end.saturating_duration_since(Instant::now());
+            if wait.recv_timeout(left) == Err(RecvTimeoutError::Timeout) {
+                let _ = over.send(());
+            }
+        });
+        let result = tokio::select! {
+            result = future => result,
+            Ok(()) = reached => Err(format!("it did not end within {} s", self.seconds).into()),
+        };
+        drop(ended);
+        let _ = clock.join();
+        result
+    }
+}
+
 /// Runs a future on this thread in virtual time: it leaps from one timer to the next.
-fn in_virtual_time<F: Future<Output = Result<T, Problem>>, T>(future: F) -> Result<T, Problem> {
+fn in_virtual_time<F: Future<Output = Result<T, Problem>>, T>(
+    limit: Limit,
+    future: F,
+) -> Result<T, Problem> {
     tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .start_paused(true)
         .build()?
-        .block_on(future)
+        .block_on(limit.keep(future))
 }
 
 /// The value below which `share` of them are; `None` of none.

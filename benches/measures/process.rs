@@ -21,13 +21,34 @@ pub fn processor_time(pid: u32) -> Result<Duration, Problem> {
     Ok(TICK * ticks)
 }
 
-/// The memory that a process has in RAM, in MiB.
-pub fn resident(pid: u32) -> Result<f64, Problem> {
+/// The processor's time that this thread has taken, finer than by ticks.
+pub fn thread_time() -> Duration {
+    let spent = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
+    let (seconds, nanos) = (u64::try_from(spent.tv_sec), u32::try_from(spent.tv_nsec));
+    Duration::new(seconds.unwrap_or(0), nanos.unwrap_or(0))
+}
+
+/// What a process has in RAM, in MiB.
+#[derive(Debug, Clone, Copy)]
+pub struct Memory {
+    /// All of it.
+    pub resident: f64,
+    /// Of that, what is its own and in no file: heap and stacks. The rest is pages of the binary and its libraries,
+    /// which the kernel drops when it needs room, and shares between processes.
+    pub own: f64,
+}
+
+/// Reads it.
+pub fn memory(pid: u32) -> Result<Memory, Problem> {
     let status = std::fs::read_to_string(format!("/proc/{pid}/status"))?;
-    let line = status
-        .lines()
-        .find_map(|line| line.strip_prefix("VmRSS:"))
-        .ok_or("/proc tells no VmRSS")?;
-    let kib: f64 = line.trim().trim_end_matches("kB").trim().parse()?;
-    Ok(kib / 1024.0)
+    let field = |name: &str| -> Result<f64, Problem> {
+        let line = status.lines().find_map(|line| line.strip_prefix(name));
+        let line = line.ok_or_else(|| format!("/proc tells no {name}"))?;
+        let kib: f64 = line.trim().trim_end_matches("kB").trim().parse()?;
+        Ok(kib / 1024.0)
+    };
+    Ok(Memory {
+        resident: field("VmRSS:")?,
+        own: field("RssAnon:")?,
+    })
 }

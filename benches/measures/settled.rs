@@ -4,11 +4,11 @@ use std::time::Duration;
 
 use crate::report::{Figure, Goal};
 use crate::world::{World, aws};
-use crate::{Arguments, Problem, in_virtual_time};
+use crate::{Arguments, Limit, Problem, in_virtual_time};
 
 /// P5: the calls of one sweep, once every account's tags are known and so take their turns.
-pub fn sweep(arguments: &Arguments) -> Result<Vec<Figure>, Problem> {
-    in_virtual_time(async {
+pub fn sweep(arguments: &Arguments, limit: Limit) -> Result<Vec<Figure>, Problem> {
+    in_virtual_time(limit, async {
         let world = World::new(aws(), arguments.seed, 0)?;
         world.settle(10_000, 100).await?;
         let operator = world.operator(&["--sweep-interval", "10m", "--deep-check-interval", "2h"]);
@@ -71,8 +71,8 @@ async fn sweep_end(world: &World) -> Result<(), Problem> {
 }
 
 /// P6: writes to the API server and reads of single objects, over so long that every object is looked into once.
-pub fn cycle(arguments: &Arguments) -> Result<Vec<Figure>, Problem> {
-    in_virtual_time(async {
+pub fn cycle(arguments: &Arguments, limit: Limit) -> Result<Vec<Figure>, Problem> {
+    in_virtual_time(limit, async {
         let world = World::new(aws(), arguments.seed, 0)?;
         world.settle(1_000, 10).await?;
         let operator = world.operator(&[]);

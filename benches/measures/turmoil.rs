@@ -1,6 +1,6 @@
 //! P9: accounts are vended while one answer in twenty is lost and the operator is killed again and again.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use rand::rngs::StdRng;
@@ -9,11 +9,11 @@ use rand::{RngExt, SeedableRng};
 use crate::population::is_ready;
 use crate::report::{Figure, Goal};
 use crate::world::{World, aws};
-use crate::{Arguments, Problem, in_virtual_time};
+use crate::{Arguments, Limit, Problem, in_virtual_time};
 
 /// Measures.
-pub fn measure(arguments: &Arguments) -> Result<Vec<Figure>, Problem> {
-    in_virtual_time(endure(arguments.accounts, arguments.seed))
+pub fn measure(arguments: &Arguments, limit: Limit) -> Result<Vec<Figure>, Problem> {
+    in_virtual_time(limit, endure(arguments.accounts, arguments.seed))
 }
 
 async fn endure(count: usize, seed: u64) -> Result<Vec<Figure>, Problem> {
@@ -31,6 +31,9 @@ async fn endure(count: usize, seed: u64) -> Result<Vec<Figure>, Problem> {
         tokio::time::sleep(Duration::from_millis(life)).await;
         drop(operator);
         kills += 1;
+        if kills % 5 == 0 {
+            eprintln!("bench:   {kills} kills: {}", progress(&world));
+        }
         // A pod is not back at once.
         tokio::time::sleep(Duration::from_secs(2)).await;
     }
@@ -40,7 +43,7 @@ async fn endure(count: usize, seed: u64) -> Result<Vec<Figure>, Problem> {
     tokio::time::sleep(Duration::from_secs(600)).await;
     drop(operator);
     if let Err(problem) = ended {
-        eprintln!("bench:   {problem}");
+        eprintln!("bench:   {problem}: {}", progress(&world));
     }
 
     let objects = world.server.objects("teamaccounts");
@@ -77,4 +80,21 @@ async fn endure(count: usize, seed: u64) -> Result<Vec<Figure>, Problem> {
             &about("unconverged objects"),
         ),
     ])
+}
+
+/// How many objects stand at which reason, and at what virtual time.
+fn progress(world: &World) -> String {
+    let mut reasons: BTreeMap<String, usize> = BTreeMap::new();
+    for object in world.server.objects("teamaccounts") {
+        let conditions = object["status"]["conditions"].as_array();
+        let ready = conditions
+            .into_iter()
+            .flatten()
+            .find(|condition| condition["type"] == "Ready");
+        let reason = ready.and_then(|ready| ready["reason"].as_str());
+        *reasons
+            .entry(reason.unwrap_or("new").to_owned())
+            .or_default() += 1;
+    }
+    format!("at {}: {reasons:?}", world.cloud.now())
 }

@@ -9,14 +9,17 @@ use k8s_openapi::jiff::Timestamp;
 
 use crate::report::{Figure, Goal};
 use crate::world::{CREATION, World, aws};
-use crate::{Arguments, Problem, in_virtual_time, quantile, seconds};
+use crate::{Arguments, Limit, Problem, in_virtual_time, quantile, seconds};
 
 /// AWS works on so many at a time.
 const SLOTS: usize = 5;
 
 /// Measures.
-pub fn measure(arguments: &Arguments) -> Result<Vec<Figure>, Problem> {
-    in_virtual_time(vend(arguments.accounts, arguments.spread, arguments.seed))
+pub fn measure(arguments: &Arguments, limit: Limit) -> Result<Vec<Figure>, Problem> {
+    in_virtual_time(
+        limit,
+        vend(arguments.accounts, arguments.spread, arguments.seed),
+    )
 }
 
 async fn vend(count: usize, spread: u64, seed: u64) -> Result<Vec<Figure>, Problem> {

@@ -24,6 +24,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::Problem;
 use crate::population::{self, Place, Sample, UNIT};
+use crate::process::thread_time;
 
 /// How long a call to Organizations takes, from people's traces of it.
 pub const AWS_LATENCY: Duration = Duration::from_millis(200);
@@ -69,9 +70,21 @@ pub struct Wire {
     lose_every: u64,
     writes: AtomicU64,
     accounts: Mutex<BTreeMap<(String, String), Seen>>,
+    /// The thread's time when the API server was last given a request: it answers before anything else runs.
+    given: Mutex<Option<Duration>>,
+    /// The processor's time that the API server in memory has taken between request and answer.
+    serving: Mutex<Duration>,
 }
 
 impl Wire {
+    fn serving(&self) -> MutexGuard<'_, Duration> {
+        self.serving.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn given(&self) -> MutexGuard<'_, Option<Duration>> {
+        self.given.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn accounts(&self) -> MutexGuard<'_, BTreeMap<(String, String), Seen>> {
         self.accounts.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -107,10 +120,14 @@ impl api_server::Interceptor for Wire {
             READ_LATENCY
         };
         tokio::time::sleep(latency).await;
+        *self.given() = Some(thread_time());
         Verdict::Continue
     }
 
     async fn after(&self, call: &Call, status: u16) -> Verdict {
+        if let Some(given) = self.given().take() {
+            *self.serving() += thread_time().saturating_sub(given);
+        }
         if !call.is_write() {
             return Verdict::Continue;
         }
@@ -154,6 +171,8 @@ impl World {
             lose_every,
             writes: AtomicU64::new(0),
             accounts: Mutex::default(),
+            given: Mutex::default(),
+            serving: Mutex::default(),
         };
         let world = Self {
             server,
@@ -210,6 +229,12 @@ impl World {
             // Without election it ends only when it is told to.
             let _ = app::lead(&options, parts, &CancellationToken::new()).await;
         }))
+    }
+
+    /// The processor's time that the API server in memory has taken to answer; reading requests and telling watches
+    /// come on top.
+    pub fn serving(&self) -> Duration {
+        *self.wire.serving()
     }
 
     /// What was seen of every account's object.

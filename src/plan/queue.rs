@@ -62,23 +62,35 @@ impl Queue {
         }
     }
 
-    /// Asks for a slot for `uid`. `durable`: the objects whose recorded creation has no outcome yet, whoever began it.
+    /// Asks for a slot for `uid`. `durable`: the objects whose recorded creation has no outcome yet, whoever began it;
+    /// only called when it matters, for it looks at all objects.
     pub fn ask(
         &mut self,
         uid: &str,
         team: &str,
-        durable: &HashSet<String>,
+        durable: impl FnOnce() -> HashSet<String>,
         now: Timestamp,
     ) -> Answer {
-        if self.holding.contains(uid) || durable.contains(uid) {
+        if self.holding.contains(uid) {
+            self.take(uid);
+            return Answer::Go;
+        }
+        self.forget_who_asks_no_more(now);
+        // Whoever has so many before it that are known here waits, whatever the statuses say of others.
+        if let Some(waiter) = self.waiting.get_mut(uid) {
+            waiter.asked = now;
+            let (busy, position) = (self.holding.len(), self.position(uid));
+            if busy + position >= self.limit {
+                return self.wait(busy, position);
+            }
+        }
+        let durable = durable();
+        if durable.contains(uid) {
             self.take(uid);
             return Answer::Go;
         }
         self.finished.retain(|uid| durable.contains(uid));
-        self.forget_who_asks_no_more(now);
-        if let Some(waiter) = self.waiting.get_mut(uid) {
-            waiter.asked = now;
-        } else {
+        if !self.waiting.contains_key(uid) {
             self.enter(uid, team, now);
         }
         let running = durable.difference(&self.finished);
@@ -89,6 +101,10 @@ impl Queue {
             self.take(uid);
             return Answer::Go;
         }
+        self.wait(busy, position)
+    }
+
+    fn wait(&self, busy: usize, position: usize) -> Answer {
         let rounds = (busy + position) / self.limit;
         Answer::Wait {
             position,
@@ -213,9 +229,9 @@ mod tests {
     fn never_more_than_the_slots_and_teams_take_turns() {
         let (mut queue, none) = (Queue::new(2), HashSet::new());
         for n in 0..4 {
-            queue.ask(&format!("a{n}"), "a", &none, at(n));
+            queue.ask(&format!("a{n}"), "a", || none.clone(), at(n));
         }
-        queue.ask("b0", "b", &none, at(10));
+        queue.ask("b0", "b", || none.clone(), at(10));
         assert_eq!(queue.sizes().1, 2, "two hold a slot");
         queue.done("a0", None);
         queue.done("a1", None);
@@ -225,13 +241,13 @@ mod tests {
             "b's first comes before a's second in line"
         );
         assert_eq!(
-            queue.ask("a3", "a", &none, at(11)),
+            queue.ask("a3", "a", || none.clone(), at(11)),
             Answer::Wait {
                 position: 2,
                 estimate: Duration::from_secs(60)
             }
         );
-        assert_eq!(queue.ask("b0", "b", &none, at(11)), Answer::Go);
+        assert_eq!(queue.ask("b0", "b", || none.clone(), at(11)), Answer::Go);
     }
 
     #[test]
@@ -240,7 +256,7 @@ mod tests {
         for n in 0..60i64 {
             let team = ["a", "b", "b", "c", "c", "c"][usize::try_from(n).unwrap() % 6];
             // Some come at the same moment.
-            queue.ask(&format!("u{n:02}"), team, &full, at(n / 4));
+            queue.ask(&format!("u{n:02}"), team, || full.clone(), at(n / 4));
         }
         queue.limit = 60;
         let order = queue.next();
@@ -256,11 +272,11 @@ mod tests {
         let mut queue = Queue::new(2);
         let durable = HashSet::from(["x".to_owned(), "y".to_owned()]);
         assert!(matches!(
-            queue.ask("a", "a", &durable, at(0)),
+            queue.ask("a", "a", || durable.clone(), at(0)),
             Answer::Wait { .. }
         ));
         assert_eq!(
-            queue.ask("x", "a", &durable, at(0)),
+            queue.ask("x", "a", || durable.clone(), at(0)),
             Answer::Go,
             "it has one already"
         );
@@ -269,21 +285,21 @@ mod tests {
     #[test]
     fn a_slot_given_back_is_free_before_the_statuses_say_so() {
         let (mut queue, none) = (Queue::new(1), HashSet::new());
-        assert_eq!(queue.ask("x", "a", &none, at(0)), Answer::Go);
+        assert_eq!(queue.ask("x", "a", || none.clone(), at(0)), Answer::Go);
         let durable = HashSet::from(["x".to_owned()]);
         assert!(matches!(
-            queue.ask("y", "a", &durable, at(1)),
+            queue.ask("y", "a", || durable.clone(), at(1)),
             Answer::Wait { .. }
         ));
         queue.done("x", Some(Duration::from_secs(60)));
-        assert_eq!(queue.ask("y", "a", &durable, at(61)), Answer::Go);
+        assert_eq!(queue.ask("y", "a", || durable.clone(), at(61)), Answer::Go);
         // What the statuses say of x later is another creation.
         let running = HashSet::from(["y".to_owned()]);
-        queue.ask("z", "a", &running, at(62));
+        queue.ask("z", "a", || running.clone(), at(62));
         queue.done("y", None);
         let both = HashSet::from(["x".to_owned(), "y".to_owned()]);
         assert!(matches!(
-            queue.ask("z", "a", &both, at(63)),
+            queue.ask("z", "a", || both.clone(), at(63)),
             Answer::Wait { .. }
         ));
     }
@@ -291,33 +307,60 @@ mod tests {
     #[test]
     fn who_asks_no_more_holds_nobody_up() {
         let (mut queue, none) = (Queue::new(1), HashSet::new());
-        assert_eq!(queue.ask("a", "a", &none, at(0)), Answer::Go);
+        assert_eq!(queue.ask("a", "a", || none.clone(), at(0)), Answer::Go);
         assert!(matches!(
-            queue.ask("gone", "a", &none, at(1)),
+            queue.ask("gone", "a", || none.clone(), at(1)),
             Answer::Wait { .. }
         ));
         queue.done("a", None);
         assert!(matches!(
-            queue.ask("b", "a", &none, at(2)),
+            queue.ask("b", "a", || none.clone(), at(2)),
             Answer::Wait { .. }
         ));
-        assert_eq!(queue.ask("b", "a", &none, at(2000)), Answer::Go);
+        assert_eq!(queue.ask("b", "a", || none.clone(), at(2000)), Answer::Go);
     }
 
     #[test]
     fn a_refusal_lowers_the_limit_and_success_raises_it_again() {
         let (mut queue, none) = (Queue::new(5), HashSet::new());
         for n in 0..3 {
-            assert_eq!(queue.ask(&format!("a{n}"), "a", &none, at(0)), Answer::Go);
+            assert_eq!(
+                queue.ask(&format!("a{n}"), "a", || none.clone(), at(0)),
+                Answer::Go
+            );
         }
         queue.refused("a2", at(0));
         assert_eq!(queue.sizes().2, 2);
         assert!(matches!(
-            queue.ask("a2", "a", &none, at(1)),
+            queue.ask("a2", "a", || none.clone(), at(1)),
             Answer::Wait { .. }
         ));
         queue.done("a0", Some(Duration::from_secs(60)));
-        assert_eq!(queue.ask("a2", "a", &none, at(20)), Answer::Go);
+        assert_eq!(queue.ask("a2", "a", || none.clone(), at(20)), Answer::Go);
         assert_eq!(queue.sizes().2, 3);
+    }
+
+    #[test]
+    fn the_statuses_are_looked_at_only_by_who_may_be_next() {
+        let (mut queue, none) = (Queue::new(1), HashSet::new);
+        assert_eq!(queue.ask("a", "a", none, at(0)), Answer::Go);
+        for waiter in ["b", "c"] {
+            assert!(matches!(
+                queue.ask(waiter, "a", none, at(1)),
+                Answer::Wait { .. }
+            ));
+        }
+        let looked = std::cell::Cell::new(0);
+        let look = || {
+            looked.set(looked.get() + 1);
+            HashSet::new()
+        };
+        queue.ask("c", "a", look, at(2));
+        assert_eq!(looked.get(), 0, "two come first");
+        queue.done("a", None);
+        queue.ask("c", "a", look, at(3));
+        assert_eq!(looked.get(), 0, "one comes first");
+        assert_eq!(queue.ask("b", "a", look, at(3)), Answer::Go);
+        assert_eq!(looked.get(), 1);
     }
 }

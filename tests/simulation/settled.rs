@@ -1,6 +1,7 @@
 //! What many accounts cost, and what settled ones do not.
 
 use bailiwick::cloud::simulated::Options;
+use serde_json::Value;
 
 use crate::world::{HOUR, MINUTE, World};
 
@@ -40,5 +41,35 @@ async fn a_settled_world_costs_no_write_and_one_share_of_a_sweep() {
     let calls = world.cloud.calls_to("organizations.");
     // Six sweeps: root, three units, their accounts in pages of twenty, and tags in turn.
     assert!(calls <= 120, "{calls}: {:?}", world.cloud.calls());
+    run.stop();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_restart_tells_those_who_wait_in_the_queue_nothing_new() {
+    let options = Options {
+        creation: HOUR,
+        ..Options::default()
+    };
+    let world = World::new(options, 5);
+    world.declare(4, 5);
+    let mut run = world.start();
+    world.pass_time(&mut run, 2 * MINUTE).await;
+    let reason = |object: &Value| object["reason"].as_str().map(str::to_owned);
+    let told = || -> Vec<String> {
+        let events = world.server.objects("events");
+        events.iter().filter_map(reason).collect()
+    };
+    let of = |told: &[String], reason: &str| told.iter().filter(|said| *said == reason).count();
+    let before = told();
+    assert!(
+        of(&before, "Queued") >= 15,
+        "five of twenty are being created: {before:?}"
+    );
+    run.fate.die();
+    world.pass_time(&mut run, MINUTE).await;
+    let after = told();
+    for said in ["ReadingOrganization", "Queued"] {
+        assert_eq!(of(&after, said), of(&before, said), "{said}: {after:?}");
+    }
     run.stop();
 }

@@ -1,12 +1,14 @@
 //! Creations under way: their slots, and how it is noticed that they are done.
 
 use std::collections::HashSet;
+use std::sync::Arc;
 use std::time::Duration;
 
 use k8s_openapi::jiff::Timestamp;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use super::pages::pages;
 use super::{Expected, Organization};
 use crate::cloud::{CreateRequest, RequestId, RequestState, Result};
 use crate::plan::queue::Answer;
@@ -17,7 +19,7 @@ impl Organization {
         &self,
         object: (&str, &str, &str),
         team: &str,
-        durable: &HashSet<String>,
+        durable: impl FnOnce() -> HashSet<String>,
     ) -> Answer {
         let (uid, namespace, name) = object;
         self.view()
@@ -98,26 +100,44 @@ impl Organization {
 
     /// The search has come to an end.
     pub fn search_done(&self, uid: &str) {
-        self.view().searching.remove(uid);
+        let mut view = self.view();
+        view.searching.remove(uid);
+        if view.searching.is_empty() {
+            view.listed = None;
+        }
     }
 
-    /// All requests that AWS remembers, page by page, until `enough`.
+    /// All requests that AWS remembers, none older than the moment of this call: one list serves all who ask
+    /// meanwhile. There may be thousands of them, and after a restart several objects search at once.
     ///
     /// # Errors
     /// AWS's.
-    pub async fn requests(
-        &self,
-        mut enough: impl FnMut(&[CreateRequest]) -> bool,
-    ) -> Result<Vec<CreateRequest>> {
-        let (mut all, mut page) = (Vec::new(), None);
-        loop {
-            let answer = self.cloud.accounts.create_requests(false, page).await?;
-            all.extend(answer.items);
-            page = answer.next;
-            if page.is_none() || enough(&all) {
-                return Ok(all);
+    pub async fn all_requests(&self) -> Result<Arc<Vec<CreateRequest>>> {
+        let asked_at = self.view().lists_begun;
+        let _one_at_a_time = self.listing.lock().await;
+        let number = {
+            let mut view = self.view();
+            // A list that began after we asked has been read while we waited.
+            if let Some((number, all)) = &view.listed
+                && *number > asked_at
+            {
+                return Ok(all.clone());
             }
-        }
+            view.lists_begun += 1;
+            view.lists_begun
+        };
+        let all = Arc::new(self.requests(|_| false).await?);
+        self.view().listed = Some((number, all.clone()));
+        Ok(all)
+    }
+
+    /// The requests that AWS remembers, page by page, until `enough`.
+    async fn requests(
+        &self,
+        enough: impl FnMut(&[CreateRequest]) -> bool,
+    ) -> Result<Vec<CreateRequest>> {
+        let accounts = &self.cloud.accounts;
+        pages(|page| accounts.create_requests(false, page), enough).await
     }
 
     /// Notices for all creations at once when they are done, for ever.

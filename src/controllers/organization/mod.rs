@@ -4,6 +4,7 @@
 //! no object asks for itself what a sweep has told already. What we change ourselves is entered here at once.
 
 mod creations;
+mod pages;
 mod sweep;
 mod units;
 
@@ -65,6 +66,10 @@ struct View {
     own: HashMap<RequestId, Timestamp>,
     /// Objects whose creation may or may not have been asked for, and since when this process knows of them.
     searching: HashMap<String, Timestamp>,
+    /// The last list of all requests, with its number, for as long as anybody searches.
+    listed: Option<(u64, Arc<Vec<CreateRequest>>)>,
+    /// Counts the lists of all requests that have begun.
+    lists_begun: u64,
     places: HashMap<String, (String, String)>,
     rounds: Rounds,
 }
@@ -77,6 +82,7 @@ pub struct Organization {
     view: Mutex<View>,
     queue: Mutex<Queue>,
     sweeping: tokio::sync::Mutex<()>,
+    listing: tokio::sync::Mutex<()>,
     creating_units: tokio::sync::Mutex<()>,
     expecting: Notify,
     /// Counts the attempts to read the organization that have come to an end.
@@ -98,6 +104,7 @@ impl Organization {
             view: Mutex::default(),
             queue: Mutex::new(Queue::new(slots)),
             sweeping: tokio::sync::Mutex::default(),
+            listing: tokio::sync::Mutex::default(),
             creating_units: tokio::sync::Mutex::default(),
             expecting: Notify::new(),
             attempts: watch::Sender::new(0),

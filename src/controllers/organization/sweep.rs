@@ -7,6 +7,7 @@ use futures::{StreamExt, TryStreamExt};
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 
+use super::pages::{pages, patiently};
 use super::{Organization, Row};
 use crate::cloud::{Account, ParentId, Result, Unit};
 use crate::model::{AccountId, UnitPath};
@@ -100,34 +101,20 @@ impl Organization {
 
     /// What is directly in a unit or the root.
     async fn read_in(&self, path: UnitPath, id: ParentId) -> Result<Inside> {
-        let mut inside = Inside {
+        let (units, accounts) = (&self.cloud.units, &self.cloud.accounts);
+        let units = pages(|page| units.units_in(&id, page), |_| false).await?;
+        let accounts = pages(|page| accounts.accounts_in(&id, page), |_| false).await?;
+        Ok(Inside {
             path,
             id,
-            units: Vec::new(),
-            accounts: Vec::new(),
-        };
-        let mut page = None;
-        loop {
-            let answer = self.cloud.units.units_in(&inside.id, page).await?;
-            inside.units.extend(answer.items);
-            page = answer.next;
-            if page.is_none() {
-                break;
-            }
-        }
-        loop {
-            let answer = self.cloud.accounts.accounts_in(&inside.id, page).await?;
-            inside.accounts.extend(answer.items);
-            page = answer.next;
-            if page.is_none() {
-                return Ok(inside);
-            }
-        }
+            units,
+            accounts,
+        })
     }
 
     async fn read_some_tags(&self, rows: &mut HashMap<AccountId, Row>, number: u64) -> Result<()> {
         for id in self.whose_tags_are_due(rows, number) {
-            let tags = self.cloud.accounts.tags(&id).await?;
+            let tags = patiently(|| self.cloud.accounts.tags(&id)).await?;
             if let Some(row) = rows.get_mut(&id) {
                 row.tags = Some(tags);
                 row.tags_sweep = number;

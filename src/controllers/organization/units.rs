@@ -1,6 +1,7 @@
 //! Organizational units: found, or created when they are missing.
 
 use super::Organization;
+use super::pages::patiently;
 use crate::cloud::{ParentId, Result};
 use crate::model::{Tags, UnitPath};
 
@@ -13,7 +14,7 @@ impl Organization {
         if let Some(root) = self.view().root.clone() {
             return Ok(root);
         }
-        self.cloud.units.root().await
+        patiently(|| self.cloud.units.root()).await
     }
 
     /// The id of a unit; units that are missing on the path are created, by one caller at a time.

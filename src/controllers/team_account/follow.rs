@@ -79,20 +79,19 @@ impl TeamAccounts {
             started_at: intent.started_at.0,
         };
         let uid = object.uid();
-        let taken: HashSet<String> = self
-            .caches
-            .accounts(|other| other.uid() != uid)
-            .iter()
-            .filter_map(|other| other.status.as_ref()?.create_request_id.clone())
-            .collect();
+        let of_others = |other: &TeamAccount| {
+            let status = other.status.as_ref().filter(|_| other.uid() != uid)?;
+            status.create_request_id.clone()
+        };
+        let taken: HashSet<String> = self.caches.each_account(of_others).into_iter().collect();
         let candidate = |request: &CreateRequest| {
             creation::may_be_ours(&ours, &request.account_name, request.requested)
                 && !taken.contains(&request.id.0)
                 && !matches!(request.state, RequestState::Failed(_))
         };
         // All of them: one of the same name may be somebody else's, and must not hide ours.
-        let all = self.organization.requests(|_| false).await?;
-        for request in all.into_iter().filter(candidate) {
+        let all = self.organization.all_requests().await?;
+        for request in all.iter().filter(|request| candidate(request)) {
             if let RequestState::Succeeded(id) = &request.state
                 && !self.is_really_ours(object, id, intent).await?
             {

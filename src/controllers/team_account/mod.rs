@@ -66,8 +66,11 @@ impl Reconcile for TeamAccounts {
         self.caches.filled().await;
         match self.organization.is_known() {
             Ok(true) => {}
-            // An account that was in order says nothing else only because the operator has just begun.
-            Ok(false) if record.is_true(READY) => self.organization.known().await?,
+            // An object that has been told of its state says nothing else only because the operator has just begun:
+            // with a thousand in the queue each restart would write each of them twice.
+            Ok(false) if conditions::find(&record.status.conditions, READY).is_some() => {
+                self.organization.known().await?;
+            }
             Ok(false) => {
                 let message = "the organization is being read for the first time";
                 return Err(Failure::new(

@@ -25,9 +25,9 @@ impl TeamAccounts {
     ) -> Option<Outcome> {
         let (uid, name) = (object.uid().unwrap_or_default(), object.name_any());
         let namespace = object.namespace().unwrap_or_default();
-        let answer =
-            self.organization
-                .ask_slot((&uid, &namespace, &name), &namespace, &self.unresolved());
+        let answer = self
+            .organization
+            .ask_slot((&uid, &namespace, &name), &namespace, || self.unresolved());
         let Answer::Wait { position, estimate } = answer else {
             return None;
         };
@@ -57,19 +57,12 @@ impl TeamAccounts {
     /// The objects whose creation has begun and has no outcome, as their statuses say.
     fn unresolved(&self) -> HashSet<String> {
         let begun = |account: &TeamAccount| {
-            account.status.as_ref().is_some_and(|status| {
-                status.account_id.is_none()
-                    && status
-                        .creation
-                        .as_ref()
-                        .is_some_and(|creation| creation.failure.is_none())
-            })
+            let status = account.status.as_ref()?;
+            let creation = status.creation.as_ref()?;
+            let open = status.account_id.is_none() && creation.failure.is_none();
+            open.then(|| account.uid()).flatten()
         };
-        self.caches
-            .accounts(begun)
-            .iter()
-            .filter_map(ResourceExt::uid)
-            .collect()
+        self.caches.each_account(begun).into_iter().collect()
     }
 }
 
