@@ -86,7 +86,7 @@ async fn an_api_server_that_does_not_answer_is_not_waited_for() {
     let trouble = troubled(false, false);
     let world = World::start(&trouble, true);
     tokio::time::sleep(Duration::from_secs(900)).await;
-    let mut team = world.server.get("teams", "", "a").unwrap();
+    let mut team = world.server.get("teams", "", "ab").unwrap();
     team["spec"]["members"] = json!([{"user": "somebody"}]);
     trouble.silent.store(true, Ordering::SeqCst);
     world.server.put(&team);
@@ -100,7 +100,7 @@ async fn what_is_between_intent_and_result_is_finished() {
     let trouble = troubled(false, true);
     let world = World::start(&trouble, true);
     trouble.asked.notified().await;
-    let account = world.server.get("teamaccounts", "team-a", "live").unwrap();
+    let account = world.server.get("teamaccounts", "team-ab", "live").unwrap();
     assert!(account["status"]["creation"].is_object(), "the intent");
     assert!(account["status"]["createRequestId"].is_null());
     let (server, took) = world.end().await;
@@ -108,7 +108,7 @@ async fn what_is_between_intent_and_result_is_finished() {
         (Duration::from_secs(9)..Duration::from_secs(12)).contains(&took),
         "took {took:?}"
     );
-    let account = server.get("teamaccounts", "team-a", "live").unwrap();
+    let account = server.get("teamaccounts", "team-ab", "live").unwrap();
     let id = &account["status"]["createRequestId"];
     assert!(id.as_str().is_some_and(|id| id.starts_with("car-")), "{id}");
 }

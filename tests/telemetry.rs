@@ -76,7 +76,7 @@ async fn log(format: LogFormat, filter: &str) -> String {
     tokio::time::sleep(Duration::from_secs(900)).await;
     let (server, _) = world.end().await;
     telemetry.end().await;
-    let account = server.get("teamaccounts", "team-a", "live").unwrap();
+    let account = server.get("teamaccounts", "team-ab", "live").unwrap();
     assert!(account["status"]["accountId"].is_string(), "{account}");
     paper.text()
 }
@@ -120,7 +120,7 @@ async fn every_line_of_a_pass_names_its_object_and_its_trace() {
     assert!(calls > 3, "{calls} calls to AWS within passes:\n{text}");
     let live = objects
         .values()
-        .filter(|object| object.as_str() == r#""TeamAccount" "team-a" "live""#);
+        .filter(|object| object.as_str() == r#""TeamAccount" "team-ab" "live""#);
     assert!(live.count() > 1, "each pass has an id of its own");
     let moved = text
         .lines()

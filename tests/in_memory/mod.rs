@@ -91,10 +91,10 @@ fn declare(server: &ApiServer) {
     let class = json!({"organizationalUnitPath": "/Test", "emailTemplate": "aws+{{team}}-{{account}}@example.com"});
     for (kind, metadata, spec) in [
         ("AccountClass", json!({"name": "test"}), class),
-        ("Team", json!({"name": "a"}), json!({})),
+        ("Team", json!({"name": "ab"}), json!({})),
         (
             "TeamAccount",
-            json!({"name": "live", "namespace": "team-a"}),
+            json!({"name": "live", "namespace": "team-ab"}),
             json!({"className": "test"}),
         ),
     ] {

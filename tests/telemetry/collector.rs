@@ -134,7 +134,7 @@ async fn an_operator_whose_environment_names_a_collector() {
     let begun = Instant::now();
     while begun.elapsed() < Duration::from_secs(30) {
         tokio::time::sleep(Duration::from_millis(200)).await;
-        let account = world.server.get("teamaccounts", "team-a", "live").unwrap();
+        let account = world.server.get("teamaccounts", "team-ab", "live").unwrap();
         if account["status"]["createRequestId"].is_string() {
             break;
         }
