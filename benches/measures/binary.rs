@@ -108,7 +108,7 @@ async fn ten_thousand(site: &Site, sample: &Sample) -> Result<Vec<Figure>, Probl
                 middle * 1e3
             ),
         )
-        .because("an edit looks into its account, and the emulator takes its time for each of those calls"),
+        .because("an edit looks into its account; how much of it is the emulator's time is not measured apart"),
     );
     Ok(figures)
 }
