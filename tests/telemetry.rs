@@ -10,6 +10,7 @@ mod in_memory;
 
 use std::collections::HashMap;
 use std::io::{self, Write};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -21,14 +22,18 @@ use in_memory::World;
 use serde_json::Value;
 use tracing_subscriber::fmt::MakeWriter;
 
-/// Nothing goes wrong.
-struct Sound;
+/// Little goes wrong: one call is throttled, so that one pass fails and says so.
+#[derive(Default)]
+struct Sound(AtomicBool);
 
 impl api_server::Interceptor for Sound {}
 
 #[async_trait]
 impl simulated::Interceptor for Sound {
-    async fn before(&self, _call: &simulated::Call) -> simulated::Verdict {
+    async fn before(&self, call: &simulated::Call) -> simulated::Verdict {
+        if call.operation == "organizations.MoveAccount" && !self.0.swap(true, Ordering::SeqCst) {
+            return simulated::Verdict::Refuse(simulated::throttled("organizations.MoveAccount"));
+        }
         simulated::Verdict::Continue
     }
 
@@ -72,7 +77,7 @@ async fn log(format: LogFormat, filter: &str) -> String {
     let (subscriber, telemetry) =
         telemetry::build((format, false), filter, false, paper.clone()).unwrap();
     let _guard = tracing::subscriber::set_default(subscriber);
-    let world = World::start(&Arc::new(Sound), true);
+    let world = World::start(&Arc::new(Sound::default()), true);
     tokio::time::sleep(Duration::from_secs(900)).await;
     let (server, _) = world.end().await;
     telemetry.end().await;

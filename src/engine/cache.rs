@@ -111,12 +111,12 @@ impl<K: Kind> Cached<K> {
 
     /// Asks for a pass over all objects for which `wanted` holds.
     pub fn wake_where(&self, wanted: impl Fn(&K) -> bool) {
-        for object in self.store.state() {
-            if let Ok(object) = &object.0
-                && wanted(object)
-            {
-                self.wake(object.namespace().as_deref(), &object.name_any());
-            }
+        let place = |object: &K| (object.meta().namespace.clone(), object.name_any());
+        let mut places = self.each(|object| wanted(object).then(|| place(object)));
+        // In an order that a run can be repeated with: the store's own is drawn anew for every process.
+        places.sort_unstable();
+        for (namespace, name) in places {
+            self.wake(namespace.as_deref(), &name);
         }
     }
 }

@@ -8,7 +8,7 @@ use super::world::{Fate, Fault, HOUR, World};
 
 fn rivals() -> World {
     let world = World::new();
-    for team in ["a", "b"] {
+    for team in ["aa", "bb"] {
         world.team(team);
         world.application(team, "shop", &json!({}));
     }
@@ -17,7 +17,7 @@ fn rivals() -> World {
 
 /// Both have been told, and one has it.
 fn is_decided(world: &World) -> bool {
-    let said = ["a", "b"].map(|team| world.condition("applications", team, "shop", "Accepted"));
+    let said = ["aa", "bb"].map(|team| world.condition("applications", team, "shop", "Accepted"));
     let winners = said.iter().filter(|said| said.starts_with("True")).count();
     let losers = said
         .iter()
@@ -28,7 +28,7 @@ fn is_decided(world: &World) -> bool {
 
 /// The name is the winner's, and the loser is told whose it is.
 fn check(world: &World, context: &str) {
-    let winner = ["a", "b"]
+    let winner = ["aa", "bb"]
         .into_iter()
         .find(|team| {
             world
@@ -36,7 +36,7 @@ fn check(world: &World, context: &str) {
                 .starts_with("True")
         })
         .expect("a winner");
-    let loser = if winner == "a" { "b" } else { "a" };
+    let loser = if winner == "aa" { "bb" } else { "aa" };
     let names = world.server.objects("applicationnames");
     assert_eq!(names.len(), 1, "{context}");
     let application = world

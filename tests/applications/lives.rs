@@ -26,27 +26,27 @@ fn holder(world: &World) -> String {
 /// A has it and gives it to B; B, which wants it already, takes it.
 fn transfer() -> World {
     let world = World::new();
-    world.team("a");
-    world.team("b");
-    world.application("a", "shop", &json!({"transferTo": "b"}));
+    world.team("aa");
+    world.team("bb");
+    world.application("aa", "shop", &json!({"transferTo": "bb"}));
     world
 }
 
 #[tokio::test(start_paused = true)]
 async fn an_application_changes_hands_whenever_the_operator_dies() {
     let given = |world: &World| {
-        accepted(world, "b").starts_with("True")
-            && accepted(world, "a").starts_with("False Transferred")
+        accepted(world, "bb").starts_with("True")
+            && accepted(world, "aa").starts_with("False Transferred")
     };
     let life = async |strike: Option<(u64, Fault)>| {
         let world = transfer();
         let calm = Arc::default();
         let before = world.operator(&calm);
         world
-            .until("a has it", MINUTE, |world| holder(world) == "a Held")
+            .until("a has it", MINUTE, |world| holder(world) == "aa Held")
             .await;
         before.abort();
-        world.application("b", "shop", &json!({}));
+        world.application("bb", "shop", &json!({}));
         let fate = Arc::new(Fate {
             strike,
             ..Fate::default()
@@ -59,7 +59,7 @@ async fn an_application_changes_hands_whenever_the_operator_dies() {
             second.abort();
         }
         first.abort();
-        assert_eq!(holder(&world), "b Held", "{strike:?}");
+        assert_eq!(holder(&world), "bb Held", "{strike:?}");
         fate.writes.load(std::sync::atomic::Ordering::SeqCst)
     };
     let writes = life(None).await;
@@ -74,25 +74,28 @@ async fn an_application_changes_hands_whenever_the_operator_dies() {
 async fn who_gave_it_away_has_no_say_any_more() {
     let world = transfer();
     let operator = world.operator(&Arc::default());
-    world.application("b", "shop", &json!({}));
+    world.application("bb", "shop", &json!({}));
     world
         .until("given", MINUTE, |world| {
-            accepted(world, "b").starts_with("True")
-                && accepted(world, "a").starts_with("False Transferred")
+            accepted(world, "bb").starts_with("True")
+                && accepted(world, "aa").starts_with("False Transferred")
         })
         .await;
-    assert!(world.server.delete("applications", "team-a", "shop"));
+    assert!(world.server.delete("applications", "team-aa", "shop"));
     world
         .until("a's object is gone", MINUTE, |world| {
-            world.server.get("applications", "team-a", "shop").is_none()
+            world
+                .server
+                .get("applications", "team-aa", "shop")
+                .is_none()
         })
         .await;
-    assert_eq!(holder(&world), "b Held");
+    assert_eq!(holder(&world), "bb Held");
     // A declares it anew: it is B's.
-    world.application("a", "shop", &json!({}));
+    world.application("aa", "shop", &json!({}));
     world
         .until("taken", MINUTE, |world| {
-            accepted(world, "a").starts_with("False NameTaken")
+            accepted(world, "aa").starts_with("False NameTaken")
         })
         .await;
     operator.abort();
@@ -101,26 +104,26 @@ async fn who_gave_it_away_has_no_say_any_more() {
 #[tokio::test(start_paused = true)]
 async fn nobody_takes_what_is_offered_to_another_or_not_at_all() {
     let world = World::new();
-    for team in ["a", "b", "c"] {
+    for team in ["aa", "bb", "cc"] {
         world.team(team);
     }
-    world.application("a", "shop", &json!({"transferTo": "c"}));
+    world.application("aa", "shop", &json!({"transferTo": "cc"}));
     let operator = world.operator(&Arc::default());
     world
-        .until("a has it", MINUTE, |world| holder(world) == "a Held")
+        .until("a has it", MINUTE, |world| holder(world) == "aa Held")
         .await;
-    world.application("b", "shop", &json!({}));
+    world.application("bb", "shop", &json!({}));
     world
         .until("taken", MINUTE, |world| {
-            accepted(world, "b").starts_with("False NameTaken")
+            accepted(world, "bb").starts_with("False NameTaken")
         })
         .await;
     // The offer is changed: B is told without asking.
-    world.edit("applications", "a", "shop", |object| {
-        object["spec"]["transferTo"] = json!("b");
+    world.edit("applications", "aa", "shop", |object| {
+        object["spec"]["transferTo"] = json!("bb");
     });
     world
-        .until("given", MINUTE, |world| holder(world) == "b Held")
+        .until("given", MINUTE, |world| holder(world) == "bb Held")
         .await;
     operator.abort();
 }
@@ -129,21 +132,26 @@ async fn nobody_takes_what_is_offered_to_another_or_not_at_all() {
 async fn a_name_is_buried_kept_for_its_team_and_released_by_deleting_it() {
     let life = async |strike: Option<(u64, Fault)>| {
         let world = World::new();
-        world.team("a");
-        world.team("b");
-        world.application("a", "shop", &json!({}));
+        world.team("aa");
+        world.team("bb");
+        world.application("aa", "shop", &json!({}));
         let calm = world.operator(&Arc::default());
         world
-            .until("a has it", MINUTE, |world| holder(world) == "a Held")
+            .until("a has it", MINUTE, |world| holder(world) == "aa Held")
             .await;
         calm.abort();
-        assert!(world.server.delete("applications", "team-a", "shop"));
+        assert!(world.server.delete("applications", "team-aa", "shop"));
         let fate = Arc::new(Fate {
             strike,
             ..Fate::default()
         });
         let mut operator = world.operator(&fate);
-        let gone = |world: &World| world.server.get("applications", "team-a", "shop").is_none();
+        let gone = |world: &World| {
+            world
+                .server
+                .get("applications", "team-aa", "shop")
+                .is_none()
+        };
         if !world.until_or_dead(&fate, HOUR, gone).await {
             operator.abort();
             operator = world.operator(&Arc::default());
@@ -152,34 +160,34 @@ async fn a_name_is_buried_kept_for_its_team_and_released_by_deleting_it() {
         let struck_writes = fate.writes.load(std::sync::atomic::Ordering::SeqCst);
         operator.abort();
         let operator = world.operator(&Arc::default());
-        assert_eq!(holder(&world), "a Tombstone", "{strike:?}");
+        assert_eq!(holder(&world), "aa Tombstone", "{strike:?}");
 
         // Another team does not get it; its own team does.
-        world.application("b", "shop", &json!({}));
+        world.application("bb", "shop", &json!({}));
         world
             .until("refused", MINUTE, |world| {
-                accepted(world, "b").contains("platform team to release it")
+                accepted(world, "bb").contains("platform team to release it")
             })
             .await;
-        world.application("a", "shop", &json!({}));
+        world.application("aa", "shop", &json!({}));
         world
-            .until("a has it again", MINUTE, |world| holder(world) == "a Held")
+            .until("a has it again", MINUTE, |world| holder(world) == "aa Held")
             .await;
         world
             .until("b is told", MINUTE, |world| {
-                accepted(world, "b").contains("team a's (Application team-a/shop)")
+                accepted(world, "bb").contains("team aa's (Application team-aa/shop)")
             })
             .await;
 
         // Buried again, and released by the platform team: now the other team has it.
-        assert!(world.server.delete("applications", "team-a", "shop"));
+        assert!(world.server.delete("applications", "team-aa", "shop"));
         world
-            .until("buried", MINUTE, |world| holder(world) == "a Tombstone")
+            .until("buried", MINUTE, |world| holder(world) == "aa Tombstone")
             .await;
         assert!(world.server.delete("applicationnames", "", "shop"));
         world
             .until("b has it", MINUTE, |world| {
-                holder(world) == "b Held" && accepted(world, "b").starts_with("True")
+                holder(world) == "bb Held" && accepted(world, "bb").starts_with("True")
             })
             .await;
         operator.abort();
@@ -198,23 +206,28 @@ async fn a_name_is_buried_kept_for_its_team_and_released_by_deleting_it() {
 #[tokio::test(start_paused = true)]
 async fn a_name_whose_application_went_without_a_word_is_buried() {
     let world = World::new();
-    world.team("a");
-    world.application("a", "shop", &json!({}));
+    world.team("aa");
+    world.application("aa", "shop", &json!({}));
     let operator = world.operator(&Arc::default());
     world
         .until("a has it", MINUTE, |world| {
-            accepted(world, "a").starts_with("True")
+            accepted(world, "aa").starts_with("True")
         })
         .await;
     operator.abort();
-    world.edit("applications", "a", "shop", |object| {
+    world.edit("applications", "aa", "shop", |object| {
         object["metadata"]["finalizers"] = json!([]);
     });
-    assert!(world.server.delete("applications", "team-a", "shop"));
-    assert!(world.server.get("applications", "team-a", "shop").is_none());
+    assert!(world.server.delete("applications", "team-aa", "shop"));
+    assert!(
+        world
+            .server
+            .get("applications", "team-aa", "shop")
+            .is_none()
+    );
     let operator = world.operator(&Arc::default());
     world
-        .until("buried", MINUTE, |world| holder(world) == "a Tombstone")
+        .until("buried", MINUTE, |world| holder(world) == "aa Tombstone")
         .await;
     operator.abort();
 }
@@ -222,13 +235,13 @@ async fn a_name_whose_application_went_without_a_word_is_buried() {
 #[tokio::test(start_paused = true)]
 async fn a_retirement_is_announced_waits_and_takes_effect_or_is_called_off() {
     let world = World::new();
-    world.team("a");
-    world.application("a", "shop", &json!({"retirementPeriod": "2h"}));
+    world.team("aa");
+    world.application("aa", "shop", &json!({"retirementPeriod": "2h"}));
     let operator = world.operator(&Arc::default());
-    let active = |world: &World| world.condition("applications", "a", "shop", "Active");
-    let ready = |world: &World| world.condition("applications", "a", "shop", "Ready");
+    let active = |world: &World| world.condition("applications", "aa", "shop", "Active");
+    let ready = |world: &World| world.condition("applications", "aa", "shop", "Ready");
     let set = |world: &World, active: bool| {
-        world.edit("applications", "a", "shop", |object| {
+        world.edit("applications", "aa", "shop", |object| {
             object["spec"]["active"] = json!(active);
         });
     };
@@ -257,7 +270,7 @@ async fn a_retirement_is_announced_waits_and_takes_effect_or_is_called_off() {
         .await;
     let announced = tokio::time::Instant::now();
     let effective = |world: &World| {
-        let object = world.server.get("applications", "team-a", "shop").unwrap();
+        let object = world.server.get("applications", "team-aa", "shop").unwrap();
         object["status"]["retirement"]["effective"] == true
     };
     world.until("retired", 3 * HOUR, effective).await;
@@ -290,23 +303,23 @@ async fn a_retirement_is_announced_waits_and_takes_effect_or_is_called_off() {
 #[tokio::test(start_paused = true)]
 async fn a_team_does_not_go_while_it_has_active_applications() {
     let world = World::new();
-    world.team("a");
-    world.application("a", "shop", &json!({"retirementPeriod": "1h"}));
+    world.team("aa");
+    world.application("aa", "shop", &json!({"retirementPeriod": "1h"}));
     let operator = world.operator(&Arc::default());
-    let team = |world: &World| world.server.get("teams", "", "a");
+    let team = |world: &World| world.server.get("teams", "", "aa");
     world
         .until("counted", MINUTE, |world| {
             team(world).unwrap()["status"]["applications"] == 1
         })
         .await;
-    assert!(world.server.delete("teams", "", "a"));
+    assert!(world.server.delete("teams", "", "aa"));
     world
         .until("refused", MINUTE, |world| {
             let conditions = team(world).unwrap()["status"]["conditions"].to_string();
             conditions.contains("StillOwns") && conditions.contains("shop")
         })
         .await;
-    world.edit("applications", "a", "shop", |object| {
+    world.edit("applications", "aa", "shop", |object| {
         object["spec"]["active"] = json!(false);
     });
     tokio::time::sleep(Duration::from_secs(1800)).await;

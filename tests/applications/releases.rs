@@ -24,12 +24,12 @@ fn spec(version: &str) -> Value {
 /// Team a with its application, and an image of version 1.
 fn shop(application: &Value) -> World {
     let world = World::new();
-    world.team("a");
+    world.team("aa");
     let mut whole = json!({"repositories": [SOURCE]});
     for (key, value) in application.as_object().unwrap() {
         whole[key] = value.clone();
     }
-    world.application("a", "shop", &whole);
+    world.application("aa", "shop", &whole);
     world
         .registries
         .push(&image("1"), &digest('1'), built_from(SOURCE));
@@ -37,7 +37,7 @@ fn shop(application: &Value) -> World {
 }
 
 fn says(world: &World, release: &str, type_: &str) -> String {
-    world.condition("releases", "a", release, type_)
+    world.condition("releases", "aa", release, type_)
 }
 
 fn is_ready(world: &World, release: &str) -> bool {
@@ -45,7 +45,7 @@ fn is_ready(world: &World, release: &str) -> bool {
 }
 
 fn resolved(world: &World, release: &str) -> Value {
-    world.server.get("releases", "team-a", release).unwrap()["status"]["image"]["digest"].clone()
+    world.server.get("releases", "team-aa", release).unwrap()["status"]["image"]["digest"].clone()
 }
 
 #[tokio::test(start_paused = true)]
@@ -55,18 +55,18 @@ async fn a_release_is_ready_by_two_writes_and_its_application_knows_it_by_one() 
     world
         .until("accepted", MINUTE, |world| {
             world
-                .condition("applications", "a", "shop", "Ready")
+                .condition("applications", "aa", "shop", "Ready")
                 .starts_with("True")
         })
         .await;
     world.server.reset_counters();
-    world.release("a", "shop-1", "robot", &spec("1"));
+    world.release("aa", "shop-1", "robot", &spec("1"));
     world
         .until("ready", MINUTE, |world| is_ready(world, "shop-1"))
         .await;
     world
         .until("known", MINUTE, |world| {
-            let shop = world.server.get("applications", "team-a", "shop").unwrap();
+            let shop = world.server.get("applications", "team-aa", "shop").unwrap();
             shop["status"]["latestReadyVersion"] == "1" && shop["status"]["releaseCount"] == 1
         })
         .await;
@@ -101,12 +101,12 @@ async fn the_first_digest_stays_whenever_the_operator_dies_and_the_tag_moves() {
         world
             .until("accepted", MINUTE, |world| {
                 world
-                    .condition("applications", "a", "shop", "Ready")
+                    .condition("applications", "aa", "shop", "Ready")
                     .starts_with("True")
             })
             .await;
         calm.abort();
-        world.release("a", "shop-1", "robot", &spec("1"));
+        world.release("aa", "shop-1", "robot", &spec("1"));
         let fate = Arc::new(Fate {
             strike,
             ..Fate::default()
@@ -149,14 +149,14 @@ async fn the_first_digest_stays_whenever_the_operator_dies_and_the_tag_moves() {
 async fn a_moved_tag_is_said_and_changes_nothing() {
     let world = shop(&json!({}));
     let operator = world.operator(&Arc::default());
-    world.release("a", "shop-1", "robot", &spec("1"));
+    world.release("aa", "shop-1", "robot", &spec("1"));
     world
         .until("ready", MINUTE, |world| is_ready(world, "shop-1"))
         .await;
     world
         .registries
         .push(&image("1"), &digest('2'), built_from(SOURCE));
-    world.edit("releases", "a", "shop-1", |object| {
+    world.edit("releases", "aa", "shop-1", |object| {
         object["metadata"]["annotations"]["bailiwick.dev/reconcile-requested-at"] = json!("now");
     });
     world
@@ -189,14 +189,14 @@ async fn what_is_missing_is_said_by_every_condition() {
     }
     let operator = world.operator(&Arc::default());
     for tag in ["1", "dirty", "unsaid", "bare", "other", "absent"] {
-        world.release("a", &format!("shop-{tag}"), "robot", &spec(tag));
+        world.release("aa", &format!("shop-{tag}"), "robot", &spec(tag));
     }
     let mut twice = spec("1");
     twice["image"] = json!(image("unsaid"));
     tokio::time::sleep(Duration::from_secs(2)).await;
-    world.release("a", "shop-again", "robot", &twice);
+    world.release("aa", "shop-again", "robot", &twice);
     let elsewhere = json!({"application": "other", "version": "1", "image": image("1")});
-    world.release("a", "other-1", "robot", &elsewhere);
+    world.release("aa", "other-1", "robot", &elsewhere);
     for (release, type_, wanted) in [
         ("shop-1", "Ready", "True Ready"),
         ("shop-1", "Clean", "True Clean"),
@@ -220,12 +220,12 @@ async fn what_is_missing_is_said_by_every_condition() {
             .await;
     }
     // The older one goes: the version is free for the one that waits.
-    assert!(world.server.delete("releases", "team-a", "shop-1"));
+    assert!(world.server.delete("releases", "team-aa", "shop-1"));
     world
         .until("its turn", MINUTE, |world| is_ready(world, "shop-again"))
         .await;
     // The repository is entered: the release of it is Ready without being touched.
-    world.edit("applications", "a", "shop", |object| {
+    world.edit("applications", "aa", "shop", |object| {
         object["spec"]["repositories"] = json!([SOURCE, "git@Git.example.com:a/web.git"]);
     });
     world
@@ -253,7 +253,7 @@ async fn tags_that_move_are_never_ready_where_the_team_has_production() {
         ("pinned", "p", pinned),
     ] {
         let spec = json!({"application": "shop", "version": version, "image": image});
-        world.release("a", name, "robot", &spec);
+        world.release("aa", name, "robot", &spec);
         world
             .until(name, MINUTE, |world| is_ready(world, name))
             .await;
@@ -270,7 +270,7 @@ async fn tags_that_move_are_never_ready_where_the_team_has_production() {
     world.server.put(&class(false));
     world.server.put(&json!({
         "apiVersion": "bailiwick.dev/v1alpha1", "kind": "TeamAccount",
-        "metadata": {"name": "live", "namespace": "team-a"}, "spec": {"className": "live"},
+        "metadata": {"name": "live", "namespace": "team-aa"}, "spec": {"className": "live"},
     }));
     tokio::time::sleep(MINUTE).await;
     assert!(is_ready(&world, "latest"));
@@ -295,18 +295,18 @@ async fn different_people_approve_and_never_the_requester() {
     let needs = json!({"requiredApprovals": {"types": ["CodeChange"], "people": 2}});
     let world = shop(&needs);
     let operator = world.operator(&Arc::default());
-    world.release("a", "shop-1", "dev", &spec("1"));
+    world.release("aa", "shop-1", "dev", &spec("1"));
     world
         .until("awaited", MINUTE, |world| {
             says(world, "shop-1", "Ready").starts_with("False AwaitingApproval")
         })
         .await;
-    world.approval("a", "own", "dev", "shop-1", &digest('1'));
-    world.approval("a", "ann", "ann", "shop-1", &digest('1'));
-    world.approval("a", "old", "bob", "shop-1", &digest('2'));
-    world.approval("a", "lost", "bob", "shop-2", &digest('1'));
+    world.approval("aa", "own", "dev", "shop-1", &digest('1'));
+    world.approval("aa", "ann", "ann", "shop-1", &digest('1'));
+    world.approval("aa", "old", "bob", "shop-1", &digest('2'));
+    world.approval("aa", "lost", "bob", "shop-2", &digest('1'));
     world.approval(
-        "a",
+        "aa",
         "robot",
         "system:serviceaccount:ci:robot",
         "shop-1",
@@ -322,7 +322,7 @@ async fn different_people_approve_and_never_the_requester() {
         world
             .until(name, MINUTE, |world| {
                 world
-                    .condition("approvals", "a", name, "Ready")
+                    .condition("approvals", "aa", name, "Ready")
                     .starts_with(wanted)
             })
             .await;
@@ -332,12 +332,12 @@ async fn different_people_approve_and_never_the_requester() {
             says(world, "shop-1", "Approved").contains("an approval by one more person")
         })
         .await;
-    world.approval("a", "bob", "bob", "shop-1", &digest('1'));
+    world.approval("aa", "bob", "bob", "shop-1", &digest('1'));
     world
         .until("approved", MINUTE, |world| is_ready(world, "shop-1"))
         .await;
     // Taken back: it is not approved any more.
-    assert!(world.server.delete("approvals", "team-a", "ann"));
+    assert!(world.server.delete("approvals", "team-aa", "ann"));
     world
         .until("taken back", MINUTE, |world| {
             says(world, "shop-1", "Ready").starts_with("False AwaitingApproval")
@@ -352,19 +352,19 @@ async fn stamps_that_nobody_guards_are_not_believed() {
     let needs = json!({"requiredApprovals": {"types": ["CodeChange"], "people": 1}});
     let world = shop(&needs);
     let operator = world.operator_with(&Arc::default(), &[]);
-    world.release("a", "shop-1", "dev", &spec("1"));
+    world.release("aa", "shop-1", "dev", &spec("1"));
     world
         .until("resolved", MINUTE, |world| {
             !resolved(world, "shop-1").is_null()
         })
         .await;
-    world.approval("a", "ann", "ann", "shop-1", &digest('1'));
+    world.approval("aa", "ann", "ann", "shop-1", &digest('1'));
     world
         .until("not believed", MINUTE, |world| {
             says(world, "shop-1", "Approved").starts_with("Unknown RequesterUnknown")
                 && says(world, "shop-1", "Ready").starts_with("False RequesterUnknown")
                 && world
-                    .condition("approvals", "a", "ann", "Ready")
+                    .condition("approvals", "aa", "ann", "Ready")
                     .starts_with("False AuthorUnknown")
         })
         .await;
@@ -385,11 +385,11 @@ async fn a_slow_registry_holds_up_only_those_who_asked_it() {
             .registries
             .push(&image, &digest('3'), built_from(SOURCE));
         let spec = json!({"application": "shop", "version": format!("s{at}"), "image": image});
-        world.release("a", &format!("slow-{at}"), "robot", &spec);
+        world.release("aa", &format!("slow-{at}"), "robot", &spec);
     }
     tokio::time::sleep(MINUTE).await;
     let start = tokio::time::Instant::now();
-    world.release("a", "shop-1", "robot", &spec("1"));
+    world.release("aa", "shop-1", "robot", &spec("1"));
     world
         .until("the quick one", MINUTE, |world| is_ready(world, "shop-1"))
         .await;
@@ -411,8 +411,8 @@ async fn a_slow_registry_holds_up_only_those_who_asked_it() {
 #[tokio::test(start_paused = true)]
 async fn a_team_that_waits_holds_up_only_itself() {
     let world = shop(&json!({}));
-    world.team("b");
-    world.application("b", "web", &json!({"repositories": [SOURCE]}));
+    world.team("bb");
+    world.application("bb", "web", &json!({"repositories": [SOURCE]}));
     let operator = world.operator(&Arc::default());
     for registry in ["slow-1.example.com", "slow-2.example.com"] {
         world
@@ -427,16 +427,16 @@ async fn a_team_that_waits_holds_up_only_itself() {
             .registries
             .push(&image, &digest('3'), built_from(SOURCE));
         let spec = json!({"application": "shop", "version": format!("v{at}"), "image": image});
-        world.release("a", &format!("shop-{at}"), "robot", &spec);
+        world.release("aa", &format!("shop-{at}"), "robot", &spec);
     }
     tokio::time::sleep(MINUTE).await;
     let start = tokio::time::Instant::now();
     let spec = json!({"application": "web", "version": "1", "image": image("1")});
-    world.release("b", "web-1", "robot", &spec);
+    world.release("bb", "web-1", "robot", &spec);
     world
         .until("the other team's", MINUTE, |world| {
             world
-                .condition("releases", "b", "web-1", "Ready")
+                .condition("releases", "bb", "web-1", "Ready")
                 .starts_with("True")
         })
         .await;

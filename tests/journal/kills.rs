@@ -21,7 +21,11 @@ async fn life(blow: Option<(u64, Fault)>) -> (u64, Option<String>) {
             3 => world.cloud.set_bucket_away(true),
             4 => drop(world.declare("Team", "shop", 4)),
             5 => drop(world.declare("Application", "one", 5)),
-            6 => world.delete("Team", "shop"),
+            6 => {
+                // A team does not go while it has an active application.
+                world.delete("Application", "one");
+                world.delete("Team", "shop");
+            }
             _ => world.cloud.set_bucket_away(false),
         }
         minutes(1).await;

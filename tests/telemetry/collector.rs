@@ -130,7 +130,7 @@ async fn an_operator_whose_environment_names_a_collector() {
     let (subscriber, telemetry) =
         telemetry::build((LogFormat::Json, false), "info", true, paper.clone()).unwrap();
     let guard = tracing::subscriber::set_default(subscriber);
-    let world = World::start(&Arc::new(Sound), true);
+    let world = World::start(&Arc::new(Sound::default()), true);
     let begun = Instant::now();
     while begun.elapsed() < Duration::from_secs(30) {
         tokio::time::sleep(Duration::from_millis(200)).await;

@@ -218,7 +218,9 @@ impl Organization {
             loop {
                 let changed = std::mem::take(&mut self.view().changed);
                 if !changed.is_empty() {
-                    for (namespace, name) in objects_of(&changed, std::mem::take(&mut first)) {
+                    let mut concerned = objects_of(&changed, std::mem::take(&mut first));
+                    concerned.sort_unstable();
+                    for (namespace, name) in concerned {
                         self.trigger.fire(Some(&namespace), &name);
                     }
                 }
