@@ -90,6 +90,7 @@ impl Organization {
         let mut view = self.view();
         view.expected.remove(id);
         view.finished.remove(id);
+        view.own.remove(id);
     }
 
     /// Since when this process has been looking for the creation of that object.
