@@ -9,6 +9,7 @@
 //! | [`api`] | the custom resources, one file per kind |
 //! | [`cloud`] | ports to AWS; `cloud::aws` is the real one, `cloud::simulated` the one in memory |
 //! | [`registry`] | images: digests, manifests, attestations, and where their source is |
+//! | [`identity`] | the port to OAuth authorization servers, and its adapters |
 //! | [`journal`] | every change of our objects, kept outside of the cluster |
 //! | [`engine`] | the frame that all controllers share |
 //! | [`controllers`] | one folder per kind: gather → validate → decide → act → report |
@@ -27,6 +28,7 @@ pub mod controllers;
 #[cfg(feature = "dev")]
 pub mod dev;
 pub mod engine;
+pub mod identity;
 pub mod journal;
 pub mod model;
 pub mod plan;

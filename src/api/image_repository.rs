@@ -110,7 +110,7 @@ pub struct ImageRepositorySpec {
     pub deletion_policy: RepositoryDeletionPolicy,
 }
 
-fn region_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+pub(super) fn region_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
     let names: Vec<&str> = crate::model::REGIONS
         .iter()
         .map(|region| region.as_str())

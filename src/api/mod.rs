@@ -8,7 +8,10 @@ mod application;
 mod application_name;
 mod approval;
 mod image_repository;
+mod oauth_client;
+mod oauth_provider;
 mod release;
+mod resource_type;
 mod team;
 mod team_account;
 
@@ -32,9 +35,22 @@ pub use approval::{Approval, ApprovalSpec, ApprovalStatus};
 pub use image_repository::{
     ImageRepository, ImageRepositorySpec, ImageRepositoryStatus, RepositoryDeletionPolicy,
 };
+pub use oauth_client::{
+    AuthMethod, CredentialsDeletionPolicy, Day, DeliverySpec, DestinationStatus, GrantType,
+    OAuthClient, OAuthClientSpec, OAuthClientStatus, RotationCause, RotationSpec, RotationStatus,
+    RotationStep, S3DeliverySpec, SecretDeliverySpec, SecretsManagerDeliverySpec, VersionMethod,
+    VersionState, VersionStatus, WindowSpec,
+};
+pub use oauth_provider::{
+    CognitoSpec, DynamicRegistrationSpec, KeyReference, KeycloakSpec, OAuthProvider,
+    OAuthProviderSpec, OAuthProviderStatus, SecretRotation,
+};
 pub use release::{
     ApprovalSummary, Evidence, Release, ReleaseImage, ReleaseSpec, ReleaseStatus, SourceStatus,
     TicketStatus,
+};
+pub use resource_type::{
+    HeldScope, ResourceType, ResourceTypeSpec, ResourceTypeStatus, ScopeClass, ScopeSpec,
 };
 pub use team::{
     ContactSpec, MemberSpec, Team, TeamAccountSummary, TeamDeletionPolicy, TeamSpec, TeamStatus,
@@ -58,6 +74,10 @@ pub const ANNOTATION_CONFIRM_CLOSE: &str = "bailiwick.dev/confirm-close";
 pub const ANNOTATION_CREATED_BY: &str = "bailiwick.dev/created-by";
 /// Who changed an object's spec last, as the API server authenticated them; set and kept by admission policies.
 pub const ANNOTATION_CHANGED_BY: &str = "bailiwick.dev/changed-by";
+/// Setting this annotation of an `OAuthClient` to a new value rotates its credentials now, windows notwithstanding.
+pub const ANNOTATION_RENEW: &str = "bailiwick.dev/renew-requested-at";
+/// Setting this annotation of an `OAuthClient` to a new value removes all its credentials at once, and makes new ones.
+pub const ANNOTATION_REVOKE: &str = "bailiwick.dev/revoke-requested-at";
 /// The code that AWS mailed to an account's new root address; taken off again when it has been used.
 pub const ANNOTATION_EMAIL_CODE: &str = "bailiwick.dev/email-confirmation-code";
 
@@ -113,7 +133,10 @@ pub fn conditions_of(kind: &str) -> Vec<(&'static str, &'static str)> {
         "Application" => application::CONDITIONS,
         "ApplicationName" => application_name::CONDITIONS,
         "ImageRepository" => image_repository::CONDITIONS,
+        "OAuthClient" => oauth_client::CONDITIONS,
+        "OAuthProvider" => oauth_provider::CONDITIONS,
         "Release" => release::CONDITIONS,
+        "ResourceType" => resource_type::CONDITIONS,
         "Team" => team::CONDITIONS,
         "TeamAccount" => team_account::CONDITIONS,
         _ => &[],
@@ -132,7 +155,10 @@ pub fn definitions() -> Result<Vec<CustomResourceDefinition>, serde_json::Error>
         ApplicationName::crd(),
         Approval::crd(),
         ImageRepository::crd(),
+        OAuthClient::crd(),
+        OAuthProvider::crd(),
         Release::crd(),
+        ResourceType::crd(),
         Team::crd(),
         TeamAccount::crd(),
     ]

@@ -5,6 +5,7 @@
 
 pub mod aws;
 pub mod budget;
+pub mod credentials;
 pub mod error;
 pub mod governed;
 mod recent;

@@ -7,6 +7,7 @@ pub mod application_name;
 pub mod approval;
 pub mod image_repository;
 pub mod journal;
+pub mod oauth_client;
 pub mod organization;
 pub mod release;
 pub mod team;

@@ -10,8 +10,9 @@ use url::Url;
 
 use super::Result;
 use super::error::{ErrorKind, RegistryError};
+use super::oci::Settings;
 use super::oci::transport::{Ask, Transport};
-use super::oci::{Secret, Settings};
+use crate::model::Secret;
 use crate::model::SourceRepository;
 
 /// How much of a message is kept.

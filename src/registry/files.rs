@@ -11,7 +11,8 @@ use serde::Deserialize;
 use super::attestation::{Trust, TrustEntry};
 use super::code_hosts::CodeHost;
 use super::error::{ErrorKind, RegistryError};
-use super::oci::{Login, Logins, Secret};
+use super::oci::{Login, Logins};
+use crate::model::Secret;
 
 /// Logins from a file in Docker's format (`config.json`, the content of a Secret of type
 /// `kubernetes.io/dockerconfigjson`). Read whenever a registry wants one, so that a changed Secret is enough.

@@ -1,7 +1,8 @@
 //! Saying who asks: to a real registry that wants a password, and to one of our own that wants tokens.
 
 use bailiwick::dev::registries::Kind;
-use bailiwick::registry::oci::{Limits, Login, Secret};
+use bailiwick::model::Secret;
+use bailiwick::registry::oci::{Limits, Login};
 use bailiwick::registry::{ErrorKind, Images};
 use serde_json::json;
 

@@ -3,8 +3,9 @@
 use std::time::{Duration, Instant};
 
 use bailiwick::model::ImageRef;
+use bailiwick::model::Secret;
 use bailiwick::registry::find::{Found, USUAL_BUDGET, find_file};
-use bailiwick::registry::oci::{Limits, Login, Registries, Secret};
+use bailiwick::registry::oci::{Limits, Login, Registries};
 use bailiwick::registry::source::FILE;
 use bailiwick::registry::{ErrorKind, Images, InLayer, RegistryError};
 use serde_json::json;

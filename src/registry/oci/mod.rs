@@ -25,7 +25,7 @@ use super::{Images, LARGEST_DOCUMENT, Result};
 use crate::model::{Digest, ImageName, ImageRef};
 use answer::Answer;
 use challenge::Challenge;
-pub use settings::{Limits, Login, Logins, Secret, Settings};
+pub use settings::{Limits, Login, Logins, Settings};
 use tokens::Tokens;
 use transport::{Ask, Transport};
 

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
+use crate::model::Secret;
 use crate::registry::Result;
 
 /// How registries are reached.
@@ -58,28 +59,6 @@ impl Default for Limits {
             grace: Duration::from_secs(30),
             search: Duration::from_secs(600),
         }
-    }
-}
-
-/// Something that must never be printed.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Secret(String);
-
-impl Secret {
-    /// Keeps it.
-    pub fn new(text: impl Into<String>) -> Self {
-        Self(text.into())
-    }
-
-    /// The secret itself. Only for what sends it.
-    pub(in crate::registry) fn reveal(&self) -> &str {
-        &self.0
-    }
-}
-
-impl std::fmt::Debug for Secret {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Secret(…)")
     }
 }
 

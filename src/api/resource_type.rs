@@ -1,0 +1,134 @@
+//! `ResourceType`: the scopes of an application, and who may hold them.
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+use kube::CustomResource;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// What an application protects, and the OAuth scopes by which others are let at it. A scope's name for the
+/// authorization server is `<resource type>.<scope>`, `sales-order.read` for example.
+#[derive(CustomResource, Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[kube(
+    group = "bailiwick.dev",
+    version = "v1alpha1",
+    kind = "ResourceType",
+    plural = "resourcetypes",
+    shortname = "rt",
+    category = "bailiwick",
+    status = "ResourceTypeStatus",
+    derive = "PartialEq",
+    doc = "What an application protects: its OAuth scopes, to whom they are granted, and who holds them. Only the team \
+        that owns the application may write it.",
+    printcolumn = r#"{"name":"Application","type":"string","jsonPath":".spec.application"}"#,
+    printcolumn = r#"{"name":"Scopes","type":"string","jsonPath":".spec.scopes[*].name"}"#,
+    printcolumn = r#"{"name":"Held by","type":"string","jsonPath":".status.heldBy"}"#,
+    printcolumn = r#"{"name":"Ready","type":"string","jsonPath":".status.conditions[?(@.type==\"Ready\")].status"}"#,
+    printcolumn = r#"{"name":"Reason","type":"string","jsonPath":".status.conditions[?(@.type==\"Ready\")].reason"}"#,
+    printcolumn = r#"{"name":"Namespace","type":"string","jsonPath":".spec.namespace","priority":1}"#,
+    printcolumn = r#"{"name":"Age","type":"date","jsonPath":".metadata.creationTimestamp","priority":1}"#
+)]
+#[serde(rename_all = "camelCase")]
+pub struct ResourceTypeSpec {
+    /// The application that owns it. Its `ApplicationName` must be held by the namespace below.
+    #[schemars(
+        length(min = 2, max = 40),
+        regex(pattern = r"^[a-z][a-z0-9-]*[a-z0-9]$")
+    )]
+    pub application: String,
+    /// The namespace of that `Application`: whoever may change the application there may write this object.
+    #[schemars(
+        length(min = 1, max = 63),
+        regex(pattern = r"^[a-z0-9]([a-z0-9-]*[a-z0-9])?$")
+    )]
+    pub namespace: String,
+    /// What it is, for those who ask for a scope.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 1000))]
+    pub description: Option<String>,
+    /// Its scopes.
+    #[serde(default)]
+    #[schemars(length(max = 50), extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["name"]))]
+    pub scopes: Vec<ScopeSpec>,
+}
+
+/// A scope.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ScopeSpec {
+    /// Its name, `read` or `write_all` for example.
+    #[schemars(length(min = 1, max = 40), regex(pattern = r"^[a-z][a-z0-9_]*$"))]
+    pub name: String,
+    /// What it lets its holder do, in a line.
+    #[schemars(length(min = 1, max = 200))]
+    pub summary: String,
+    /// What a person reads who is asked for consent. Only for scopes of the class `ResourceOwner`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 1000))]
+    pub consent_text: Option<String>,
+    /// On whose behalf it is used.
+    pub class: ScopeClass,
+    /// The applications that may hold it, where its class is `Application`. A scope of the class `ResourceOwner` may be
+    /// asked for by every application, for it is the person who consents.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(
+        length(max = 500),
+        inner(length(min = 2, max = 40), regex(pattern = r"^[a-z][a-z0-9-]*[a-z0-9]$")),
+        extend("x-kubernetes-list-type" = "set")
+    )]
+    pub granted_to: Vec<String>,
+}
+
+/// On whose behalf a scope is used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum ScopeClass {
+    /// On behalf of a person, who consents.
+    ResourceOwner,
+    /// On the application's own behalf; granted by the owner of the resource type.
+    Application,
+}
+
+/// What the controller knows of a resource type.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ResourceTypeStatus {
+    /// The generation that the last pass saw; -1: none has.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub observed_generation: Option<i64>,
+    /// The team that owns the application.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub team: Option<String>,
+    /// Who holds a scope of it, in a line: the applications, by their ids.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub held_by: Option<String>,
+    /// The scopes that are held, and by whom; also one that is not in the spec any more.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["name"]))]
+    pub held: Vec<HeldScope>,
+    /// `Ready` is the summary of the others.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub conditions: Vec<Condition>,
+}
+
+/// A scope that somebody holds.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct HeldScope {
+    /// The scope's name.
+    pub name: String,
+    /// The `OAuthClient`s that are registered with it, as `<namespace>/<name>`, in their order.
+    pub clients: Vec<String>,
+}
+
+super::standard_status!(ResourceTypeStatus);
+
+/// The kind's own conditions, and what it means if they are True.
+pub const CONDITIONS: &[(&str, &str)] = &[
+    (
+        "Accepted",
+        "the application exists, and its name is held by the namespace that the spec names",
+    ),
+    (
+        "Unheld",
+        "only there while it is deleted: nobody holds a scope of it any more",
+    ),
+];

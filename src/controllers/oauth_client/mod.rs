@@ -1,0 +1,3 @@
+//! `OAuthClient`: an application's credentials at an authorization server, rotated and delivered.
+
+pub mod destination;
