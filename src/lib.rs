@@ -8,6 +8,7 @@
 //! | [`plan`] | pure decisions: (desired, observed, now) → what to do |
 //! | [`api`] | the custom resources, one file per kind |
 //! | [`cloud`] | ports to AWS; `cloud::aws` is the real one, `cloud::simulated` the one in memory |
+//! | [`outbound`] | HTTP to servers of others: the one client |
 //! | [`registry`] | images: digests, manifests, attestations, and where their source is |
 //! | [`identity`] | the port to OAuth authorization servers, and its adapters |
 //! | [`journal`] | every change of our objects, kept outside of the cluster |
@@ -31,6 +32,7 @@ pub mod engine;
 pub mod identity;
 pub mod journal;
 pub mod model;
+pub mod outbound;
 pub mod plan;
 pub mod registry;
 pub mod server;

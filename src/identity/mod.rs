@@ -4,12 +4,22 @@
 //! |---|---|
 //! | [`error`] | what can go wrong, classified once |
 //! | [`keys`] | the keys by which clients sign |
+//! | [`real`] | the servers that there are: `dynamic` (RFC 7591/7592), `keycloak` |
+//! | `http`, `discovery`, `token` | what those share: requests, the server's metadata, asking for a token |
+//! | [`observed`] | the same servers, and every call is counted |
 //!
 //! A server is one of three kinds (RFC 7591/7592, Keycloak, Amazon Cognito), and what they can do differs; whoever decides
 //! goes by [`Capabilities`] alone. Nothing here is retried: the caller knows what is durable.
 
+mod discovery;
+mod dynamic;
 pub mod error;
+mod http;
+mod keycloak;
 pub mod keys;
+pub mod observed;
+pub mod real;
+mod token;
 
 use std::sync::Arc;
 
@@ -19,9 +29,15 @@ use url::Url;
 
 use crate::model::{AccountId, Region, RoleName, Secret};
 pub use error::{ErrorKind, IdentityError};
+pub use http::Limits;
+pub use observed::{Observer, observe};
+pub use real::RealServers;
 
 /// What a server answers.
 pub type Result<T> = std::result::Result<T, IdentityError>;
+
+/// Where the time comes from.
+pub type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
 
 /// How a client authenticates at the token endpoint (RFC 7591 section 2; OpenID Connect Core section 9). The first is
 /// preferred.
@@ -35,6 +51,31 @@ pub enum Method {
     SecretPost,
     /// `none`: a public client.
     Public,
+}
+
+impl Method {
+    /// All of them, preferred first.
+    pub const ALL: [Self; 4] = [
+        Self::PrivateKeyJwt,
+        Self::SecretBasic,
+        Self::SecretPost,
+        Self::Public,
+    ];
+
+    /// As RFC 7591 and OpenID Connect spell it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::PrivateKeyJwt => "private_key_jwt",
+            Self::SecretBasic => "client_secret_basic",
+            Self::SecretPost => "client_secret_post",
+            Self::Public => "none",
+        }
+    }
+
+    /// Whether there is a secret in it.
+    pub fn has_secret(self) -> bool {
+        matches!(self, Self::SecretBasic | Self::SecretPost)
+    }
 }
 
 /// How a server is reached, and what we show it. From an `OAuthProvider` and what it refers to; a tenant has no say.
@@ -155,6 +196,21 @@ pub struct PublicKey {
     pub x: String,
     /// `y`, base64url.
     pub y: String,
+}
+
+impl PublicKey {
+    /// As a JSON Web Key.
+    fn jwk(&self) -> serde_json::Value {
+        serde_json::json!({
+            "kty": "EC", "crv": "P-256", "alg": "ES256", "use": "sig", "kid": self.id, "x": self.x, "y": self.y,
+        })
+    }
+}
+
+/// The keys as a JSON Web Key Set.
+fn jwks(keys: &[PublicKey]) -> serde_json::Value {
+    let keys: Vec<_> = keys.iter().map(PublicKey::jwk).collect();
+    serde_json::json!({ "keys": keys })
 }
 
 /// A client that shall be registered.

@@ -7,8 +7,8 @@ use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use tokio::time::timeout;
 
-use super::challenge::retry_after;
 use super::settings::Limits;
+use crate::outbound::{chain, retry_after};
 use crate::registry::error::{ErrorKind, RegistryError};
 use crate::registry::{LARGEST_DOCUMENT, Result};
 
@@ -158,17 +158,6 @@ fn words(body: &[u8]) -> Option<String> {
         .take(200)
         .collect();
     (!words.is_empty()).then_some(words)
-}
-
-/// An error and what caused it; the outermost alone often says no more than "error".
-pub(super) fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut next = error.source();
-    while let Some(cause) = next {
-        text = format!("{text}: {cause}");
-        next = cause.source();
-    }
-    text
 }
 
 #[cfg(test)]

@@ -1,12 +1,7 @@
 //! What a registry says in headers: how it wants to be told who asks, and when to come back. Pure.
 
-use std::time::Duration;
-
 use http::HeaderMap;
-use http::header::{DATE, RETRY_AFTER, WWW_AUTHENTICATE};
-
-/// The longest time that a registry can make us wait.
-const LONGEST_WAIT: Duration = Duration::from_secs(3600);
+use http::header::WWW_AUTHENTICATE;
 
 /// How a registry wants to be told who asks (RFC 9110, section 11.6.1; RFC 6750, section 3).
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -113,20 +108,6 @@ fn unquoted(value: &str) -> String {
     text
 }
 
-/// How long the server asks us to wait, if it does: in seconds, or until a date by its own clock.
-pub fn retry_after(headers: &HeaderMap) -> Option<Duration> {
-    let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
-    let wait = match text.parse::<u64>() {
-        Ok(seconds) => Duration::from_secs(seconds),
-        Err(_) => {
-            let until = httpdate::parse_http_date(text).ok()?;
-            let now = httpdate::parse_http_date(headers.get(DATE)?.to_str().ok()?).ok()?;
-            until.duration_since(now).unwrap_or_default()
-        }
-    };
-    Some(wait.min(LONGEST_WAIT))
-}
-
 #[cfg(test)]
 mod tests {
     use http::HeaderValue;
@@ -189,30 +170,6 @@ mod tests {
         ] {
             assert_eq!(read(values), expected, "{values:?}");
         }
-    }
-
-    #[test]
-    fn the_time_to_wait_is_read_in_both_forms_and_has_a_bound() {
-        let date = "Wed, 25 Nov 2026 18:00:00 GMT";
-        for (value, seconds) in [
-            ("7", Some(7)),
-            ("0", Some(0)),
-            ("99999999", Some(3600)),
-            ("Wed, 25 Nov 2026 18:00:30 GMT", Some(30)),
-            ("Wed, 25 Nov 2026 17:00:00 GMT", Some(0)),
-            ("soon", None),
-            ("-1", None),
-        ] {
-            let mut headers = HeaderMap::new();
-            headers.insert(RETRY_AFTER, HeaderValue::from_str(value).unwrap());
-            headers.insert(DATE, HeaderValue::from_static(date));
-            assert_eq!(
-                retry_after(&headers),
-                seconds.map(Duration::from_secs),
-                "{value}"
-            );
-        }
-        assert_eq!(retry_after(&HeaderMap::new()), None);
     }
 
     proptest! {

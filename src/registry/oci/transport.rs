@@ -1,34 +1,22 @@
 //! HTTP to registries: where requests may go, how long they may take, and how much is read.
 
-use std::sync::Arc;
-use std::time::Duration;
-
 use bytes::Bytes;
 use http::header::{ACCEPT, AUTHORIZATION, HeaderValue, LOCATION, USER_AGENT};
 use http::{Method, Request};
 use http_body_util::Empty;
-use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
-use hyper_util::client::legacy::Client;
-use hyper_util::client::legacy::connect::HttpConnector;
-use hyper_util::rt::{TokioExecutor, TokioTimer};
-use rustls::pki_types::CertificateDer;
-use rustls::pki_types::pem::PemObject;
 use tokio::time::timeout;
 use url::{Host, Url};
 
-use super::answer::{Answer, chain};
+use super::answer::Answer;
 use super::settings::{Limits, Settings};
+use crate::outbound::{AGENT, HttpClient, Unusable, chain, client};
 use crate::registry::Result;
 use crate::registry::error::{ErrorKind, RegistryError};
 
 const REDIRECTS: usize = 5;
-/// The largest piece in which an answer comes, and the largest head.
-const PIECE: usize = 64 << 10;
-const AGENT: &str = concat!("bailiwick/", env!("CARGO_PKG_VERSION"));
-
 /// The HTTP client for all registries.
 pub struct Transport {
-    http: Client<HttpsConnector<HttpConnector>, Empty<Bytes>>,
+    http: HttpClient<Empty<Bytes>>,
     settings: Settings,
 }
 
@@ -51,42 +39,13 @@ pub struct Ask<'a> {
 impl Transport {
     /// A client that trusts the authorities this machine trusts, and those of the settings.
     pub fn new(settings: Settings) -> Result<Self> {
-        let mut roots = rustls::RootCertStore::empty();
-        let native = rustls_native_certs::load_native_certs();
-        for error in &native.errors {
-            tracing::warn!(%error, "cannot read a trusted certificate authority of this machine");
-        }
-        roots.add_parsable_certificates(native.certs);
-        for authority in CertificateDer::pem_slice_iter(settings.authorities.as_bytes()) {
-            let added = authority.map_err(|error| error.to_string());
-            added
-                .and_then(|authority| roots.add(authority).map_err(|error| error.to_string()))
-                .map_err(|error| {
-                    let what = "the certificate authorities for registries";
-                    RegistryError::new(ErrorKind::Invalid, what, error)
-                })?;
-        }
-        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-        let tls = rustls::ClientConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()
-            .map_err(|error| RegistryError::new(ErrorKind::Invalid, "TLS", error.to_string()))?
-            .with_root_certificates(roots)
-            .with_no_client_auth();
-        let mut tcp = HttpConnector::new();
-        tcp.enforce_http(false);
-        tcp.set_nodelay(true);
-        tcp.set_connect_timeout(Some(Duration::from_secs(10)));
-        let connector = HttpsConnectorBuilder::new()
-            .with_tls_config(tls)
-            .https_or_http()
-            .enable_http1()
-            .wrap_connector(tcp);
-        let http = Client::builder(TokioExecutor::new())
-            .pool_timer(TokioTimer::new())
-            .pool_idle_timeout(Duration::from_secs(30))
-            .pool_max_idle_per_host(4)
-            .http1_max_buf_size(PIECE)
-            .build(connector);
+        let http = client(&settings.authorities).map_err(|error| {
+            let (what, why) = match error {
+                Unusable::Authority(why) => ("the certificate authorities for registries", why),
+                Unusable::Tls(why) => ("TLS", why),
+            };
+            RegistryError::new(ErrorKind::Invalid, what, why)
+        })?;
         Ok(Self { http, settings })
     }
 

@@ -1,0 +1,359 @@
+//! Clients by Keycloak's admin API.
+
+mod admin;
+mod probe;
+mod representation;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Mutex;
+
+use async_trait::async_trait;
+use http::{Method as HttpMethod, StatusCode};
+use k8s_openapi::jiff::Timestamp;
+use serde_json::{Value, json};
+use url::Url;
+
+use self::admin::Admin;
+use self::representation::{UID, merge, text, wanted};
+use super::http::{Payload, Reply};
+use super::real::Issuer;
+use super::{
+    Capabilities, ClientMetadata, Description, ErrorKind, IdentityError, KeycloakLogin, Method,
+    NewClient, OAuthServer, Registration, Result, TokenAnswer, TokenRequest,
+};
+use crate::model::Secret;
+
+/// A realm of Keycloak.
+pub(super) struct Keycloak {
+    admin: Admin,
+    /// What the last probe found, and under which policies.
+    probed: Mutex<Option<(String, bool)>>,
+}
+
+impl Keycloak {
+    pub(super) fn new(
+        issuer: Issuer,
+        admin_url: Option<Url>,
+        login: KeycloakLogin,
+    ) -> Result<Self> {
+        Ok(Self {
+            admin: Admin::new(issuer, admin_url, login)?,
+            probed: Mutex::default(),
+        })
+    }
+
+    /// The client of this id, whoever's it is.
+    async fn look_up(&self, operation: &'static str, id: &str) -> Result<Option<Value>> {
+        let query = [("clientId", id)];
+        let reply = self.admin.get(operation, &["clients"], &query).await?;
+        let clients: Vec<Value> = reply.success()?.json()?;
+        Ok(clients.into_iter().find(|client| client["clientId"] == id))
+    }
+
+    /// The client of a registration, if it is there; never one that is not ours.
+    async fn ours(&self, operation: &'static str, id: &str) -> Result<Option<Value>> {
+        let found = self.look_up(operation, id).await?;
+        match found {
+            Some(client) if client["attributes"][UID].is_string() => Ok(Some(client)),
+            Some(_) => Err(foreign(operation, id)),
+            None => Ok(None),
+        }
+    }
+
+    async fn existing(&self, operation: &'static str, id: &str) -> Result<Value> {
+        let missing = || {
+            let message = format!("the realm has no client {id}");
+            IdentityError::new(ErrorKind::NotFound, operation, message)
+        };
+        self.ours(operation, id).await?.ok_or_else(missing)
+    }
+
+    /// Writes the client as it was read, with these changes.
+    async fn write(
+        &self,
+        operation: &'static str,
+        mut client: Value,
+        changes: Value,
+        secret: Option<&Secret>,
+    ) -> Result<()> {
+        merge(&mut client, changes);
+        let path = ["clients", text(operation, &client["id"])?];
+        let put = self.admin.ask(operation, HttpMethod::PUT, &path);
+        let put = put.with(Payload::json(&client)).hiding(secret);
+        self.admin.send(put).await?.success()?;
+        Ok(())
+    }
+
+    /// Gives the client these scopes to ask for, and no others. The scopes that the realm gives every client stay.
+    async fn sync_scopes(
+        &self,
+        operation: &'static str,
+        uuid: &str,
+        scopes: &[String],
+    ) -> Result<()> {
+        let named = |reply: Reply| -> Result<BTreeMap<String, String>> {
+            let list: Vec<Value> = reply.success()?.json()?;
+            let pair = |scope: &Value| {
+                let member = |key: &str| scope[key].as_str().map(str::to_owned);
+                member("name").zip(member("id"))
+            };
+            Ok(list.iter().filter_map(pair).collect())
+        };
+        let optional = ["clients", uuid, "optional-client-scopes"];
+        let has = named(self.admin.get(operation, &optional, &[]).await?)?;
+        let default = ["clients", uuid, "default-client-scopes"];
+        let always = named(self.admin.get(operation, &default, &[]).await?)?;
+        // `openid` is of the protocol itself.
+        let wanted: BTreeSet<&String> = scopes
+            .iter()
+            .filter(|scope| *scope != "openid" && !always.contains_key(*scope))
+            .collect();
+        let known = match wanted.iter().all(|scope| has.contains_key(*scope)) {
+            true => BTreeMap::new(),
+            false => named(self.admin.get(operation, &["client-scopes"], &[]).await?)?,
+        };
+        for scope in wanted.iter().filter(|scope| !has.contains_key(**scope)) {
+            let id = match known.get(*scope) {
+                Some(id) => id.clone(),
+                None => self.create_scope(operation, scope).await?,
+            };
+            let path = [&optional[..], &[&id]].concat();
+            let put = self.admin.ask(operation, HttpMethod::PUT, &path);
+            self.admin.send(put).await?.success()?;
+        }
+        for (_, id) in has.iter().filter(|(name, _)| !wanted.contains(name)) {
+            let path = [&optional[..], &[id]].concat();
+            let delete = self.admin.ask(operation, HttpMethod::DELETE, &path);
+            gone(self.admin.send(delete).await?)?;
+        }
+        Ok(())
+    }
+
+    /// A scope is declared by a `ResourceType`, and nobody else would enter it in the realm. It is never removed: others may
+    /// use it by then.
+    async fn create_scope(&self, operation: &'static str, name: &str) -> Result<String> {
+        let scope = json!({
+            "name": name,
+            "description": "Declared by a ResourceType of bailiwick",
+            "protocol": "openid-connect",
+            "attributes": {"include.in.token.scope": "true", "display.on.consent.screen": "true"},
+        });
+        let post = self.admin.ask(operation, HttpMethod::POST, &["client-scopes"]);
+        let reply = self.admin.send(post.with(Payload::json(&scope))).await?;
+        if reply.status == StatusCode::CONFLICT {
+            // Somebody was faster. The next pass sees it.
+            let message = format!("the scope {name} is being made by somebody else, too");
+            return Err(IdentityError::new(ErrorKind::Unavailable, operation, message));
+        }
+        created(&reply.success()?)
+    }
+
+    async fn secret(&self, operation: &'static str, uuid: &str) -> Result<Secret> {
+        let path = ["clients", uuid, "client-secret"];
+        let reply = self.admin.get(operation, &path, &[]).await?.success()?;
+        secret_of(operation, &reply.json()?)
+    }
+
+    /// The secret before the present one, if it is still taken.
+    async fn rotated(&self, operation: &'static str, uuid: &str) -> Result<Option<Secret>> {
+        let path = ["clients", uuid, "client-secret", "rotated"];
+        let reply = self.admin.get(operation, &path, &[]).await?;
+        match reply.status {
+            StatusCode::NOT_FOUND => Ok(None),
+            _ => secret_of(operation, &reply.success()?.json()?).map(Some),
+        }
+    }
+
+    /// Makes a new secret. The one before it lives on only where a policy of the realm says so.
+    async fn renew(&self, operation: &'static str, uuid: &str) -> Result<Secret> {
+        let path = ["clients", uuid, "client-secret"];
+        let post = self.admin.ask(operation, HttpMethod::POST, &path);
+        let reply = self.admin.send(post).await?.success()?;
+        secret_of(operation, &reply.json()?)
+    }
+
+    /// The client as it is registered now.
+    async fn registration(&self, operation: &'static str, id: &str) -> Result<Registration> {
+        let client = self.existing(operation, id).await?;
+        let uuid = text(operation, &client["id"])?;
+        let secret = client["publicClient"] != true
+            && client["clientAuthenticatorType"] == "client-secret";
+        let secret = match secret {
+            true => Some(self.secret(operation, uuid).await?),
+            false => None,
+        };
+        let expires = client["attributes"]["client.secret.expiration.time"].as_str();
+        let expires = expires.and_then(|seconds| seconds.parse().ok());
+        Ok(Registration {
+            client_id: id.to_owned(),
+            secret_expires: expires
+                .filter(|_| secret.is_some())
+                .and_then(|seconds| Timestamp::from_second(seconds).ok()),
+            secret,
+            management: None,
+        })
+    }
+}
+
+#[async_trait]
+impl OAuthServer for Keycloak {
+    async fn describe(&self) -> Result<Description> {
+        let metadata = self.admin.issuer.discover().await?;
+        let secrets_in_place = self.rotates("describe").await?;
+        let mut methods = metadata.methods.clone();
+        // Its metadata has only ways to authenticate, and not that a client need not.
+        if !methods.contains(&Method::Public) {
+            methods.push(Method::Public);
+        }
+        Ok(Description {
+            token_endpoint: metadata.token_endpoint.clone(),
+            methods,
+            grant_types: metadata.grant_types.clone(),
+            capabilities: Capabilities {
+                secrets_in_place,
+                updates: true,
+                search: true,
+            },
+        })
+    }
+
+    async fn register(&self, new: &NewClient) -> Result<Registration> {
+        const OPERATION: &str = "register";
+        let secret = new.metadata.method.has_secret().then_some(&new.secret);
+        let mut client = wanted(OPERATION, &new.metadata)?;
+        client["clientId"] = Value::from(new.handle.as_str());
+        client["protocol"] = Value::from("openid-connect");
+        client["attributes"][UID] = Value::from(new.uid.as_str());
+        if let Some(secret) = secret {
+            client["secret"] = Value::from(secret.reveal());
+        }
+        let post = self.admin.ask(OPERATION, HttpMethod::POST, &["clients"]);
+        let post = post.with(Payload::json(&client)).hiding(secret);
+        let reply = self.admin.send(post).await?;
+        let uuid = if reply.status == StatusCode::CONFLICT {
+            let found = self.look_up(OPERATION, &new.handle).await?;
+            let found = found.ok_or_else(|| reply.refusal())?;
+            if found["attributes"][UID] != new.uid.as_str() {
+                return Err(foreign(OPERATION, &new.handle));
+            }
+            let uuid = text(OPERATION, &found["id"])?.to_owned();
+            self.write(OPERATION, found, client, secret).await?;
+            uuid
+        } else {
+            created(&reply.success()?)?
+        };
+        self.sync_scopes(OPERATION, &uuid, &new.metadata.scopes).await?;
+        self.registration(OPERATION, &new.handle).await
+    }
+
+    async fn find(&self, handle: &str, uid: &str) -> Result<Vec<Registration>> {
+        const OPERATION: &str = "find";
+        match self.look_up(OPERATION, handle).await? {
+            Some(client) if client["attributes"][UID] == uid => {
+                Ok(vec![self.registration(OPERATION, handle).await?])
+            }
+            _ => Ok(Vec::new()),
+        }
+    }
+
+    async fn update(&self, registration: &Registration, metadata: &ClientMetadata) -> Result<()> {
+        const OPERATION: &str = "update";
+        let changes = wanted(OPERATION, metadata)?;
+        let client = self.existing(OPERATION, &registration.client_id).await?;
+        let uuid = text(OPERATION, &client["id"])?.to_owned();
+        let secret = registration.secret.as_ref();
+        self.write(OPERATION, client, changes, secret).await?;
+        self.sync_scopes(OPERATION, &uuid, &metadata.scopes).await
+    }
+
+    async fn add_secret(&self, registration: &Registration) -> Result<Registration> {
+        const OPERATION: &str = "add_secret";
+        let (id, old) = (&registration.client_id, known(OPERATION, registration)?);
+        let client = self.existing(OPERATION, id).await?;
+        let uuid = text(OPERATION, &client["id"])?;
+        if self.secret(OPERATION, uuid).await? != *old {
+            // A lost answer, most likely: the newer one is there.
+            return self.registration(OPERATION, id).await;
+        }
+        self.renew(OPERATION, uuid).await?;
+        if self.rotated(OPERATION, uuid).await?.as_ref() != Some(old) {
+            // What was found out about the realm does not hold for this client: nothing must break by it.
+            let client = self.existing(OPERATION, id).await?;
+            let back = json!({"secret": old.reveal()});
+            self.write(OPERATION, client, back, Some(old)).await?;
+            let message = format!(
+                "no policy of the realm lets client {id} have two secrets; its old one was put back"
+            );
+            return Err(IdentityError::new(ErrorKind::Refused, OPERATION, message));
+        }
+        self.registration(OPERATION, id).await
+    }
+
+    async fn retire_secret(&self, registration: &Registration) -> Result<()> {
+        const OPERATION: &str = "retire_secret";
+        let (id, kept) = (&registration.client_id, known(OPERATION, registration)?);
+        let client = self.existing(OPERATION, id).await?;
+        let uuid = text(OPERATION, &client["id"])?.to_owned();
+        if self.secret(OPERATION, &uuid).await? != *kept {
+            if self.rotated(OPERATION, &uuid).await?.as_ref() != Some(kept) {
+                let message = format!("client {id} has not the secret that is to stay");
+                return Err(IdentityError::new(ErrorKind::NotFound, OPERATION, message));
+            }
+            // It is the older one that stays.
+            let back = json!({"secret": kept.reveal()});
+            self.write(OPERATION, client, back, Some(kept)).await?;
+        }
+        let path = ["clients", &uuid, "client-secret", "rotated"];
+        let delete = self.admin.ask(OPERATION, HttpMethod::DELETE, &path);
+        gone(self.admin.send(delete).await?)
+    }
+
+    async fn delete(&self, registration: &Registration) -> Result<()> {
+        const OPERATION: &str = "delete";
+        let Some(client) = self.ours(OPERATION, &registration.client_id).await? else {
+            return Ok(());
+        };
+        let path = ["clients", text(OPERATION, &client["id"])?];
+        let delete = self.admin.ask(OPERATION, HttpMethod::DELETE, &path);
+        gone(self.admin.send(delete).await?)
+    }
+
+    async fn request_token(&self, request: &TokenRequest) -> Result<TokenAnswer> {
+        self.admin.issuer.request_token(request).await
+    }
+}
+
+/// That it is gone already is no error.
+fn gone(reply: Reply) -> Result<()> {
+    match reply.status {
+        StatusCode::NOT_FOUND => Ok(()),
+        _ => reply.success().map(drop),
+    }
+}
+
+/// The id of what was made: the end of `Location`.
+fn created(reply: &Reply) -> Result<String> {
+    let id = reply.header("location").and_then(|url| url.rsplit('/').next());
+    id.filter(|id| !id.is_empty()).map(str::to_owned).ok_or_else(|| {
+        let message = "Keycloak does not say what it made (no Location)";
+        IdentityError::new(ErrorKind::Invalid, reply.operation, message)
+    })
+}
+
+fn secret_of(operation: &'static str, document: &Value) -> Result<Secret> {
+    text(operation, &document["value"]).map(Secret::new)
+}
+
+fn known<'a>(operation: &'static str, registration: &'a Registration) -> Result<&'a Secret> {
+    registration.secret.as_ref().ok_or_else(|| {
+        let message = format!("client {} has no secret", registration.client_id);
+        IdentityError::new(ErrorKind::Invalid, operation, message)
+    })
+}
+
+fn foreign(operation: &'static str, id: &str) -> IdentityError {
+    let message = format!(
+        "the realm has a client {id} that is not ours (its attribute {UID} is another's, or missing): rename or remove it"
+    );
+    IdentityError::new(ErrorKind::AlreadyExists, operation, message)
+}

@@ -1,0 +1,115 @@
+//! Whether a client of the realm can have two secrets for a while.
+//!
+//! That takes a feature of the server, a profile with the executor `secret-rotation`, and a policy whose conditions hold for
+//! the client; what they are and how they are judged differs between versions and can be extended. So it is tried, with a
+//! client of our own that nobody can use and that goes again at once. Where no profile has that executor there is nothing
+//! to try, and nothing is written.
+
+use std::sync::PoisonError;
+
+use http::{Method as HttpMethod, StatusCode};
+use serde_json::{Value, json};
+
+use super::super::http::Payload;
+use super::super::{ErrorKind, IdentityError, Result, keys};
+use super::representation::text;
+use super::{Keycloak, created, gone};
+
+const EXECUTOR: &str = "secret-rotation";
+const PREFIX: &str = "bailiwick-probe-";
+/// The attribute that such a client bears.
+const PROBE: &str = "bailiwick.dev/probe";
+
+impl Keycloak {
+    /// Whether the realm lets clients like ours have two secrets. Tried again only when its policies have changed.
+    pub(super) async fn rotates(&self, operation: &'static str) -> Result<bool> {
+        let Some(policies) = self.policies(operation).await? else {
+            // We may not read them, and so never know that they are the same.
+            return self.try_out(operation).await;
+        };
+        if !policies.contains(EXECUTOR) {
+            return Ok(false);
+        }
+        let probed = self.probed.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        if let Some((under, rotates)) = probed
+            && under == policies
+        {
+            return Ok(rotates);
+        }
+        let rotates = self.try_out(operation).await?;
+        *self.probed.lock().unwrap_or_else(PoisonError::into_inner) = Some((policies, rotates));
+        Ok(rotates)
+    }
+
+    /// The profiles and policies as they are; `None` if we may not read them.
+    async fn policies(&self, operation: &'static str) -> Result<Option<String>> {
+        let mut all = String::new();
+        for (what, query) in [
+            ("profiles", &[("include-global-profiles", "true")][..]),
+            ("policies", &[("include-global-policies", "true")][..]),
+        ] {
+            let path = ["client-policies", what];
+            let reply = self.admin.get(operation, &path, query).await?;
+            if reply.status == StatusCode::FORBIDDEN {
+                return Ok(None);
+            }
+            let document: Value = reply.success()?.json()?;
+            all.push_str(&document.to_string());
+        }
+        Ok(Some(all))
+    }
+
+    async fn try_out(&self, operation: &'static str) -> Result<bool> {
+        self.clear(operation).await?;
+        let unique = keys::nonce().ok_or_else(|| {
+            let message = "the system gives no randomness";
+            IdentityError::new(ErrorKind::Unavailable, operation, message)
+        })?;
+        let client = json!({
+            "clientId": format!("{PREFIX}{unique}"),
+            "name": "bailiwick tries whether secrets can overlap; it goes by itself",
+            "protocol": "openid-connect",
+            "enabled": false,
+            "publicClient": false,
+            "clientAuthenticatorType": "client-secret",
+            "standardFlowEnabled": false,
+            "serviceAccountsEnabled": true,
+            "attributes": {PROBE: "true"},
+        });
+        let post = self.admin.ask(operation, HttpMethod::POST, &["clients"]);
+        let reply = self.admin.send(post.with(Payload::json(&client))).await?;
+        let uuid = created(&reply.success()?)?;
+        let found = self.overlaps(operation, &uuid).await;
+        let removed = self.remove(operation, &uuid).await;
+        let found = found?;
+        removed?;
+        Ok(found)
+    }
+
+    async fn overlaps(&self, operation: &'static str, uuid: &str) -> Result<bool> {
+        let first = self.secret(operation, uuid).await?;
+        let second = self.renew(operation, uuid).await?;
+        let rotated = self.rotated(operation, uuid).await?;
+        Ok(first != second && rotated == Some(first))
+    }
+
+    /// Removes what an earlier try left that was killed.
+    async fn clear(&self, operation: &'static str) -> Result<()> {
+        let query = [("clientId", PREFIX), ("search", "true")];
+        let reply = self.admin.get(operation, &["clients"], &query).await?;
+        let clients: Vec<Value> = reply.success()?.json()?;
+        let left = clients.iter().filter(|client| {
+            let id = client["clientId"].as_str().unwrap_or_default();
+            id.starts_with(PREFIX) && client["attributes"][PROBE] == "true"
+        });
+        for client in left {
+            self.remove(operation, text(operation, &client["id"])?).await?;
+        }
+        Ok(())
+    }
+
+    async fn remove(&self, operation: &'static str, uuid: &str) -> Result<()> {
+        let delete = self.admin.ask(operation, HttpMethod::DELETE, &["clients", uuid]);
+        gone(self.admin.send(delete).await?)
+    }
+}
