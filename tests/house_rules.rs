@@ -165,7 +165,16 @@ fn dependencies_point_inwards() {
             "cloud::simulated",
         ],
     );
-    knows_nothing_of("cloud", &["journal"]);
+    knows_nothing_of("cloud", &["journal", "identity", "outbound"]);
+    // Who talks to authorization servers decides nothing, and knows AWS by its port alone.
+    let but_the_port: Vec<&str> = outer.into_iter().filter(|name| *name != "cloud").collect();
+    knows_nothing_of("identity", &but_the_port);
+    knows_nothing_of(
+        "identity",
+        &["plan", "journal", "cloud::aws", "cloud::simulated"],
+    );
+    knows_nothing_of("outbound", &outer);
+    knows_nothing_of("outbound", &["model", "plan", "identity", "journal"]);
     knows_nothing_of(
         "engine",
         &[
@@ -225,12 +234,22 @@ fn clients_servers_environment_and_time_have_their_places() {
     );
     // The AWS SDK and the Kubernetes client bring their own; the API server in memory serves, and asks nobody.
     only_in(
-        &["registry/oci", "telemetry"],
+        &[
+            "outbound.rs",
+            "registry/oci",
+            "identity/http.rs",
+            "telemetry",
+        ],
         &["hyper::", "hyper_util::", "hyper_rustls::"],
     );
+    only_in(&["outbound.rs", "telemetry"], &["legacy::Client"]);
     only_in(
-        &["registry/oci/transport.rs", "telemetry"],
-        &["legacy::Client"],
+        &[
+            "outbound.rs",
+            "registry/oci/transport.rs",
+            "identity/http.rs",
+        ],
+        &["HttpClient<"],
     );
     only_in(
         &["registry/layer"],

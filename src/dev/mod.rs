@@ -1,5 +1,5 @@
 //! A control plane on this machine, for trying and for tests: the real etcd, kube-apiserver and kube-controller-manager
-//! ([`ControlPlane`]), the AWS emulator ([`Moto`]), and registries ([`registries`]); for the simulation an API server in
+//! ([`ControlPlane`]), the AWS emulator ([`Moto`]), registries ([`registries`]), and authorization servers ([`oauth`]); for the simulation an API server in
 //! memory ([`api_server`]).
 //!
 //! The real ones listen on loopback only and end with the value that holds them, also when a test panics or this process is
@@ -9,6 +9,7 @@ pub mod api_server;
 pub mod certificates;
 pub mod http;
 pub mod moto;
+pub mod oauth;
 pub mod plane;
 pub mod process;
 pub mod registries;

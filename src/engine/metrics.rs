@@ -16,6 +16,7 @@ use prometheus_client::registry::{Metric as Registrable, Registry, Unit};
 use self::catalogue::Metric;
 use super::journal_metrics::JournalMetrics;
 use crate::cloud::governed::CallObserver;
+use crate::identity;
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct PassLabels {
@@ -41,6 +42,18 @@ struct ServiceLabels {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct OAuthLabels {
+    provider: &'static str,
+    operation: &'static str,
+    outcome: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ProviderLabels {
+    provider: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct StateLabels {
     state: &'static str,
 }
@@ -54,6 +67,8 @@ pub struct Metrics {
     calls: Family<CallLabels, Counter>,
     call_seconds: Family<ServiceLabels, Histogram>,
     budget_seconds: Family<ServiceLabels, Counter<f64, AtomicU64>>,
+    oauth_calls: Family<OAuthLabels, Counter>,
+    oauth_seconds: Family<ProviderLabels, Histogram>,
     creations: Family<StateLabels, Gauge>,
     readable: Gauge,
     leader: Gauge,
@@ -73,6 +88,8 @@ impl Default for Metrics {
             calls: Family::default(),
             call_seconds: Family::new_with_constructor(seconds as fn() -> Histogram),
             budget_seconds: Family::default(),
+            oauth_calls: Family::default(),
+            oauth_seconds: Family::new_with_constructor(seconds as fn() -> Histogram),
             creations: Family::default(),
             readable: Gauge::default(),
             leader: Gauge::default(),
@@ -85,6 +102,12 @@ impl Default for Metrics {
         register(known, catalogue::AWS_CALLS, &metrics.calls);
         register(known, catalogue::AWS_CALL_DURATION, &metrics.call_seconds);
         register(known, catalogue::AWS_BUDGET_WAIT, &metrics.budget_seconds);
+        register(known, catalogue::OAUTH_CALLS, &metrics.oauth_calls);
+        register(
+            known,
+            catalogue::OAUTH_CALL_DURATION,
+            &metrics.oauth_seconds,
+        );
         register(known, catalogue::ACCOUNT_CREATIONS, &metrics.creations);
         register(known, catalogue::ORGANIZATION_READABLE, &metrics.readable);
         register(known, catalogue::LEADER, &metrics.leader);
@@ -193,6 +216,27 @@ impl CallObserver for Metrics {
     }
 }
 
+impl identity::Observer for Metrics {
+    fn called(
+        &self,
+        provider: &'static str,
+        operation: &'static str,
+        outcome: &'static str,
+        took: Duration,
+    ) {
+        self.oauth_calls
+            .get_or_create(&OAuthLabels {
+                provider,
+                operation,
+                outcome,
+            })
+            .inc();
+        self.oauth_seconds
+            .get_or_create(&ProviderLabels { provider })
+            .observe(took.as_secs_f64());
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use k8s_openapi::jiff::Timestamp;
@@ -205,6 +249,8 @@ mod tests {
         metrics.reconciled("Team", "settled", Duration::from_millis(3));
         let call = ("organizations", "CreateAccount");
         metrics.aws_call(call, "throttled", Duration::ZERO, Duration::ZERO);
+        let took = Duration::from_millis(20);
+        identity::Observer::called(&metrics, "keycloak", "register", "throttled", took);
         metrics.creations((1, 2, 5));
         let journal = metrics.journal();
         journal.wrote("Created");
@@ -219,6 +265,7 @@ mod tests {
         for line in [
             r#"bailiwick_reconciles_total{kind="Team",outcome="settled"} 1"#,
             r#"operation="CreateAccount",outcome="throttled"} 1"#,
+            r#"provider="keycloak",operation="register",outcome="throttled"} 1"#,
         ] {
             assert!(text.contains(line), "{text}");
         }

@@ -85,7 +85,11 @@ fn checked(http: &Http, issuer: &Url, document: Document) -> Result<Metadata> {
     } = document;
     // Compared as URLs, which spell an empty path in one way only; nothing else is forgiven.
     if Url::parse(&named).ok().as_ref() != Some(issuer) {
-        let named: String = named.chars().filter(|c| !c.is_control()).take(200).collect();
+        let named: String = named
+            .chars()
+            .filter(|c| !c.is_control())
+            .take(200)
+            .collect();
         return Err(invalid(format!(
             "the metadata is of another issuer, {named}: spec.issuer must be spelled as the server spells it"
         )));
@@ -108,8 +112,11 @@ fn checked(http: &Http, issuer: &Url, document: Document) -> Result<Metadata> {
         token_endpoint,
         registration_endpoint,
         methods: methods_of(methods, algorithms.unwrap_or_default()),
-        grant_types: grant_types
-            .unwrap_or_else(|| ["authorization_code", "implicit"].map(str::to_owned).to_vec()),
+        grant_types: grant_types.unwrap_or_else(|| {
+            ["authorization_code", "implicit"]
+                .map(str::to_owned)
+                .to_vec()
+        }),
     })
 }
 
@@ -157,8 +164,18 @@ mod tests {
 
     #[test]
     fn methods_are_those_that_both_have() {
-        let list = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>();
-        let all = list(&["none", "client_secret_post", "private_key_jwt", "tls_client_auth"]);
+        let list = |names: &[&str]| {
+            names
+                .iter()
+                .map(|name| (*name).to_owned())
+                .collect::<Vec<_>>()
+        };
+        let all = list(&[
+            "none",
+            "client_secret_post",
+            "private_key_jwt",
+            "tls_client_auth",
+        ]);
         assert_eq!(
             methods_of(Some(all.clone()), list(&["RS256", "ES256"])),
             [Method::PrivateKeyJwt, Method::SecretPost, Method::Public]

@@ -68,7 +68,10 @@ impl DynamicRegistration {
     async fn undo(&self, problem: String, management: Option<&Management>) -> IdentityError {
         const OPERATION: &str = "register";
         let removed = match management {
-            Some(management) => self.remove(OPERATION, management).await.map_err(|error| error.message),
+            Some(management) => self
+                .remove(OPERATION, management)
+                .await
+                .map_err(|error| error.message),
             None => Err("the server gives nothing to manage it by".to_owned()),
         };
         let message = match removed {
@@ -184,7 +187,9 @@ fn wanted(metadata: &ClientMetadata) -> Value {
         method,
         keys,
     } = metadata;
-    let has_code = grant_types.iter().any(|grant| grant == "authorization_code");
+    let has_code = grant_types
+        .iter()
+        .any(|grant| grant == "authorization_code");
     let response_types: &[&str] = if has_code { &["code"] } else { &[] };
     let mut wanted = json!({
         "client_name": name,
@@ -212,10 +217,15 @@ fn difference(wanted: &ClientMetadata, found: &Registered) -> Option<String> {
         list.iter().copied().collect::<Vec<_>>().join(" ")
     }
     // What these are if the server leaves them out is in RFC 7591 section 2.
-    let method = found.token_endpoint_auth_method.as_deref().unwrap_or(Method::SecretBasic.name());
+    let method = found
+        .token_endpoint_auth_method
+        .as_deref()
+        .unwrap_or(Method::SecretBasic.name());
     if method != wanted.method.name() {
         let asked = wanted.method.name();
-        return Some(format!("the server registered the client with {method:.40} instead of {asked}"));
+        return Some(format!(
+            "the server registered the client with {method:.40} instead of {asked}"
+        ));
     }
     let code = ["authorization_code".to_owned()];
     let (asked, grants) = (
@@ -230,13 +240,19 @@ fn difference(wanted: &ClientMetadata, found: &Registered) -> Option<String> {
     }
     let uris = set(found.redirect_uris.as_deref().unwrap_or_default());
     if set(&wanted.redirect_uris) != uris {
-        return Some("the server registered the client with other redirect URIs than it was asked to".to_owned());
+        return Some(
+            "the server registered the client with other redirect URIs than it was asked to"
+                .to_owned(),
+        );
     }
     let given = found.scope.as_deref().unwrap_or_default();
     let given: BTreeSet<&str> = given.split(' ').collect();
     let missing: BTreeSet<&str> = set(&wanted.scopes).difference(&given).copied().collect();
     if !missing.is_empty() {
-        return Some(format!("the server registered the client without the scope {}", join(&missing)));
+        return Some(format!(
+            "the server registered the client without the scope {}",
+            join(&missing)
+        ));
     }
     credential_problem(wanted, found)
 }
@@ -248,10 +264,16 @@ fn credential_problem(wanted: &ClientMetadata, found: &Registered) -> Option<Str
     if wanted.method != Method::PrivateKeyJwt {
         return None;
     }
-    let keys = found.jwks.as_ref().and_then(|set| set.get("keys")?.as_array());
+    let keys = found
+        .jwks
+        .as_ref()
+        .and_then(|set| set.get("keys")?.as_array());
     let has = |x: &str| keys.is_some_and(|keys| keys.iter().any(|key| key["x"] == *x));
     let missing = wanted.keys.iter().find(|key| !has(&key.x))?;
-    Some(format!("the server registered the client without the key {}", missing.id))
+    Some(format!(
+        "the server registered the client without the key {}",
+        missing.id
+    ))
 }
 
 /// By what the client is managed. A server that says how must say where, and that on its own origin: anything else would
@@ -261,7 +283,10 @@ fn management(
     endpoint: &Url,
     found: &Registered,
 ) -> std::result::Result<Option<Management>, String> {
-    let (uri, token) = match (&found.registration_client_uri, &found.registration_access_token) {
+    let (uri, token) = match (
+        &found.registration_client_uri,
+        &found.registration_access_token,
+    ) {
         (Some(uri), Some(token)) => (uri, token),
         (None, None) => return Ok(None),
         _ => {
@@ -335,10 +360,22 @@ mod tests {
     fn what_is_registered_otherwise_is_found() {
         assert_eq!(difference(&metadata(), &registered(|_| {})), None);
         for (key, value, said) in [
-            ("token_endpoint_auth_method", json!("none"), "none instead of client_secret_basic"),
-            ("grant_types", json!(["client_credentials", "password"]), "client_credentials password"),
+            (
+                "token_endpoint_auth_method",
+                json!("none"),
+                "none instead of client_secret_basic",
+            ),
+            (
+                "grant_types",
+                json!(["client_credentials", "password"]),
+                "client_credentials password",
+            ),
             ("grant_types", Value::Null, "authorization_code instead of"),
-            ("redirect_uris", json!(["https://other.example"]), "redirect URIs"),
+            (
+                "redirect_uris",
+                json!(["https://other.example"]),
+                "redirect URIs",
+            ),
             ("scope", json!("a bc"), "without the scope b"),
             ("scope", Value::Null, "without the scope a b"),
             ("client_secret", Value::Null, "no secret"),
@@ -374,6 +411,9 @@ mod tests {
     fn a_secret_without_end_has_none() {
         assert_eq!(expiry(Some(0)), None);
         assert_eq!(expiry(None), None);
-        assert_eq!(expiry(Some(1_800_000_000)).unwrap().as_second(), 1_800_000_000);
+        assert_eq!(
+            expiry(Some(1_800_000_000)).unwrap().as_second(),
+            1_800_000_000
+        );
     }
 }

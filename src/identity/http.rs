@@ -140,9 +140,9 @@ impl Http {
         let plain = issuer.scheme() == "http" && is_loopback(issuer);
         let client = client(authorities).map_err(|error| {
             let why = match error {
-                Unusable::Authority(why) => format!(
-                    "a certificate authority that the provider names cannot be used: {why}"
-                ),
+                Unusable::Authority(why) => {
+                    format!("a certificate authority that the provider names cannot be used: {why}")
+                }
                 Unusable::Tls(why) => format!("TLS does not work here: {why}"),
             };
             IdentityError::new(ErrorKind::Invalid, "open", why)
@@ -182,9 +182,15 @@ impl Http {
         self.may_go(ask.url, operation, "what was to be asked")?;
         let host = ask.url.origin().ascii_serialization();
         let request = request(&ask)?;
-        let hidden = ask.hidden;
-        let unavailable =
-            |why: String| IdentityError::new(ErrorKind::Unavailable, operation, why);
+        let mut hidden = ask.hidden;
+        if let Some((_, credential)) = ask
+            .authorization
+            .as_ref()
+            .and_then(|all| all.reveal().split_once(' '))
+        {
+            hidden.push(Secret::new(credential));
+        }
+        let unavailable = |why: String| IdentityError::new(ErrorKind::Unavailable, operation, why);
         let exchange = async {
             let response = self.client.request(request).await;
             let response = response.map_err(|error| {
@@ -250,7 +256,9 @@ async fn read(
         let message = format!("{host} sends more than {LARGEST} bytes, which is not read");
         IdentityError::new(ErrorKind::Invalid, operation, message)
     };
-    let length = headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok());
+    let length = headers
+        .get(CONTENT_LENGTH)
+        .and_then(|length| length.to_str().ok());
     let length: Option<usize> = length.and_then(|length| length.parse().ok());
     if length.is_some_and(|length| length > LARGEST) {
         return Err(too_large());
@@ -303,12 +311,21 @@ impl Reply {
             .iter()
             .filter_map(|key| document.get(*key)?.as_str());
         let mut words = parts.collect::<Vec<_>>().join(": ");
-        for secret in &self.hidden {
-            if !secret.reveal().is_empty() {
-                words = words.replace(secret.reveal(), "…");
+        for secret in self.hidden.iter().map(Secret::reveal) {
+            // As it is, and as a form has it.
+            let encoded: Zeroizing<String> =
+                Zeroizing::new(url::form_urlencoded::byte_serialize(secret.as_bytes()).collect());
+            for form in [secret, encoded.as_str()] {
+                if !form.is_empty() {
+                    words = words.replace(form, "…");
+                }
             }
         }
-        let words: String = words.chars().filter(|c| !c.is_control()).take(WORDS).collect();
+        let words: String = words
+            .chars()
+            .filter(|c| !c.is_control())
+            .take(WORDS)
+            .collect();
         (!words.is_empty()).then_some(words)
     }
 
@@ -378,22 +395,50 @@ mod tests {
     #[test]
     fn requests_go_only_where_they_may() {
         for (issuer, url, allowed) in [
-            ("https://id.example.com", "https://id.example.com/token", true),
-            ("https://id.example.com", "https://other.example.com/token", true),
-            ("https://id.example.com", "http://id.example.com/token", false),
+            (
+                "https://id.example.com",
+                "https://id.example.com/token",
+                true,
+            ),
+            (
+                "https://id.example.com",
+                "https://other.example.com/token",
+                true,
+            ),
+            (
+                "https://id.example.com",
+                "http://id.example.com/token",
+                false,
+            ),
             ("https://id.example.com", "http://127.0.0.1/token", false),
-            ("https://id.example.com", "https://me:pw@id.example.com/", false),
+            (
+                "https://id.example.com",
+                "https://me:pw@id.example.com/",
+                false,
+            ),
             ("http://127.0.0.1:3300", "http://127.0.0.1:3300/token", true),
             ("http://localhost:3300", "http://[::1]:9/token", true),
-            ("http://127.0.0.1:3300", "http://id.example.com/token", false),
+            (
+                "http://127.0.0.1:3300",
+                "http://id.example.com/token",
+                false,
+            ),
             ("http://127.0.0.1:3300", "file:///etc/passwd", false),
         ] {
             let http = http(issuer).unwrap();
             let url: Url = url.parse().unwrap();
             assert_eq!(http.may_go(&url, "token", "it").is_ok(), allowed, "{url}");
         }
-        for issuer in ["http://id.example.com", "http://169.254.169.254/", "ftp://localhost/"] {
-            assert_eq!(http(issuer).err().unwrap().kind, ErrorKind::Invalid, "{issuer}");
+        for issuer in [
+            "http://id.example.com",
+            "http://169.254.169.254/",
+            "ftp://localhost/",
+        ] {
+            assert_eq!(
+                http(issuer).err().unwrap().kind,
+                ErrorKind::Invalid,
+                "{issuer}"
+            );
         }
     }
 

@@ -84,14 +84,21 @@ impl ObservedServer {
         let measured = async {
             let started = Instant::now();
             let result = run.await;
-            let outcome = result.as_ref().map_or_else(|error| error.kind.label(), &ended);
+            let outcome = result
+                .as_ref()
+                .map_or_else(|error| error.kind.label(), &ended);
             let (took, span) = (started.elapsed(), tracing::Span::current());
             span.record("outcome", outcome);
             if result.is_err() {
                 span.record("otel.status_code", "ERROR");
             }
-            tracing::debug!(outcome, took_ms = took.as_millis(), "call to an authorization server");
-            self.observer.called(self.provider, operation, outcome, took);
+            tracing::debug!(
+                outcome,
+                took_ms = took.as_millis(),
+                "call to an authorization server"
+            );
+            self.observer
+                .called(self.provider, operation, outcome, took);
             result
         };
         measured.instrument(span).await

@@ -54,7 +54,10 @@ pub(super) async fn request(
             ("code", &nonsense),
             ("redirect_uri", NOWHERE),
             // Servers that demand PKCE complain of its absence before they look at the code.
-            ("code_verifier", "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLM"),
+            (
+                "code_verifier",
+                "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLM",
+            ),
         ],
     };
     let id = request.client_id.as_str();
@@ -107,7 +110,10 @@ fn sign(id: &str, issuer: &str, clock: &Clock, key: &SigningKey) -> Result<Secre
         URL_SAFE_NO_PAD.encode(claims)
     );
     let signature = keys::sign(key, message.as_bytes()).ok_or_else(|| {
-        let message = format!("key {} cannot be used: it is no P-256 key in PKCS #8", key.id);
+        let message = format!(
+            "key {} cannot be used: it is no P-256 key in PKCS #8",
+            key.id
+        );
         IdentityError::new(ErrorKind::Invalid, OPERATION, message)
     })?;
     Ok(Secret::new(format!("{message}.{signature}")))
@@ -134,7 +140,11 @@ fn answer(reply: &Reply, scopes: Option<&[String]>) -> Result<TokenAnswer> {
     Ok(match code.as_str() {
         "temporarily_unavailable" | "server_error" => {
             let message = format!("the server answered {}: {words}", reply.status);
-            return Err(IdentityError::new(ErrorKind::Unavailable, OPERATION, message));
+            return Err(IdentityError::new(
+                ErrorKind::Unavailable,
+                OPERATION,
+                message,
+            ));
         }
         "invalid_client" => TokenAnswer::UnknownClient(words),
         // Keycloak, of a wrong secret; but also, of a client that it knows, "Client not enabled to …". With any other

@@ -4,18 +4,13 @@
 //   node server.mjs PORT INITIAL-ACCESS-TOKEN SCOPE…
 //
 // Prints `ready on <issuer>` when it serves.
-import { createRequire } from "node:module";
-import { pathToFileURL } from "node:url";
+import Provider from "oidc-provider";
 
 const [port, token, ...scopes] = process.argv.slice(2);
 if (!/^[0-9]+$/.test(port ?? "") || !token) {
   console.error("usage: node server.mjs PORT INITIAL-ACCESS-TOKEN SCOPE…");
   process.exit(2);
 }
-
-// The library is where `npm ci` was run: in the working directory, and not beside this file.
-const found = createRequire(`${process.cwd()}/package.json`).resolve("oidc-provider");
-const { default: Provider } = await import(pathToFileURL(found));
 
 const issuer = `http://127.0.0.1:${port}`;
 const resource = "urn:bailiwick:api";
@@ -24,7 +19,6 @@ const all = ["openid", "offline_access", ...scopes];
 const provider = new Provider(issuer, {
   clients: [],
   scopes: all,
-  // A client that names no scope may ask for none.
   clientAuthMethods: ["client_secret_basic", "client_secret_post", "private_key_jwt", "none"],
   enabledJWA: { clientAuthSigningAlgValues: ["ES256"] },
   features: {

@@ -3,6 +3,7 @@
 use strum::IntoEnumIterator;
 
 use crate::cloud::ErrorKind;
+use crate::identity;
 
 /// What kind of number it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, strum::IntoStaticStr)]
@@ -90,6 +91,12 @@ const SERVICE: Label = Label {
     says: "AWS's service",
 };
 
+const PROVIDER: Label = Label {
+    name: "provider",
+    values: Some(|| identity::observed::PROVIDERS.to_vec()),
+    says: "the kind of authorization server",
+};
+
 /// Passes.
 pub const RECONCILES: Metric = Metric {
     name: "reconciles",
@@ -164,6 +171,42 @@ pub const AWS_BUDGET_WAIT: Metric = Metric {
     labels: &[SERVICE],
     tells: "How many calls wait on average at any moment because AWS would refuse more: the rate is that number.",
     query: "sum by (service) (rate(bailiwick_aws_budget_wait_seconds_total[15m]))",
+};
+/// Calls to authorization servers.
+pub const OAUTH_CALLS: Metric = Metric {
+    name: "oauth_calls",
+    shape: Shape::Counter,
+    seconds: false,
+    help: "Calls to OAuth authorization servers, by operation and how they ended",
+    labels: &[
+        PROVIDER,
+        Label {
+            name: "operation",
+            values: None,
+            says: "`describe`, `register`, `find`, `update`, `add_secret`, `retire_secret`, `delete`, or `request_token`",
+        },
+        Label {
+            name: "outcome",
+            values: Some(|| {
+                let errors = identity::ErrorKind::iter().map(identity::ErrorKind::label);
+                ["ok", "unknown_client"].into_iter().chain(errors).collect()
+            }),
+            says: "`ok`, or the class of the error; of a request for a token also `unknown_client`, and `refused` if the server \
+                knows the client and does not give what it asks for",
+        },
+    ],
+    tells: "What the operator asks of authorization servers, and what they refuse. One call here may be several requests.",
+    query: r#"sum by (provider, operation, outcome) (rate(bailiwick_oauth_calls_total{outcome!="ok"}[15m]))"#,
+};
+/// How long those took.
+pub const OAUTH_CALL_DURATION: Metric = Metric {
+    name: "oauth_call_duration",
+    shape: Shape::Histogram,
+    seconds: true,
+    help: "How long calls to OAuth authorization servers took",
+    labels: &[PROVIDER],
+    tells: "How fast authorization servers answer.",
+    query: "histogram_quantile(0.95, sum by (provider, le) (rate(bailiwick_oauth_call_duration_seconds_bucket[15m])))",
 };
 /// The queue for creations.
 pub const ACCOUNT_CREATIONS: Metric = Metric {
@@ -276,6 +319,8 @@ pub const ALL: &[Metric] = &[
     AWS_CALLS,
     AWS_CALL_DURATION,
     AWS_BUDGET_WAIT,
+    OAUTH_CALLS,
+    OAUTH_CALL_DURATION,
     ACCOUNT_CREATIONS,
     ORGANIZATION_READABLE,
     LEADER,

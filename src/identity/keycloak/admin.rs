@@ -206,9 +206,9 @@ impl Admin {
 /// What is before `/realms/` in the issuer's path, and the realm.
 fn split(issuer: &Url) -> Result<(String, String)> {
     let path = issuer.path().trim_end_matches('/');
-    let realm = path.rsplit_once("/realms/").filter(|(_, realm)| {
-        !realm.is_empty() && !realm.contains('/')
-    });
+    let realm = path
+        .rsplit_once("/realms/")
+        .filter(|(_, realm)| !realm.is_empty() && !realm.contains('/'));
     let Some((prefix, realm)) = realm else {
         let message = "the issuer is none of Keycloak's: its path must end in /realms/<realm>";
         return Err(IdentityError::new(ErrorKind::Invalid, "open", message));
@@ -244,13 +244,20 @@ mod tests {
     fn the_realm_is_the_end_of_the_issuer() {
         for (issuer, prefix, realm) in [
             ("https://id.example.com/realms/shop", "", "shop"),
-            ("https://id.example.com/auth/realms/my%20shop/", "/auth", "my shop"),
+            (
+                "https://id.example.com/auth/realms/my%20shop/",
+                "/auth",
+                "my shop",
+            ),
             ("https://id.example.com/auth/realms/a+b", "/auth", "a+b"),
         ] {
             let (found, name) = split(&issuer.parse().unwrap()).unwrap();
             assert_eq!((found.as_str(), name.as_str()), (prefix, realm));
         }
-        for issuer in ["https://id.example.com", "https://id.example.com/realms/a/b"] {
+        for issuer in [
+            "https://id.example.com",
+            "https://id.example.com/realms/a/b",
+        ] {
             assert!(split(&issuer.parse().unwrap()).is_err(), "{issuer}");
         }
     }

@@ -138,12 +138,18 @@ impl Keycloak {
             "protocol": "openid-connect",
             "attributes": {"include.in.token.scope": "true", "display.on.consent.screen": "true"},
         });
-        let post = self.admin.ask(operation, HttpMethod::POST, &["client-scopes"]);
+        let post = self
+            .admin
+            .ask(operation, HttpMethod::POST, &["client-scopes"]);
         let reply = self.admin.send(post.with(Payload::json(&scope))).await?;
         if reply.status == StatusCode::CONFLICT {
             // Somebody was faster. The next pass sees it.
             let message = format!("the scope {name} is being made by somebody else, too");
-            return Err(IdentityError::new(ErrorKind::Unavailable, operation, message));
+            return Err(IdentityError::new(
+                ErrorKind::Unavailable,
+                operation,
+                message,
+            ));
         }
         created(&reply.success()?)
     }
@@ -176,8 +182,8 @@ impl Keycloak {
     async fn registration(&self, operation: &'static str, id: &str) -> Result<Registration> {
         let client = self.existing(operation, id).await?;
         let uuid = text(operation, &client["id"])?;
-        let secret = client["publicClient"] != true
-            && client["clientAuthenticatorType"] == "client-secret";
+        let secret =
+            client["publicClient"] != true && client["clientAuthenticatorType"] == "client-secret";
         let secret = match secret {
             true => Some(self.secret(operation, uuid).await?),
             false => None,
@@ -242,7 +248,8 @@ impl OAuthServer for Keycloak {
         } else {
             created(&reply.success()?)?
         };
-        self.sync_scopes(OPERATION, &uuid, &new.metadata.scopes).await?;
+        self.sync_scopes(OPERATION, &uuid, &new.metadata.scopes)
+            .await?;
         self.registration(OPERATION, &new.handle).await
     }
 
@@ -333,11 +340,15 @@ fn gone(reply: Reply) -> Result<()> {
 
 /// The id of what was made: the end of `Location`.
 fn created(reply: &Reply) -> Result<String> {
-    let id = reply.header("location").and_then(|url| url.rsplit('/').next());
-    id.filter(|id| !id.is_empty()).map(str::to_owned).ok_or_else(|| {
-        let message = "Keycloak does not say what it made (no Location)";
-        IdentityError::new(ErrorKind::Invalid, reply.operation, message)
-    })
+    let id = reply
+        .header("location")
+        .and_then(|url| url.rsplit('/').next());
+    id.filter(|id| !id.is_empty())
+        .map(str::to_owned)
+        .ok_or_else(|| {
+            let message = "Keycloak does not say what it made (no Location)";
+            IdentityError::new(ErrorKind::Invalid, reply.operation, message)
+        })
 }
 
 fn secret_of(operation: &'static str, document: &Value) -> Result<Secret> {

@@ -30,7 +30,11 @@ impl Keycloak {
         if !policies.contains(EXECUTOR) {
             return Ok(false);
         }
-        let probed = self.probed.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let probed = self
+            .probed
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone();
         if let Some((under, rotates)) = probed
             && under == policies
         {
@@ -103,13 +107,16 @@ impl Keycloak {
             id.starts_with(PREFIX) && client["attributes"][PROBE] == "true"
         });
         for client in left {
-            self.remove(operation, text(operation, &client["id"])?).await?;
+            self.remove(operation, text(operation, &client["id"])?)
+                .await?;
         }
         Ok(())
     }
 
     async fn remove(&self, operation: &'static str, uuid: &str) -> Result<()> {
-        let delete = self.admin.ask(operation, HttpMethod::DELETE, &["clients", uuid]);
+        let delete = self
+            .admin
+            .ask(operation, HttpMethod::DELETE, &["clients", uuid]);
         gone(self.admin.send(delete).await?)
     }
 }

@@ -28,7 +28,10 @@ pub(super) fn wanted(operation: &'static str, metadata: &ClientMetadata) -> Resu
         DEVICE,
         EXCHANGE,
     ];
-    if let Some(other) = grant_types.iter().find(|grant| !known.contains(&grant.as_str())) {
+    if let Some(other) = grant_types
+        .iter()
+        .find(|grant| !known.contains(&grant.as_str()))
+    {
         let message = format!("the grant type {other} cannot be given to a client of Keycloak");
         return Err(IdentityError::new(ErrorKind::Refused, operation, message));
     }
@@ -104,7 +107,11 @@ mod tests {
 
     #[test]
     fn a_client_may_only_what_it_was_given() {
-        let client = wanted("register", &metadata(Method::SecretBasic, &["client_credentials"])).unwrap();
+        let client = wanted(
+            "register",
+            &metadata(Method::SecretBasic, &["client_credentials"]),
+        )
+        .unwrap();
         for (member, value) in [
             ("serviceAccountsEnabled", true),
             ("standardFlowEnabled", false),
@@ -115,7 +122,10 @@ mod tests {
         ] {
             assert_eq!(client[member], value, "{member}");
         }
-        assert_eq!(client["attributes"]["standard.token.exchange.enabled"], "false");
+        assert_eq!(
+            client["attributes"]["standard.token.exchange.enabled"],
+            "false"
+        );
         let error = wanted("register", &metadata(Method::SecretBasic, &["password"])).unwrap_err();
         assert_eq!(error.kind, ErrorKind::Refused);
     }
