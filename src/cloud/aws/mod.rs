@@ -3,9 +3,13 @@
 mod accounts;
 mod bucket;
 mod constraint;
+mod credential_files;
+mod credentials_bucket;
 mod error;
 mod member;
+mod narrow;
 mod repositories;
+mod secret_store;
 mod sessions;
 mod settings;
 mod units;
@@ -140,7 +144,17 @@ pub async fn connect_with(base: &SdkConfig, options: &AwsOptions) -> Result<Clou
     // Each call names its own region.
     let ecr = aws_sdk_ecr::config::Builder::from(&base).retry_classifier(LeaveThrottles);
     let ecr = aws_sdk_ecr::Client::from_conf(ecr.build());
-    let inside = sessions::Clients { iam, ecr };
+    let s3 = aws_sdk_s3::config::Builder::from(&base).retry_classifier(LeaveThrottles);
+    let s3 = aws_sdk_s3::Client::from_conf(s3.build());
+    let secrets =
+        aws_sdk_secretsmanager::config::Builder::from(&base).retry_classifier(LeaveThrottles);
+    let secrets = aws_sdk_secretsmanager::Client::from_conf(secrets.build());
+    let inside = sessions::Clients {
+        iam,
+        ecr,
+        s3,
+        secrets,
+    };
     let organizations = aws_sdk_organizations::Client::from_conf(organizations);
     Ok(Cloud {
         accounts: Arc::new(accounts::OrganizationAccounts::new(organizations.clone())),
