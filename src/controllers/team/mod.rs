@@ -3,6 +3,8 @@
 mod act;
 pub mod report;
 
+pub use act::FIELD_MANAGER;
+
 use async_trait::async_trait;
 use kube::{Client, ResourceExt};
 
