@@ -89,6 +89,8 @@ pub struct Teams {
     pub caches: Caches,
     /// The API server.
     pub client: Client,
+    /// The namespace that the operator itself lives in.
+    pub operator_namespace: String,
 }
 
 /// The namespace of a team, as declared.
