@@ -17,9 +17,11 @@
 //! | [`trace`] | the chain from an image to the people who answer for it; pure |
 //! | [`server`] | /livez /readyz /metrics |
 //! | [`config`], [`telemetry`], [`app`] | what is configured, logged, and constructed |
+//! | [`agent`] | the host side: credentials from a bucket into a directory |
 //! | [`cli`] | the commands people type |
 //! | `dev` | a control plane on this machine, for trying and for tests (cargo feature `dev`) |
 
+pub mod agent;
 pub mod api;
 pub mod app;
 pub mod cli;

@@ -8,6 +8,8 @@
 mod bucket;
 #[path = "adapters/canned.rs"]
 mod canned;
+#[path = "adapters/credentials.rs"]
+mod credentials_kept;
 #[path = "adapters/emulator.rs"]
 mod emulator;
 #[path = "adapters/errors.rs"]

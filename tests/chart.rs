@@ -292,7 +292,10 @@ async fn rights_are_separate(world: &World) {
         ("delete", "namespaces", "-----y"),
         ("patch", "namespaces", "------"),
         ("get", "configmaps", "------"),
-        ("get", "secrets", "------"),
+        ("get", "secrets", "-----y"),
+        ("patch", "secrets", "-----y"),
+        ("list", "secrets", "------"),
+        ("watch", "secrets", "------"),
     ];
     for (verb, what, allowed) in table {
         for ((who, config), allowed) in people.iter().zip(allowed.chars()) {

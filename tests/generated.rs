@@ -59,6 +59,9 @@ fn every_word_for_programs_is_in_the_reference() {
     // Kubernetes', AWS's, and words of the engine that are neither reason nor condition.
     let other = [
         "RoleBinding",
+        "ServiceAccount",
+        "Secret",
+        "Opaque",
         "ClusterRole",
         "User",
         "Group",

@@ -75,6 +75,9 @@ pub struct AccountClassSpec {
     /// What IAM demands of passwords. Left alone if left out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub password_policy: Option<PasswordPolicySpec>,
+    /// The bucket of each account that OAuth credentials are delivered to. None if left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub credentials_bucket: Option<CredentialsBucketSpec>,
     /// Whether these accounts carry production. A team that has one can have no Ready release of an image tag that may
     /// be moved: `latest`, or one that ends in `-SNAPSHOT`.
     #[serde(default)]
@@ -233,6 +236,59 @@ pub struct PasswordPolicyOverrides {
 
 fn default_minimum_length() -> u8 {
     14
+}
+
+/// The bucket that OAuth credentials are delivered to: private, encrypted with KMS, and with a policy that lets a role read
+/// only what is below the name of its own application. It is made in every account, repaired, and never deleted.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct CredentialsBucketSpec {
+    /// Its name. `{{team}}`, `{{account}}`, `{{purpose}}`, `{{account.id}}` and `{{region}}` are replaced. Unique over all of
+    /// AWS, so begin it with your company's name. It is filled in once for an account; a later change is for new ones.
+    #[schemars(length(min = 3, max = 200))]
+    pub name_template: String,
+    /// Its region, one of the class's; the first of those if left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "region_schema")]
+    pub region: Option<String>,
+    /// The KMS key that it is encrypted with by default, by its ARN; AWS's own for S3 (`aws/s3`) if left out. The same
+    /// placeholders are replaced.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(
+        length(min = 20, max = 300),
+        regex(pattern = r"^arn:aws[a-z-]*:kms:[^:]+:[^:]+:(key|alias)/.+$")
+    )]
+    pub kms_key_arn: Option<String>,
+}
+
+/// One of the regions that this version knows.
+fn region_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+    let names: Vec<&str> = REGIONS.iter().map(|region| region.as_str()).collect();
+    schemars::json_schema!({ "type": "string", "enum": names })
+}
+
+/// What of the class's credentials bucket is different; what is left out is as the class has it.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct CredentialsBucketOverrides {
+    /// Another name. It must be decided before the bucket is made.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(
+        length(min = 3, max = 63),
+        regex(pattern = r"^[a-z0-9][a-z0-9-]*[a-z0-9]$")
+    )]
+    pub name: Option<String>,
+    /// Another region, one of the account's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "region_schema")]
+    pub region: Option<String>,
+    /// Another KMS key.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(
+        length(min = 20, max = 300),
+        regex(pattern = r"^arn:aws[a-z-]*:kms:[^:]+:[^:]+:(key|alias)/.+$")
+    )]
+    pub kms_key_arn: Option<String>,
 }
 
 /// Where accounts wait before they are closed.

@@ -22,7 +22,8 @@ use serde_json::{Value, json};
 
 pub use account_class::{
     AccountClass, AccountClassSpec, AccountClassStatus, AlternateContactSpec,
-    AlternateContactsSpec, PasswordPolicyOverrides, PasswordPolicySpec, QuarantineSpec,
+    AlternateContactsSpec, CredentialsBucketOverrides, CredentialsBucketSpec,
+    PasswordPolicyOverrides, PasswordPolicySpec, QuarantineSpec,
 };
 pub use application::{
     Application, ApplicationSpec, ApplicationStatus, LinkSpec, ReleaseSummary,
@@ -56,8 +57,9 @@ pub use team::{
     ContactSpec, MemberSpec, Team, TeamAccountSummary, TeamDeletionPolicy, TeamSpec, TeamStatus,
 };
 pub use team_account::{
-    AccountOverrides, ChangeStatus, CreationStatus, DeletionPolicy, EmailUpdateStatus, Mode,
-    QueueStatus, TeamAccount, TeamAccountSpec, TeamAccountStatus, UnitStatus,
+    AccountOverrides, ChangeStatus, CreationStatus, CredentialsBucketStatus, DeletionPolicy,
+    EmailUpdateStatus, Mode, QueueStatus, TeamAccount, TeamAccountSpec, TeamAccountStatus,
+    UnitStatus,
 };
 
 /// The API group of every kind.

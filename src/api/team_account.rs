@@ -7,7 +7,9 @@ use kube::CustomResource;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::account_class::{AlternateContactsSpec, PasswordPolicyOverrides, regions_schema};
+use super::account_class::{
+    AlternateContactsSpec, CredentialsBucketOverrides, PasswordPolicyOverrides, regions_schema,
+};
 
 /// One AWS account of a team.
 #[derive(CustomResource, Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -155,6 +157,9 @@ pub struct AccountOverrides {
     /// What of the password policy is different, each rule by itself.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub password_policy: Option<PasswordPolicyOverrides>,
+    /// What of the credentials bucket is different, each field by itself. Where the class has none, a name alone makes one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub credentials_bucket: Option<CredentialsBucketOverrides>,
 }
 
 /// What the controller knows of an account.
@@ -194,6 +199,9 @@ pub struct TeamAccountStatus {
     /// The regions that are enabled for it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub regions: Vec<String>,
+    /// The bucket that OAuth credentials are delivered to; it keeps its name and its region.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub credentials_bucket: Option<CredentialsBucketStatus>,
     /// The revision of the class that it has reached.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub class_revision: Option<String>,
@@ -257,6 +265,16 @@ pub struct CreationStatus {
     /// Why AWS gave up, if it did.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub failure: Option<String>,
+}
+
+/// The bucket that OAuth credentials are delivered to.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct CredentialsBucketStatus {
+    /// Its name.
+    pub bucket: String,
+    /// Its region.
+    pub region: String,
 }
 
 /// A place in the queue.

@@ -59,6 +59,7 @@ pub(super) fn run(
     let of_team = Teams {
         caches: caches.clone(),
         client: engine.client.clone(),
+        operator_namespace: options.namespace.clone(),
     };
     tasks.spawn(frame::run(of_team, teams, engine.clone()));
     let of_account = TeamAccounts {

@@ -1,5 +1,6 @@
 //! The commands that people type.
 
+pub mod agent;
 #[cfg(feature = "dev")]
 pub mod dev;
 pub mod generate;
@@ -55,6 +56,9 @@ enum Command {
     /// Who changed what when, and whether the record of it is whole.
     #[command(subcommand, after_long_help = journal::HELP)]
     Journal(journal::JournalCommand),
+    /// What runs on hosts.
+    #[command(subcommand, after_long_help = agent::HELP)]
+    Agent(agent::AgentCommand),
     /// A control plane and an AWS emulator on this machine, to try bailiwick with.
     #[cfg(feature = "dev")]
     #[command(subcommand, after_long_help = dev::HELP)]
@@ -106,6 +110,7 @@ pub async fn main() -> std::process::ExitCode {
         Command::Crds { output } => print_definitions(output),
         Command::Trace(options) => return trace::run(&options).await,
         Command::Journal(command) => return journal::run(command).await,
+        Command::Agent(command) => return agent::run(command).await,
         #[cfg(feature = "dev")]
         Command::Dev(command) => dev::run(command).await.map_err(|error| error.to_string()),
     };

@@ -29,6 +29,10 @@ pub enum Domain {
     Iam(AccountId),
     /// ECR inside of one account, in one region.
     Ecr(AccountId, Region),
+    /// S3 inside of one account.
+    S3(AccountId),
+    /// Secrets Manager inside of one account, in one region.
+    Secrets(AccountId, Region),
 }
 
 impl Domain {
@@ -38,6 +42,8 @@ impl Domain {
             Self::Operation { service, .. } => service,
             Self::Iam(_) => "iam",
             Self::Ecr(..) => "ecr",
+            Self::S3(_) => "s3",
+            Self::Secrets(..) => "secretsmanager",
         }
     }
 
@@ -88,7 +94,7 @@ impl Budgets {
                 let new = || self.fresh(domain);
                 Arc::clone(operations.entry(domain.clone()).or_insert_with(new))
             }
-            Domain::Iam(_) | Domain::Ecr(..) => {
+            Domain::Iam(_) | Domain::Ecr(..) | Domain::S3(_) | Domain::Secrets(..) => {
                 let mut accounts = lock(&self.accounts);
                 if let Some(budget) = accounts.get(domain) {
                     return Arc::clone(budget);

@@ -6,7 +6,25 @@
 use async_trait::async_trait;
 
 use super::Result;
-use crate::model::{Secret, Tags};
+use crate::model::{BucketName, Region, Secret, TAG_UID, Tags};
+
+/// Which bucket, and where.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct BucketPlace {
+    /// Its name.
+    pub name: BucketName,
+    /// Its region.
+    pub region: Region,
+}
+
+/// What an account is entered for by whoever delivers: a session for one of them can do nothing else.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum DeliveryPlace {
+    /// To write, list and remove files in this bucket.
+    Files(BucketPlace),
+    /// To write, describe and remove secrets of Secrets Manager in this region.
+    Secrets(Region),
+}
 
 /// The configuration of an account's credentials bucket, as it was seen. `None` in a field: not as it should be, or not set.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -35,12 +53,20 @@ pub struct BucketEncryption {
 /// The credentials bucket itself, as the account's baseline sets it up. Entered with the account's full role.
 #[async_trait]
 pub trait CredentialsBucket: Send + Sync {
-    /// What there is; `None`: no bucket of that name in this account. `Denied`: the name is somebody else's.
-    async fn state(&self) -> Result<Option<CredentialsBucketState>>;
-    /// CreateBucket in the bucket's region, owned and tagged from birth where S3 allows. `AlreadyExists`: the name is
-    /// somebody else's. That it is this account's already is no error.
-    async fn create(&self) -> Result<()>;
-    /// PutBucketTagging.
+    /// GetBucketTagging; `None`: there is no bucket of that name. `Denied`: the name is somebody else's.
+    async fn tags(&self) -> Result<Option<Tags>>;
+    /// GetPublicAccessBlock: whether all four are on.
+    async fn is_private(&self) -> Result<bool>;
+    /// GetBucketOwnershipControls: whether it is `BucketOwnerEnforced`.
+    async fn is_owner_enforced(&self) -> Result<bool>;
+    /// GetBucketEncryption; `None`: not by KMS.
+    async fn encryption(&self) -> Result<Option<BucketEncryption>>;
+    /// GetBucketPolicy; `None`: it has none.
+    async fn policy(&self) -> Result<Option<String>>;
+    /// CreateBucket in the bucket's region, owned, private and tagged from birth. `AlreadyExists`: the name is somebody
+    /// else's. That it is this account's already is no error.
+    async fn create(&self, tags: &Tags) -> Result<()>;
+    /// PutBucketTagging: these, and no others.
     async fn put_tags(&self, tags: &Tags) -> Result<()>;
     /// PutPublicAccessBlock, all four.
     async fn make_private(&self) -> Result<()>;
@@ -50,6 +76,27 @@ pub trait CredentialsBucket: Send + Sync {
     async fn put_encryption(&self, encryption: &BucketEncryption) -> Result<()>;
     /// PutBucketPolicy.
     async fn put_policy(&self, policy: &str) -> Result<()>;
+
+    /// All that there is to see; `None`: there is no bucket of that name. What is not ours is not looked at any further.
+    async fn state(&self, uid: &str) -> Result<Option<CredentialsBucketState>> {
+        let Some(tags) = self.tags().await? else {
+            return Ok(None);
+        };
+        if tags.get(TAG_UID).is_none_or(|tag| tag != uid) {
+            let state = CredentialsBucketState {
+                tags,
+                ..CredentialsBucketState::default()
+            };
+            return Ok(Some(state));
+        }
+        Ok(Some(CredentialsBucketState {
+            tags,
+            private: self.is_private().await?,
+            owner_enforced: self.is_owner_enforced().await?,
+            encryption: self.encryption().await?,
+            policy: self.policy().await?,
+        }))
+    }
 }
 
 /// A file, as a list shows it.
@@ -64,7 +111,8 @@ pub struct StoredFile {
 /// The files in a credentials bucket. Written, listed and removed, never read.
 #[async_trait]
 pub trait CredentialFiles: Send + Sync {
-    /// Whether [`put`](Self::put) would be let, without leaving anything: a PutObject under a condition that cannot hold.
+    /// Whether [`put`](Self::put) would be let, without leaving anything: a PutObject that S3 authorizes and then cannot
+    /// accept. A condition on the ETag would not do: to state one, S3 demands the right to read.
     async fn may_put(&self, key: &str) -> Result<()>;
     /// PutObject, encrypted as the bucket is by default; gives the ETag.
     async fn put(&self, key: &str, content: &Secret) -> Result<String>;

@@ -1,5 +1,6 @@
 //! The governed cloud: every call keeps its budget and is counted, whoever makes it and whatever is behind the port.
 
+mod credentials;
 mod repositories;
 
 use std::future::Future;
@@ -10,8 +11,12 @@ use async_trait::async_trait;
 use tokio::time::Instant;
 use tracing::Instrument;
 
+use self::credentials::{GovernedBucket, GovernedFiles, GovernedSecrets};
 use self::repositories::GovernedRepositories;
 use super::budget::{Budgets, Domain};
+use super::credentials::{
+    BucketPlace, CredentialFiles, CredentialsBucket, DeliveryPlace, SecretStore,
+};
 use super::{
     Account, AccountSettings, Accounts, Cloud, Company, CreateRequest, ErrorKind, MemberAccount,
     NewAccount, Page, ParentId, RegionState, Repositories, RequestId, Result, Sessions, Unit,
@@ -377,6 +382,24 @@ impl AccountSettings for Governed<dyn AccountSettings> {
 }
 
 impl Governed<dyn Sessions> {
+    /// Enters an account. A session that is open costs no call, and so neither budget nor count.
+    async fn assume<T>(
+        &self,
+        id: &AccountId,
+        is_open: bool,
+        run: impl Future<Output = Result<T>>,
+    ) -> Result<T> {
+        if is_open {
+            return run.await;
+        }
+        let domain = Domain::Operation {
+            service: "sts",
+            operation: "AssumeRole",
+        };
+        let governor = &self.governor;
+        governor.call(domain, "AssumeRole", Some(id), run).await
+    }
+
     fn member(&self, id: &AccountId, port: Arc<dyn MemberAccount>) -> Arc<dyn MemberAccount> {
         Arc::new(GovernedMember {
             id: id.clone(),
@@ -399,16 +422,43 @@ impl Sessions for Governed<dyn Sessions> {
         if let Some(member) = self.entered(id, role) {
             return Ok(member);
         }
-        let domain = Domain::Operation {
-            service: "sts",
-            operation: "AssumeRole",
-        };
-        let run = self.port.enter(id, role);
-        let member = self
-            .governor
-            .call(domain, "AssumeRole", Some(id), run)
-            .await?;
+        let member = self.assume(id, false, self.port.enter(id, role)).await?;
         Ok(self.member(id, member))
+    }
+
+    fn is_open_for(&self, id: &AccountId, role: &RoleName, place: &DeliveryPlace) -> bool {
+        self.port.is_open_for(id, role, place)
+    }
+
+    async fn credential_files(
+        &self,
+        id: &AccountId,
+        role: &RoleName,
+        place: &BucketPlace,
+    ) -> Result<Arc<dyn CredentialFiles>> {
+        let open = self.is_open_for(id, role, &DeliveryPlace::Files(place.clone()));
+        let run = self.port.credential_files(id, role, place);
+        Ok(Arc::new(GovernedFiles {
+            port: self.assume(id, open, run).await?,
+            account: id.clone(),
+            governor: self.governor.clone(),
+        }))
+    }
+
+    async fn secret_store(
+        &self,
+        id: &AccountId,
+        role: &RoleName,
+        region: Region,
+    ) -> Result<Arc<dyn SecretStore>> {
+        let open = self.is_open_for(id, role, &DeliveryPlace::Secrets(region));
+        let run = self.port.secret_store(id, role, region);
+        Ok(Arc::new(GovernedSecrets {
+            port: self.assume(id, open, run).await?,
+            account: id.clone(),
+            region,
+            governor: self.governor.clone(),
+        }))
     }
 }
 
@@ -459,6 +509,14 @@ impl MemberAccount for GovernedMember {
             domain: Domain::Ecr(self.id.clone(), region),
             account: self.id.clone(),
             port: self.port.repositories(region),
+            governor: self.governor.clone(),
+        })
+    }
+
+    fn credentials_bucket(&self, place: &BucketPlace) -> Arc<dyn CredentialsBucket> {
+        Arc::new(GovernedBucket {
+            port: self.port.credentials_bucket(place),
+            account: self.id.clone(),
             governor: self.governor.clone(),
         })
     }

@@ -19,6 +19,9 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use k8s_openapi::jiff::Timestamp;
 
+use self::credentials::{
+    BucketPlace, CredentialFiles, CredentialsBucket, DeliveryPlace, SecretStore,
+};
 use crate::model::{
     AccountAlias, AccountId, AccountName, AccountState, AlternateContact, ContactKind,
     OrganizationId, PasswordPolicy, Region, RoleName, RootEmail, Tags,
@@ -245,6 +248,25 @@ pub trait Sessions: Send + Sync {
     /// The clients of one account, entered through `role`. Succeeds only if AWS let us in and the identity that it
     /// gave is one of that very account.
     async fn enter(&self, id: &AccountId, role: &RoleName) -> Result<Arc<dyn MemberAccount>>;
+    /// Whether a session for this delivery is open already: then the two below cost no call.
+    fn is_open_for(&self, _id: &AccountId, _role: &RoleName, _place: &DeliveryPlace) -> bool {
+        false
+    }
+    /// The files of a credentials bucket, through a session that can write, list and remove there, and read nothing.
+    async fn credential_files(
+        &self,
+        id: &AccountId,
+        role: &RoleName,
+        place: &BucketPlace,
+    ) -> Result<Arc<dyn CredentialFiles>>;
+    /// The secrets of Secrets Manager in one region, through a session that can write, describe and remove them, and
+    /// read none.
+    async fn secret_store(
+        &self,
+        id: &AccountId,
+        role: &RoleName,
+        region: Region,
+    ) -> Result<Arc<dyn SecretStore>>;
 }
 
 /// One member account, seen from inside.
@@ -260,4 +282,6 @@ pub trait MemberAccount: Send + Sync {
     async fn put_password_policy(&self, policy: &PasswordPolicy) -> Result<()>;
     /// The account's repositories of container images in one region. Costs no call.
     fn repositories(&self, region: Region) -> Arc<dyn Repositories>;
+    /// The account's credentials bucket, to set it up. Costs no call.
+    fn credentials_bucket(&self, place: &BucketPlace) -> Arc<dyn CredentialsBucket>;
 }

@@ -171,6 +171,13 @@ impl<K: Kind> Watched<K> {
         self.filled.subscribe()
     }
 
+    /// Keeps the cache, without a controller: for tests of what reads it.
+    #[cfg(feature = "dev")]
+    pub async fn keep(self) {
+        let (_store, mut stream, _wakes) = self.start();
+        while stream.next().await.is_some() {}
+    }
+
     /// The cache, the stream that keeps it and drives the controller, and the passes that others ask for.
     #[allow(clippy::type_complexity)]
     pub(super) fn start(

@@ -22,7 +22,7 @@ pub use application::{ApplicationId, Version};
 pub use contact::{AlternateContact, ContactKind};
 pub use digest::{Digest, DigestAlgorithm};
 pub use image::{ImageName, ImageRef};
-pub use names::{RoleName, TeamId};
+pub use names::{BucketName, RoleName, TeamId};
 pub use password_policy::PasswordPolicy;
 pub use region::{REGIONS, Region};
 pub use repository::{Encryption, OrganizationId, RepositoryName, TagMutability};

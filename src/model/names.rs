@@ -38,6 +38,31 @@ text_value!(
     }
 );
 
+/// The name of an S3 bucket: AWS's rules for general purpose buckets, and without dots, since a name with one has no valid
+/// certificate as a host.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct BucketName(String);
+
+text_value!(
+    BucketName,
+    "the name of an S3 bucket: 3 to 63 lower-case letters, digits and hyphens, no hyphen at either end, and none of the \
+     beginnings and ends that AWS reserves (xn--, sthree-, amzn-s3-demo-, -s3alias, --ol-s3, --x-s3, --table-s3)",
+    |text| {
+        (3..=63).contains(&text.len())
+            && text
+                .bytes()
+                .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
+            && !text.starts_with('-')
+            && !text.ends_with('-')
+            && !["xn--", "sthree-", "amzn-s3-demo-"]
+                .iter()
+                .any(|start| text.starts_with(start))
+            && !["-s3alias", "--ol-s3", "--x-s3", "--table-s3"]
+                .iter()
+                .any(|end| text.ends_with(end))
+    }
+);
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -59,6 +84,26 @@ mod tests {
             &"a".repeat(41),
         ] {
             assert!(bad.parse::<TeamId>().is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn bucket_names_are_ones_that_s3_takes() {
+        for good in ["abc", "acme-mint-123456789012-eu-central-1", "0-0"] {
+            assert!(good.parse::<BucketName>().is_ok(), "{good}");
+        }
+        for bad in [
+            "ab",
+            "a.b.c",
+            "Abc",
+            "-abc",
+            "abc-",
+            "xn--abc",
+            "abc-s3alias",
+            "a_c",
+            &"a".repeat(64),
+        ] {
+            assert!(bad.parse::<BucketName>().is_err(), "{bad}");
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::credentials_bucket::{self, BucketChange, DesiredBucket, ObservedBucket};
 use crate::model::{
     AccountAlias, AccountName, AlternateContact, ContactKind, Owner, PasswordPolicy, Region,
     RoleName, RootEmail, TAG_QUARANTINED_AT, TAG_UID, Tags, UnitPath,
@@ -36,6 +37,8 @@ pub struct DesiredAccount {
     pub password_policy: Option<PasswordPolicy>,
     /// The regions that it uses.
     pub regions: Vec<Region>,
+    /// The bucket that credentials are delivered to; `None`: it shall have none of ours.
+    pub credentials_bucket: Option<DesiredBucket>,
 }
 
 impl DesiredAccount {
@@ -66,6 +69,8 @@ pub struct ObservedAccount {
     pub password_policy: Option<Option<PasswordPolicy>>,
     /// Regions that were looked at, and whether they are enabled or on their way.
     pub regions: BTreeMap<&'static str, bool>,
+    /// Its credentials bucket; the inner `None`: there is none of that name.
+    pub credentials_bucket: Option<Option<ObservedBucket>>,
 }
 
 /// One thing to do.
@@ -90,6 +95,8 @@ pub enum Change {
     PutPasswordPolicy(PasswordPolicy),
     /// EnableRegion.
     EnableRegion(Region),
+    /// Something about the credentials bucket.
+    Bucket(BucketChange),
 }
 
 /// A change with what is there now, for people.
@@ -104,7 +111,7 @@ pub struct Planned {
 impl Planned {
     /// AWS's name for what would be done.
     pub fn action(&self) -> &'static str {
-        match self.change {
+        match &self.change {
             Change::Move(_) => "MoveAccount",
             Change::EndQuarantine => "UntagResource",
             Change::Tag(_) => "TagResource",
@@ -114,6 +121,7 @@ impl Planned {
             Change::SetAlias(_) => "CreateAccountAlias",
             Change::PutPasswordPolicy(_) => "UpdateAccountPasswordPolicy",
             Change::EnableRegion(_) => "EnableRegion",
+            Change::Bucket(change) => change.action(),
         }
     }
 
@@ -129,11 +137,12 @@ impl Planned {
             Change::SetAlias(alias) => alias.to_string(),
             Change::PutPasswordPolicy(policy) => policy.to_string(),
             Change::EnableRegion(region) => format!("{region} enabled"),
+            Change::Bucket(change) => change.after(),
         }
     }
 }
 
-fn show_tags(tags: &Tags) -> String {
+pub(super) fn show_tags(tags: &Tags) -> String {
     tags.iter()
         .map(|(key, value)| format!("{key}={value}"))
         .collect::<Vec<_>>()
@@ -180,6 +189,7 @@ pub fn changes(desired: &DesiredAccount, observed: &ObservedAccount) -> Vec<Plan
         contacts,
         password_policy,
         regions,
+        credentials_bucket,
     } = desired;
     let mut plan = Vec::new();
     let mut push = |change, before| plan.push(Planned { change, before });
@@ -262,6 +272,11 @@ pub fn changes(desired: &DesiredAccount, observed: &ObservedAccount) -> Vec<Plan
             );
         }
     }
+    if let (Some(seen), Some(bucket)) = (&observed.credentials_bucket, credentials_bucket) {
+        for (change, before) in credentials_bucket::changes(bucket, seen.as_ref()) {
+            push(Change::Bucket(change), before);
+        }
+    }
     plan
 }
 
@@ -295,6 +310,7 @@ mod tests {
                 ..PasswordPolicy::default()
             }),
             regions: vec!["eu-south-1".parse().unwrap()],
+            credentials_bucket: None,
         }
     }
 
@@ -308,6 +324,7 @@ mod tests {
             alias: Some(Some("acme-a-test".into())),
             password_policy: Some(desired.password_policy.clone()),
             regions: BTreeMap::from([("eu-south-1", true)]),
+            credentials_bucket: None,
         }
     }
 

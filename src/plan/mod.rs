@@ -4,6 +4,7 @@ pub mod account;
 pub mod approval;
 pub mod claim;
 pub mod creation;
+pub mod credentials_bucket;
 pub mod naming;
 pub mod policy_document;
 pub mod queue;

@@ -7,22 +7,26 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Map, Value, json};
 
-/// A policy with statements that allow something; ours deny nothing.
+/// A policy.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct PolicyDocument {
     /// The statements, in the order in which they are written.
     pub statements: Vec<Statement>,
 }
 
-/// Who may do what, if all conditions hold.
+/// Who may, or may not, do what, if all conditions hold.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Statement {
     /// Its name, for people.
     pub sid: &'static str,
+    /// Whether they may, or may not.
+    pub effect: Effect,
     /// Who.
     pub principal: Principal,
     /// What, `ecr:PutImage` for example.
     pub actions: BTreeSet<&'static str>,
+    /// To what.
+    pub resources: Resources,
     /// The conditions.
     pub conditions: Vec<Condition>,
 }
@@ -34,6 +38,26 @@ pub enum Principal {
     Everybody,
     /// These, by their ARNs.
     Aws(BTreeSet<String>),
+}
+
+/// What a statement does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Effect {
+    /// It lets.
+    Allow,
+    /// It forbids, whatever lets.
+    Deny,
+}
+
+/// What a statement is about.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Resources {
+    /// That which bears the policy: where AWS has no other way of saying it.
+    Bearer,
+    /// These, by their ARNs.
+    These(BTreeSet<String>),
+    /// All but these.
+    AllBut(BTreeSet<String>),
 }
 
 /// That a key of the request's context has one of these values.
@@ -76,13 +100,30 @@ impl Statement {
         {
             conditions.entry(operator).or_default().insert(key, values);
         }
-        json!({
+        let effect = match self.effect {
+            Effect::Allow => "Allow",
+            Effect::Deny => "Deny",
+        };
+        let mut statement = json!({
             "Sid": self.sid,
-            "Effect": "Allow",
+            "Effect": effect,
             "Principal": principal,
             "Action": self.actions,
             "Condition": conditions,
-        })
+        });
+        match &self.resources {
+            Resources::Bearer => {}
+            Resources::These(arns) => statement["Resource"] = json!(arns),
+            Resources::AllBut(arns) => statement["NotResource"] = json!(arns),
+        }
+        // S3 takes no empty one.
+        if self.conditions.is_empty()
+            && let Some(fields) = statement.as_object_mut()
+            && !matches!(self.resources, Resources::Bearer)
+        {
+            fields.remove("Condition");
+        }
+        statement
     }
 }
 
@@ -188,8 +229,10 @@ mod tests {
             statements: vec![
                 Statement {
                     sid: "Pull",
+                    effect: Effect::Allow,
                     principal: Principal::Everybody,
                     actions: BTreeSet::from(["ecr:BatchGetImage"]),
+                    resources: Resources::Bearer,
                     conditions: vec![Condition {
                         operator: "StringEquals",
                         key: "aws:PrincipalOrgID",
@@ -198,11 +241,13 @@ mod tests {
                 },
                 Statement {
                     sid: "Push",
+                    effect: Effect::Allow,
                     principal: Principal::Aws(BTreeSet::from([
                         "arn:aws:iam::111122223333:root".to_owned(),
                         "arn:aws:iam::444455556666:root".to_owned(),
                     ])),
                     actions: BTreeSet::from(["ecr:PutImage", "ecr:UploadLayerPart"]),
+                    resources: Resources::Bearer,
                     conditions: Vec::new(),
                 },
             ],

@@ -219,11 +219,12 @@ async fn status_is_the_operators(world: &World) {
     assert_eq!(state.as_deref(), Some("ACTIVE"));
 }
 
-/// The operator gives people the members' role and no other.
+/// The operator gives people the members' role and no other, and itself that of writing credentials.
 pub async fn only_the_members_role_is_given(world: &World) {
     let admin = world.plane.admin_kubeconfig();
     for (role, allowed) in [
         ("bailiwick-team-member", true),
+        ("bailiwick-credentials-writer", true),
         ("bailiwick-platform", false),
         ("cluster-admin", false),
     ] {

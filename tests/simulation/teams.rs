@@ -244,6 +244,7 @@ fn declared() -> World {
 const STATUS: &str = "Patch teams/team0 status";
 const FINALIZER: &str = "Patch teams/team0 ";
 const MEMBERS: &str = "Patch rolebindings/bailiwick-team-members";
+const WRITER: &str = "Patch rolebindings/bailiwick-credentials-writer";
 
 #[tokio::test(start_paused = true)]
 async fn a_team_is_declared() {
@@ -258,11 +259,17 @@ async fn a_team_is_declared() {
                 let made = namespace(world, "team-team0").expect(context);
                 assert_eq!(made["metadata"]["labels"][LABEL], "team0", "{context}");
                 assert_eq!(members(world), Some(vec!["dev".to_owned()]), "{context}");
+                let name = "bailiwick-credentials-writer";
+                let writer = world.server.get("rolebindings", "team-team0", name);
+                let writer = writer.expect(context);
+                assert_eq!(writer["roleRef"]["name"], name, "{context}");
+                let operator = json!([{"kind": "ServiceAccount", "name": "bailiwick", "namespace": "default"}]);
+                assert_eq!(writer["subjects"], operator, "{context}");
             })
         },
     };
     let made = "Create namespaces/team-team0";
-    table(life, &[made, MEMBERS, FINALIZER, STATUS]).await;
+    table(life, &[made, MEMBERS, WRITER, FINALIZER, STATUS]).await;
 }
 
 #[tokio::test(start_paused = true)]
@@ -311,7 +318,8 @@ async fn a_team_is_deleted_and_its_namespace_kept() {
         },
     };
     let taken = "Delete rolebindings/bailiwick-team-members";
-    table(life, &[taken, FINALIZER, STATUS]).await;
+    let own = "Delete rolebindings/bailiwick-credentials-writer";
+    table(life, &[taken, own, FINALIZER, STATUS]).await;
 }
 
 #[tokio::test(start_paused = true)]

@@ -148,6 +148,17 @@ impl Bucket for S3Bucket {
     }
 }
 
+/// Where a bucket is, if S3 says: it does so even to whom it lets do nothing, and from whichever region it is asked.
+pub(super) async fn region_of(client: &Client, name: &str) -> Option<String> {
+    match client.head_bucket().bucket(name).send().await {
+        Ok(answer) => answer.bucket_region().map(str::to_owned),
+        Err(error) => {
+            let headers = error.raw_response()?.headers();
+            headers.get("x-amz-bucket-region").map(str::to_owned)
+        }
+    }
+}
+
 fn bad_lock(why: &str) -> CloudError {
     let message = format!("the time until which the object would be locked cannot be had: {why}");
     CloudError::new(ErrorKind::Invalid, PUT, "BadLock", message)

@@ -153,11 +153,24 @@ fn kind(operation: &str, code: &str, reason: Option<&str>, status: u16) -> Error
         | "EntityAlreadyExistsException"
         | "RepositoryAlreadyExistsException"
         | "ImageAlreadyExistsException"
-        | "ImageTagAlreadyExistsException" => AlreadyExists,
+        | "ImageTagAlreadyExistsException"
+        // S3: the name is another account's. Secrets Manager: a secret, or a version with other content.
+        | "BucketAlreadyExists"
+        | "ResourceExistsException" => AlreadyExists,
         // S3, to a write with `If-None-Match: *`.
         "PreconditionFailed" => AlreadyExists,
 
-        "NoSuchEntity" | "NoSuchEntityException" | "NoSuchKey" | "NoSuchBucket" => NotFound,
+        // Before what ends alike: nothing is missing but a key that can be used.
+        "KMS.NotFoundException" => Invalid,
+        "NoSuchEntity"
+        | "NoSuchEntityException"
+        | "NoSuchKey"
+        | "NoSuchBucket"
+        | "NoSuchTagSet"
+        | "NoSuchBucketPolicy"
+        | "NoSuchPublicAccessBlockConfiguration"
+        | "OwnershipControlsNotFoundError"
+        | "ServerSideEncryptionConfigurationNotFoundError" => NotFound,
         code if code.ends_with("NotFoundException") => NotFound,
 
         code if code.starts_with("AccessDenied") || credentials_refused(code) => Denied,
@@ -169,7 +182,13 @@ fn kind(operation: &str, code: &str, reason: Option<&str>, status: u16) -> Error
         | "OptInRequired"
         | "RegionDisabledException" => Denied,
 
-        "LimitExceeded" | "LimitExceededException" | "ServiceQuotaExceededException" => Quota,
+        "LimitExceeded"
+        | "LimitExceededException"
+        | "ServiceQuotaExceededException"
+        | "TooManyBuckets" => Quota,
+
+        // Secrets Manager: there is no current version at the moment.
+        "PreconditionNotMetException" => Conflict,
 
         "InvalidInputException"
         | "InvalidInput"
@@ -197,6 +216,16 @@ fn kind(operation: &str, code: &str, reason: Option<&str>, status: u16) -> Error
         | "InvalidArgument"
         | "InvalidBucketName"
         | "EntityTooLarge"
+        | "BadDigest"
+        | "InvalidTag"
+        | "MalformedPolicy"
+        // Secrets Manager: a secret that is to be deleted cannot be written to, among others.
+        | "InvalidRequestException"
+        | "EncryptionFailure"
+        | "DecryptionFailure"
+        | "KMS.DisabledException"
+        | "KMS.InvalidStateException"
+        | "KMS.KeyUnavailableException"
         | "UnknownOperationException"
         | "UnsupportedAPIEndpointException" => Invalid,
 
@@ -206,6 +235,7 @@ fn kind(operation: &str, code: &str, reason: Option<&str>, status: u16) -> Error
         | "InternalFailure"
         | "InternalError"
         | "InternalServerError"
+        | "InternalServiceError"
         | "ServiceFailure"
         | "ServiceFailureException"
         | "ServiceUnavailable"
@@ -270,8 +300,12 @@ fn advice(operation: &str, code: &str) -> Option<&'static str> {
                     "allow it to the role through which the account is entered, and in the organization's service \
                      control policies",
                 ),
-                Some("s3") => Some(
+                Some("s3") if operation.contains("Object") => Some(
                     "allow s3:PutObject, s3:GetObject and s3:ListBucket on the bucket to the operator's role",
+                ),
+                Some("s3" | "secretsmanager") => Some(
+                    "allow it to the role through which the account is entered, and in the organization's service \
+                     control policies",
                 ),
                 Some("sts") => Some(
                     "the access role must exist in the account and trust the operator's role, and that \

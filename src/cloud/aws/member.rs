@@ -5,7 +5,9 @@ use std::sync::{Arc, Weak};
 use async_trait::async_trait;
 use aws_sdk_iam::types;
 
+use super::super::credentials::{BucketPlace, CredentialsBucket};
 use super::super::{CloudError, ErrorKind, MemberAccount, Repositories, Result};
+use super::credentials_bucket::S3CredentialsBucket;
 use super::error::classify;
 use super::repositories::EcrRepositories;
 use super::sessions::{Clients, OpenSessions, Session, SessionKey};
@@ -126,6 +128,15 @@ impl MemberAccount for Member {
             self.clients.ecr.clone(),
             Arc::clone(&self.session),
             region,
+            (self.key.clone(), self.open.clone()),
+        ))
+    }
+
+    fn credentials_bucket(&self, place: &BucketPlace) -> Arc<dyn CredentialsBucket> {
+        Arc::new(S3CredentialsBucket::new(
+            self.clients.s3.clone(),
+            Arc::clone(&self.session),
+            place.clone(),
             (self.key.clone(), self.open.clone()),
         ))
     }

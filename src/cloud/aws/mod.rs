@@ -3,9 +3,13 @@
 mod accounts;
 mod bucket;
 mod constraint;
+mod credential_files;
+mod credentials_bucket;
 mod error;
 mod member;
+mod narrow;
 mod repositories;
+mod secret_store;
 mod sessions;
 mod settings;
 mod units;
@@ -17,6 +21,8 @@ use aws_config::meta::region::RegionProviderChain;
 use aws_config::retry::RetryConfig;
 use aws_config::timeout::TimeoutConfig;
 use aws_config::{AppName, BehaviorVersion, Region, SdkConfig};
+use aws_credential_types::Credentials;
+use aws_credential_types::provider::SharedCredentialsProvider;
 use aws_sdk_organizations::config::SharedHttpClient;
 use aws_sdk_organizations::config::interceptors::InterceptorContext;
 use aws_sdk_organizations::config::retry::{ClassifyRetry, RetryAction};
@@ -29,6 +35,7 @@ use k8s_openapi::jiff::Timestamp;
 
 use super::storage::Bucket;
 use super::{Cloud, CloudError, ErrorKind, Result};
+use crate::model::Secret;
 pub use bucket::{BucketOptions, Lock};
 pub use constraint::constraint_kind;
 
@@ -92,6 +99,10 @@ pub async fn bucket(options: &BucketOptions) -> Arc<dyn Bucket> {
 
 /// The bucket that this configuration of the SDK leads to.
 pub fn bucket_with(base: &SdkConfig, options: &BucketOptions) -> Arc<dyn Bucket> {
+    Arc::new(bucket::S3Bucket::new(s3_client(base, options), options))
+}
+
+fn s3_client(base: &SdkConfig, options: &BucketOptions) -> aws_sdk_s3::Client {
     let mut config = aws_sdk_s3::config::Builder::from(base)
         .force_path_style(options.path_style)
         .timeout_config(timeouts())
@@ -100,8 +111,27 @@ pub fn bucket_with(base: &SdkConfig, options: &BucketOptions) -> Arc<dyn Bucket>
     if let Some(region) = &options.region {
         config = config.region(Region::new(region.clone()));
     }
-    let client = aws_sdk_s3::Client::from_conf(config.build());
-    Arc::new(bucket::S3Bucket::new(client, options))
+    aws_sdk_s3::Client::from_conf(config.build())
+}
+
+/// A bucket, as a host reads it: with this key, if there is one, and else with the credentials that the standard variables
+/// and files lead to. Where no region is named, the bucket itself is asked for its own.
+pub async fn host_bucket(
+    options: &BucketOptions,
+    key: Option<(String, Secret)>,
+) -> Arc<dyn Bucket> {
+    let mut base = environment(Region::from_static("us-east-1")).await;
+    if let Some((id, secret)) = key {
+        let key = Credentials::new(id, secret.reveal(), None, None, "file of keys");
+        let mut builder = base.into_builder();
+        builder.set_credentials_provider(Some(SharedCredentialsProvider::new(key)));
+        base = builder.build();
+    }
+    let mut options = options.clone();
+    if options.region.is_none() {
+        options.region = bucket::region_of(&s3_client(&base, &options), &options.name).await;
+    }
+    bucket_with(&base, &options)
 }
 
 /// The organization that this configuration of the SDK leads to.
@@ -140,7 +170,17 @@ pub async fn connect_with(base: &SdkConfig, options: &AwsOptions) -> Result<Clou
     // Each call names its own region.
     let ecr = aws_sdk_ecr::config::Builder::from(&base).retry_classifier(LeaveThrottles);
     let ecr = aws_sdk_ecr::Client::from_conf(ecr.build());
-    let inside = sessions::Clients { iam, ecr };
+    let s3 = aws_sdk_s3::config::Builder::from(&base).retry_classifier(LeaveThrottles);
+    let s3 = aws_sdk_s3::Client::from_conf(s3.build());
+    let secrets =
+        aws_sdk_secretsmanager::config::Builder::from(&base).retry_classifier(LeaveThrottles);
+    let secrets = aws_sdk_secretsmanager::Client::from_conf(secrets.build());
+    let inside = sessions::Clients {
+        iam,
+        ecr,
+        s3,
+        secrets,
+    };
     let organizations = aws_sdk_organizations::Client::from_conf(organizations);
     Ok(Cloud {
         accounts: Arc::new(accounts::OrganizationAccounts::new(organizations.clone())),

@@ -15,12 +15,16 @@ use aws_sdk_sts::operation::get_caller_identity::{
     GetCallerIdentityError, GetCallerIdentityOutput,
 };
 
+use super::super::credentials::{BucketPlace, CredentialFiles, DeliveryPlace, SecretStore};
 use super::super::recent::Recent;
 use super::super::{CloudError, ErrorKind, MemberAccount, Result, Sessions};
+use super::credential_files::S3Files;
 use super::error::classify;
 use super::member::Member;
+use super::narrow;
+use super::secret_store::SecretsManager;
 use super::{AwsOptions, odd_answer};
-use crate::model::{AccountId, RoleName};
+use crate::model::{AccountId, Region, RoleName};
 
 /// As long as AWS lets a session that was itself entered by a role (role chaining) live.
 const SESSION_SECONDS: i32 = 3600;
@@ -75,6 +79,37 @@ impl OpenSessions {
 pub(super) struct Clients {
     pub(super) iam: aws_sdk_iam::Client,
     pub(super) ecr: aws_sdk_ecr::Client,
+    pub(super) s3: aws_sdk_s3::Client,
+    pub(super) secrets: aws_sdk_secretsmanager::Client,
+}
+
+/// What a narrowed session is open for.
+pub(super) type NarrowKey = (AccountId, RoleName, DeliveryPlace);
+
+/// The narrowed sessions that are open.
+pub(super) struct NarrowSessions(Mutex<Recent<NarrowKey, Arc<Session>>>);
+
+impl NarrowSessions {
+    fn get(&self, key: &NarrowKey) -> Option<Arc<Session>> {
+        self.lock().get(key).cloned()
+    }
+
+    fn keep(&self, key: NarrowKey, session: Arc<Session>) {
+        self.lock().insert(key, session);
+    }
+
+    /// Closes the session if AWS does not let us do what we came for: the role may have been changed, and the next one
+    /// to enter gets new credentials.
+    pub(super) fn check(&self, key: &NarrowKey, error: CloudError) -> CloudError {
+        if error.kind == ErrorKind::Denied {
+            self.lock().remove(key);
+        }
+        error
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Recent<NarrowKey, Arc<Session>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 /// [`Sessions`] by STS AssumeRole.
@@ -86,6 +121,7 @@ pub(super) struct AssumedSessions {
     session_name: String,
     external_id: Option<String>,
     open: Arc<OpenSessions>,
+    narrow: Arc<NarrowSessions>,
 }
 
 impl AssumedSessions {
@@ -102,7 +138,44 @@ impl AssumedSessions {
             session_name: session_name(&options.cluster),
             external_id: options.external_id.clone(),
             open: Arc::new(OpenSessions(Mutex::new(Recent::new(options.sessions)))),
+            narrow: Arc::new(NarrowSessions(Mutex::new(Recent::new(options.sessions)))),
         }
+    }
+
+    /// A new session, with no more rights than `policy` lets it have, if there is one.
+    async fn assume(
+        &self,
+        id: &AccountId,
+        role: &RoleName,
+        policy: Option<String>,
+    ) -> Result<Session> {
+        let credentials = SharedCredentialsProvider::new(AssumedRole {
+            sts: self.sts.clone(),
+            role: format!("arn:{}:iam::{id}:role/{role}", self.partition),
+            session_name: self.session_name.clone(),
+            external_id: self.external_id.clone(),
+            policy,
+        });
+        let session = Session::new(id, credentials);
+        let inside = self
+            .sts
+            .get_caller_identity()
+            .customize()
+            .config_override(session.sts());
+        check_identity(id, &identity(inside.send().await)?)?;
+        Ok(session)
+    }
+
+    /// The session for this delivery alone.
+    async fn narrowed(&self, key: &NarrowKey) -> Result<Arc<Session>> {
+        if let Some(session) = self.narrow.get(key) {
+            return Ok(session);
+        }
+        let (id, role, place) = key;
+        let policy = narrow::policy(&self.partition, id, place);
+        let session = Arc::new(self.assume(id, role, Some(policy)).await?);
+        self.narrow.keep(key.clone(), Arc::clone(&session));
+        Ok(session)
     }
 }
 
@@ -116,20 +189,7 @@ impl Sessions for AssumedSessions {
         if let Some(member) = self.entered(id, role) {
             return Ok(member);
         }
-        let credentials = SharedCredentialsProvider::new(AssumedRole {
-            sts: self.sts.clone(),
-            role: format!("arn:{}:iam::{id}:role/{role}", self.partition),
-            session_name: self.session_name.clone(),
-            external_id: self.external_id.clone(),
-        });
-        let session = Session::new(id, credentials);
-        let inside = self
-            .sts
-            .get_caller_identity()
-            .customize()
-            .config_override(session.sts());
-        check_identity(id, &identity(inside.send().await)?)?;
-
+        let session = self.assume(id, role, None).await?;
         let key = (id.clone(), role.clone());
         let member: Arc<dyn MemberAccount> = Arc::new(Member::new(
             self.inside.clone(),
@@ -139,6 +199,49 @@ impl Sessions for AssumedSessions {
         ));
         self.open.keep(key, Arc::clone(&member));
         Ok(member)
+    }
+
+    fn is_open_for(&self, id: &AccountId, role: &RoleName, place: &DeliveryPlace) -> bool {
+        let key = (id.clone(), role.clone(), place.clone());
+        self.narrow.get(&key).is_some()
+    }
+
+    async fn credential_files(
+        &self,
+        id: &AccountId,
+        role: &RoleName,
+        place: &BucketPlace,
+    ) -> Result<Arc<dyn CredentialFiles>> {
+        let key = (
+            id.clone(),
+            role.clone(),
+            DeliveryPlace::Files(place.clone()),
+        );
+        let session = self.narrowed(&key).await?;
+        let narrow = Arc::clone(&self.narrow);
+        let client = self.inside.s3.clone();
+        Ok(Arc::new(S3Files::new(
+            client,
+            session,
+            place.clone(),
+            key,
+            narrow,
+        )))
+    }
+
+    async fn secret_store(
+        &self,
+        id: &AccountId,
+        role: &RoleName,
+        region: Region,
+    ) -> Result<Arc<dyn SecretStore>> {
+        let key = (id.clone(), role.clone(), DeliveryPlace::Secrets(region));
+        let session = self.narrowed(&key).await?;
+        let narrow = Arc::clone(&self.narrow);
+        let client = self.inside.secrets.clone();
+        Ok(Arc::new(SecretsManager::new(
+            client, session, region, key, narrow,
+        )))
     }
 }
 
@@ -187,6 +290,24 @@ impl Session {
         builder
     }
 
+    /// To call S3 from inside.
+    pub(super) fn s3(&self) -> aws_sdk_s3::config::Builder {
+        let mut builder = aws_sdk_s3::Config::builder()
+            .identity_cache(self.identities.clone())
+            .retry_partition(self.retries.clone());
+        builder.set_credentials_provider(Some(self.credentials.clone()));
+        builder
+    }
+
+    /// To call Secrets Manager from inside.
+    pub(super) fn secrets(&self) -> aws_sdk_secretsmanager::config::Builder {
+        let mut builder = aws_sdk_secretsmanager::Config::builder()
+            .identity_cache(self.identities.clone())
+            .retry_partition(self.retries.clone());
+        builder.set_credentials_provider(Some(self.credentials.clone()));
+        builder
+    }
+
     /// To call IAM from inside.
     pub(super) fn iam(&self) -> aws_sdk_iam::config::Builder {
         let mut builder = aws_sdk_iam::Config::builder()
@@ -228,6 +349,8 @@ struct AssumedRole {
     role: String,
     session_name: String,
     external_id: Option<String>,
+    /// What the session may do at most; all that the role may if `None`.
+    policy: Option<String>,
 }
 
 impl AssumedRole {
@@ -241,6 +364,7 @@ impl AssumedRole {
             .role_arn(&self.role)
             .role_session_name(&self.session_name)
             .set_external_id(self.external_id.clone())
+            .set_policy(self.policy.clone())
             .duration_seconds(SESSION_SECONDS)
             .send()
             .await

@@ -55,7 +55,8 @@ impl Limits {
 #[derive(Debug, Clone, PartialEq)]
 pub struct BudgetOptions {
     /// Limits that differ from ours, by `service.Operation` (`organizations.CreateAccount`), or by `iam` for every
-    /// member account's IAM and `ecr` for its ECR in each region.
+    /// member account's IAM, `ecr` for its ECR in each region, `s3` for its S3, and `secretsmanager` for its Secrets
+    /// Manager in each region.
     pub limits: BTreeMap<String, Limits>,
     /// How many changes of the organization may be under way at once. AWS makes them one after the other and
     /// refuses those that overlap (ConcurrentModificationException), so more than one gains nothing.
@@ -83,6 +84,8 @@ impl BudgetOptions {
             ),
             Domain::Iam(_) => ("iam".to_owned(), IAM),
             Domain::Ecr(..) => ("ecr".to_owned(), ECR),
+            Domain::S3(_) => ("s3".to_owned(), S3),
+            Domain::Secrets(..) => ("secretsmanager".to_owned(), SECRETS),
         };
         self.limits.get(&key).copied().unwrap_or(default).sane()
     }
@@ -94,6 +97,14 @@ const IAM: Limits = Limits::guessed(5.0, 10.0, 10.0);
 /// ECR of one account in one region. Of what we call, AWS publishes PutImage alone ("Amazon ECR service quotas": 10 per
 /// second); the rest is far from any limit that people have met.
 const ECR: Limits = Limits::guessed(10.0, 20.0, 20.0);
+
+/// S3 of one account, for its credentials bucket: far from what S3 takes of a prefix; changes of a bucket's configuration
+/// are what AWS slows first.
+const S3: Limits = Limits::guessed(20.0, 40.0, 100.0);
+
+/// Secrets Manager of one account in one region. AWS publishes 50 per second for what changes secrets ("AWS Secrets Manager
+/// quotas"); the account's own applications need most of that.
+const SECRETS: Limits = Limits::guessed(10.0, 20.0, 25.0);
 
 /// Operations on the whole organization, called from the management account. Where AWS publishes a figure it is
 /// AWS's ("Quotas for AWS Organizations", throttling limits; "Quotas for AWS Account Management").

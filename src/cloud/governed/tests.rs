@@ -89,6 +89,24 @@ impl Sessions for Port {
         *self.member.lock().unwrap() = Some(Arc::clone(&member));
         Ok(member)
     }
+
+    async fn credential_files(
+        &self,
+        _: &AccountId,
+        _: &RoleName,
+        _: &BucketPlace,
+    ) -> Result<Arc<dyn CredentialFiles>> {
+        unimplemented!()
+    }
+
+    async fn secret_store(
+        &self,
+        _: &AccountId,
+        _: &RoleName,
+        _: Region,
+    ) -> Result<Arc<dyn SecretStore>> {
+        unimplemented!()
+    }
 }
 
 struct Member;
@@ -108,6 +126,9 @@ impl MemberAccount for Member {
         Ok(())
     }
     fn repositories(&self, _: Region) -> Arc<dyn Repositories> {
+        unimplemented!()
+    }
+    fn credentials_bucket(&self, _: &BucketPlace) -> Arc<dyn CredentialsBucket> {
         unimplemented!()
     }
 }

@@ -1,4 +1,4 @@
-//! The way into a member account, and what is there: an alias, a password policy, and repositories.
+//! The way into a member account, and what is there: an alias, a password policy, and the way to its other services.
 
 use std::collections::HashMap;
 use std::sync::{Arc, MutexGuard, PoisonError};
@@ -6,11 +6,15 @@ use std::sync::{Arc, MutexGuard, PoisonError};
 use async_trait::async_trait;
 use k8s_openapi::jiff::Timestamp;
 
-use super::Gate;
+use super::credentials::{InsideBucket, InsideFiles, InsideSecrets};
 use super::faults::Call;
 use super::refusal::refused;
 use super::repositories::InsideRegion;
 use super::world::World;
+use super::{Gate, SessionKey};
+use crate::cloud::credentials::{
+    BucketPlace, CredentialFiles, CredentialsBucket, DeliveryPlace, SecretStore,
+};
 use crate::cloud::{ErrorKind, MemberAccount, Repositories, Result, Sessions};
 use crate::model::{AccountAlias, AccountId, PasswordPolicy, Region, RoleName};
 
@@ -80,7 +84,48 @@ impl World {
 #[async_trait]
 impl Sessions for Gate {
     async fn enter(&self, id: &AccountId, role: &RoleName) -> Result<Arc<dyn MemberAccount>> {
-        let key = (id.clone(), role.clone());
+        Ok(Arc::new(self.assume(id, role, None).await?))
+    }
+
+    fn is_open_for(&self, id: &AccountId, role: &RoleName, place: &DeliveryPlace) -> bool {
+        self.has_session(&(id.clone(), role.clone(), Some(place.clone())))
+    }
+
+    async fn credential_files(
+        &self,
+        id: &AccountId,
+        role: &RoleName,
+        place: &BucketPlace,
+    ) -> Result<Arc<dyn CredentialFiles>> {
+        let narrow = DeliveryPlace::Files(place.clone());
+        Ok(Arc::new(InsideFiles {
+            inside: self.assume(id, role, Some(narrow)).await?,
+            place: place.clone(),
+        }))
+    }
+
+    async fn secret_store(
+        &self,
+        id: &AccountId,
+        role: &RoleName,
+        region: Region,
+    ) -> Result<Arc<dyn SecretStore>> {
+        let narrow = DeliveryPlace::Secrets(region);
+        Ok(Arc::new(InsideSecrets {
+            inside: self.assume(id, role, Some(narrow)).await?,
+            region,
+        }))
+    }
+}
+
+impl Gate {
+    async fn assume(
+        &self,
+        id: &AccountId,
+        role: &RoleName,
+        narrow: Option<DeliveryPlace>,
+    ) -> Result<Inside> {
+        let key = (id.clone(), role.clone(), narrow);
         if !self.has_session(&key) {
             let until = self
                 .call(Call::read(ASSUME, id), |world| {
@@ -88,27 +133,27 @@ impl Sessions for Gate {
                     Ok(world.now + world.options.session)
                 })
                 .await?;
-            self.sessions().insert(key, until);
+            self.sessions().insert(key.clone(), until);
         }
-        Ok(Arc::new(Inside {
+        let (id, role, narrow) = key;
+        Ok(Inside {
             gate: self.clone(),
-            id: id.clone(),
-            role: role.clone(),
-        }))
+            id,
+            role,
+            narrow,
+        })
     }
-}
 
-impl Gate {
-    fn has_session(&self, key: &(AccountId, RoleName)) -> bool {
+    fn has_session(&self, key: &SessionKey) -> bool {
         let now = self.sim.world().now;
         self.sessions().get(key).is_some_and(|until| now < *until)
     }
 
-    fn close_session(&self, key: &(AccountId, RoleName)) {
+    fn close_session(&self, key: &SessionKey) {
         self.sessions().remove(key);
     }
 
-    fn sessions(&self) -> MutexGuard<'_, HashMap<(AccountId, RoleName), Timestamp>> {
+    fn sessions(&self) -> MutexGuard<'_, HashMap<SessionKey, Timestamp>> {
         self.sessions.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -120,6 +165,7 @@ pub(super) struct Inside {
     gate: Gate,
     pub(super) id: AccountId,
     role: RoleName,
+    narrow: Option<DeliveryPlace>,
 }
 
 impl Inside {
@@ -135,8 +181,8 @@ impl Inside {
         };
         let answer = self.gate.call(call, checked).await;
         if matches!(&answer, Err(error) if error.kind == ErrorKind::Denied) {
-            self.gate
-                .close_session(&(self.id.clone(), self.role.clone()));
+            let key = (self.id.clone(), self.role.clone(), self.narrow.clone());
+            self.gate.close_session(&key);
         }
         answer
     }
@@ -182,6 +228,13 @@ impl MemberAccount for Inside {
         Arc::new(InsideRegion {
             inside: self.clone(),
             region,
+        })
+    }
+
+    fn credentials_bucket(&self, place: &BucketPlace) -> Arc<dyn CredentialsBucket> {
+        Arc::new(InsideBucket {
+            inside: self.clone(),
+            place: place.clone(),
         })
     }
 }

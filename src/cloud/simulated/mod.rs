@@ -7,13 +7,14 @@
 //! which can be paused. Every random choice comes from the one seed.
 //!
 //! Each behaviour says at its place which fact of AWS it stands for. What is not simulated: policies, handshakes,
-//! delegated administrators, billing, everything inside a member account but its alias, its password policy and its
-//! repositories of images.
+//! delegated administrators, billing, everything inside a member account but its alias, its password policy, its
+//! repositories of images, its credentials bucket and its secrets.
 
 mod accounts;
 mod bucket;
 mod closing;
 mod creation;
+mod credentials;
 mod drift;
 mod faults;
 mod inspect;
@@ -35,10 +36,12 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use k8s_openapi::jiff::Timestamp;
 
+use super::credentials::DeliveryPlace;
 use super::storage::Bucket;
 use super::{Cloud, Result};
 use crate::model::{AccountId, RoleName};
 
+pub use credentials::{BucketRecord, CredentialsFault, FileRecord, SecretRecord};
 pub use faults::{Call, Interceptor, Verdict};
 pub use inspect::{Member, RequestRecord};
 pub use ledger::CallCount;
@@ -119,7 +122,10 @@ impl SimulatedCloud {
 }
 
 /// Until when each account's session is used without assuming the role again.
-type SessionCache = Arc<Mutex<HashMap<(AccountId, RoleName), Timestamp>>>;
+type SessionCache = Arc<Mutex<HashMap<SessionKey, Timestamp>>>;
+
+/// Whose session, through which role; and for which delivery alone, if it is narrowed.
+type SessionKey = (AccountId, RoleName, Option<DeliveryPlace>);
 
 /// The way of one caller's calls into the world.
 #[derive(Clone)]

@@ -80,6 +80,7 @@ pub const CONSTRAINT_VIOLATIONS: &[&str] = &[
 pub fn refused(operation: &'static str, code: &str, message: impl Into<String>) -> CloudError {
     let kind = match code {
         "AccountNotFoundException"
+        | "NoSuchBucket"
         | "ChildNotFoundException"
         | "CreateAccountStatusNotFoundException"
         | "DestinationParentNotFoundException"
@@ -97,6 +98,8 @@ pub fn refused(operation: &'static str, code: &str, message: impl Into<String>) 
         | "ImageAlreadyExistsException"
         | "ImageTagAlreadyExistsException"
         | "PreconditionFailed"
+        | "BucketAlreadyExists"
+        | "ResourceExistsException"
         | "RepositoryAlreadyExistsException" => ErrorKind::AlreadyExists,
         // Account Management: the address is another account's.
         "ConflictException" if operation.ends_with("PrimaryEmailUpdate") => {
@@ -110,6 +113,8 @@ pub fn refused(operation: &'static str, code: &str, message: impl Into<String>) 
         "AccessDenied" | "AccessDeniedException" => ErrorKind::Denied,
         "InvalidInputException"
         | "InvalidParameterException"
+        | "InvalidRequestException"
+        | "MalformedPolicy"
         | "KmsException"
         | "RepositoryNotEmptyException"
         | "ValidationError"

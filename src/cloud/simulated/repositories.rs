@@ -131,7 +131,7 @@ fn fits(pattern: &str, text: &str) -> bool {
 }
 
 /// AWS stores what a policy says, not how it was written: lists of one become strings, statements change places.
-fn as_aws_writes(policy: &str) -> Option<String> {
+pub(super) fn as_aws_writes(policy: &str) -> Option<String> {
     fn unlist(value: &mut Value) {
         match value {
             Value::Array(items) if items.len() == 1 => *value = items.remove(0),

@@ -9,6 +9,7 @@ use k8s_openapi::jiff::Timestamp;
 use rand::{RngExt, SeedableRng, rngs::StdRng};
 
 use super::bucket::Stored;
+use super::credentials::Kept;
 use super::faults::Faults;
 use super::ledger::Ledger;
 use super::options::Options;
@@ -53,6 +54,8 @@ pub(super) struct World {
     pub(super) regions_enabling: usize,
     /// Repositories of images, by account, region and name.
     pub(super) repositories: BTreeMap<RepositoryKey, RepositoryRecord>,
+    /// Credentials buckets and secrets.
+    pub(super) kept: Kept,
     /// What is in the bucket, by key.
     pub(super) objects: BTreeMap<String, Stored>,
     events: BTreeMap<(Timestamp, u64), Event>,
@@ -175,6 +178,7 @@ impl World {
             closures: VecDeque::new(),
             regions_enabling: 0,
             repositories: BTreeMap::new(),
+            kept: Kept::default(),
             objects: BTreeMap::new(),
             events: BTreeMap::new(),
             events_planned: 0,

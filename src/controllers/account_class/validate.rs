@@ -1,7 +1,7 @@
 //! Validate: what the schema cannot say of a class.
 
-use crate::api::AccountClassSpec;
-use crate::model::{AccountAlias, AccountName, Region, RoleName, RootEmail, UnitPath};
+use crate::api::{AccountClassSpec, CredentialsBucketSpec};
+use crate::model::{AccountAlias, AccountName, BucketName, Region, RoleName, RootEmail, UnitPath};
 use crate::plan::naming;
 
 /// Whether every account of the class could be made: the templates are filled in with example values.
@@ -58,6 +58,9 @@ pub fn class(spec: &AccountClassSpec) -> Result<(), String> {
             .parse::<Region>()
             .map_err(|error| format!("spec.regions: {error}"))?;
     }
+    if let Some(bucket) = &spec.credentials_bucket {
+        credentials_bucket(spec, bucket)?;
+    }
     if let Some(quarantine) = &spec.quarantine {
         unit(
             "quarantine.organizationalUnitPath",
@@ -69,6 +72,55 @@ pub fn class(spec: &AccountClassSpec) -> Result<(), String> {
                 quarantine.close_after
             ));
         }
+    }
+    Ok(())
+}
+/// Whether a credentials bucket could be made in every account of the class.
+fn credentials_bucket(
+    spec: &AccountClassSpec,
+    bucket: &CredentialsBucketSpec,
+) -> Result<(), String> {
+    let region = match &bucket.region {
+        Some(region) if !spec.regions.contains(region) => {
+            let message = format!(
+                "spec.credentialsBucket.region: {region:?} is not one of spec.regions ({})",
+                spec.regions.join(", ")
+            );
+            return Err(message);
+        }
+        Some(region) => region,
+        None => spec.regions.first().ok_or(
+            "spec.credentialsBucket: without spec.regions there is none for the bucket to be in",
+        )?,
+    };
+    let values = [
+        ("team", "example"),
+        ("account", "test"),
+        ("purpose", "test"),
+        ("account.id", "000000000000"),
+        ("region", region.as_str()),
+    ];
+    let template = &bucket.name_template;
+    naming::render(template, &values)
+        .map_err(|error| format!("spec.credentialsBucket.nameTemplate: {error}"))?
+        .parse::<BucketName>()
+        .map_err(|error| {
+            format!(
+                "spec.credentialsBucket.nameTemplate: filled in for team \"example\" and account \"test\", {error}"
+            )
+        })?;
+    let distinct = template.contains("{{account.id}}")
+        || (template.contains("{{team}}") && template.contains("{{account}}"));
+    if !distinct {
+        return Err(
+            "spec.credentialsBucket.nameTemplate: must contain {{account.id}}, or {{team}} and {{account}}, since every \
+             account needs a bucket of its own"
+                .to_owned(),
+        );
+    }
+    if let Some(key) = &bucket.kms_key_arn {
+        naming::render(key, &values)
+            .map_err(|error| format!("spec.credentialsBucket.kmsKeyArn: {error}"))?;
     }
     Ok(())
 }

@@ -1,3 +1,4 @@
 //! `OAuthClient`: an application's credentials at an authorization server, rotated and delivered.
 
 pub mod destination;
+pub mod destinations;

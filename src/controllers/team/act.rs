@@ -20,6 +20,12 @@ use crate::engine::{Failure, Outcome};
 pub const MEMBER_ROLE: &str = "bailiwick-team-member";
 /// The binding's name in the team's namespace.
 pub const MEMBER_BINDING: &str = "bailiwick-team-members";
+/// The ClusterRole with which the operator writes credentials in a team's namespace; the chart brings it.
+pub const WRITER_ROLE: &str = "bailiwick-credentials-writer";
+/// The binding's name in the team's namespace.
+pub const WRITER_BINDING: &str = "bailiwick-credentials-writer";
+/// The operator's own service account, as the chart makes it.
+const OPERATOR: &str = "bailiwick";
 /// Our name as a field manager.
 pub const FIELD_MANAGER: &str = "bailiwick";
 
@@ -82,44 +88,77 @@ impl Teams {
         Ok(api.get_opt(name).await?)
     }
 
-    /// Gives the members their rights, if they have others. `Some`: it may not be done now.
+    /// Gives the members their rights, if they have others, and the operator its own: to write Secrets here, since it may do
+    /// so nowhere else. `Some`: it may not be done now.
     pub(super) async fn ensure_members(
         &self,
         team: &Team,
         record: &mut Record<Team>,
         namespace: &str,
     ) -> Result<Option<Outcome>, Failure> {
+        let bindings = [
+            (MEMBER_BINDING, cluster_role(MEMBER_ROLE), subjects(team)),
+            (WRITER_BINDING, cluster_role(WRITER_ROLE), self.operator()),
+        ];
+        for (name, role, subjects) in bindings {
+            let there = (namespace, name);
+            if let Some(held) = self.bind(team, record, there, role, subjects).await? {
+                return Ok(Some(held));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Binds these subjects to this role, if they are not.
+    async fn bind(
+        &self,
+        team: &Team,
+        record: &mut Record<Team>,
+        (namespace, name): (&str, &str),
+        role: RoleRef,
+        subjects: Vec<Subject>,
+    ) -> Result<Option<Outcome>, Failure> {
         let api: Api<RoleBinding> = Api::namespaced(self.client.clone(), namespace);
-        let (subjects, role) = (subjects(team), member_role());
-        let found = api.get_opt(MEMBER_BINDING).await?;
+        let found = api.get_opt(name).await?;
         let misled = found.as_ref().is_some_and(|found| found.role_ref != role);
         let had = found.map(|found| found.subjects.unwrap_or_default());
         if !misled && had.as_ref() == Some(&subjects) {
             return Ok(None);
         }
         if team.spec.suspend {
-            return Ok(Some(held("the members are not given their rights")));
+            let what = format!("RoleBinding {name} of its namespace is not made or mended");
+            return Ok(Some(held(&what)));
         }
         if misled {
             // A binding's role cannot be changed; one that points elsewhere is not what we made.
             record.may_write_in_cluster()?;
-            api.delete(MEMBER_BINDING, &DeleteParams::default()).await?;
+            api.delete(name, &DeleteParams::default()).await?;
         }
         record.may_write_in_cluster()?;
         let binding = json!({
             "apiVersion": "rbac.authorization.k8s.io/v1",
             "kind": "RoleBinding",
-            "metadata": { "name": MEMBER_BINDING, "labels": { LABEL_TEAM: team.name_any() } },
+            "metadata": { "name": name, "labels": { LABEL_TEAM: team.name_any() } },
             "roleRef": role,
             "subjects": subjects,
         });
         api.patch(
-            MEMBER_BINDING,
+            name,
             &PatchParams::apply(FIELD_MANAGER).force(),
             &Patch::Apply(&binding),
         )
         .await?;
         Ok(None)
+    }
+
+    /// The operator itself, as the chart lets it run.
+    fn operator(&self) -> Vec<Subject> {
+        vec![Subject {
+            api_group: None,
+            kind: "ServiceAccount".to_owned(),
+            name: OPERATOR.to_owned(),
+            namespace: Some(self.operator_namespace.clone()),
+        }]
     }
 
     /// The accounts that are in the namespace now.
@@ -144,16 +183,17 @@ impl Teams {
             .collect())
     }
 
-    /// Takes the members' rights away; the namespace stays, labelled.
+    /// Takes the members' rights away, and the operator's; the namespace stays, labelled.
     pub(super) async fn remove_members(&self, team: &Team, namespace: &str) -> Result<(), Failure> {
         let api: Api<RoleBinding> = Api::namespaced(self.client.clone(), namespace);
-        match api.get_opt(MEMBER_BINDING).await? {
-            Some(found) if is_of(&found, team) => {
-                api.delete(MEMBER_BINDING, &DeleteParams::default()).await?;
-                Ok(())
+        for name in [MEMBER_BINDING, WRITER_BINDING] {
+            if let Some(found) = api.get_opt(name).await?
+                && is_of(&found, team)
+            {
+                api.delete(name, &DeleteParams::default()).await?;
             }
-            _ => Ok(()),
         }
+        Ok(())
     }
 
     /// Deletes the namespace, if it is this team's; the very one that was looked at.
@@ -195,11 +235,11 @@ fn held(what: &str) -> Outcome {
     Outcome::blocked(reasons::SUSPENDED, message)
 }
 
-fn member_role() -> RoleRef {
+fn cluster_role(name: &str) -> RoleRef {
     RoleRef {
         api_group: "rbac.authorization.k8s.io".to_owned(),
         kind: "ClusterRole".to_owned(),
-        name: MEMBER_ROLE.to_owned(),
+        name: name.to_owned(),
     }
 }
 

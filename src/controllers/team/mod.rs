@@ -3,6 +3,8 @@
 mod act;
 pub mod report;
 
+pub use act::FIELD_MANAGER;
+
 use async_trait::async_trait;
 use kube::{Client, ResourceExt};
 
@@ -87,6 +89,8 @@ pub struct Teams {
     pub caches: Caches,
     /// The API server.
     pub client: Client,
+    /// The namespace that the operator itself lives in.
+    pub operator_namespace: String,
 }
 
 /// The namespace of a team, as declared.

@@ -5,7 +5,7 @@ use std::time::Duration;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::ResourceExt;
 
-use super::{TeamAccounts, reasons, validate};
+use super::{TeamAccounts, bucket, reasons, validate};
 use crate::api::{ANNOTATION_EMAIL_CODE, AccountClass, EmailUpdateStatus, TeamAccount};
 use crate::cloud::{CloudError, ErrorKind, ParentId};
 use crate::controllers::organization::Row;
@@ -32,7 +32,13 @@ impl TeamAccounts {
     ) -> Result<Option<Outcome>, Failure> {
         let id = &row.account.id;
         let (mut left, mut refused) = (None, None);
+        let mut bucket_refused = false;
         for planned in plan {
+            let of_bucket = matches!(planned.change, Change::Bucket(_));
+            // One thing about the bucket builds on the other; and on a bucket that is not ours nothing is done.
+            if of_bucket && bucket_refused {
+                continue;
+            }
             record.may_write()?;
             let done = match &planned.change {
                 Change::ChangeEmail(email) => self.change_email(object, record, id, email).await,
@@ -41,6 +47,7 @@ impl TeamAccounts {
                     Err(error) => in_the_way(error).map(Some),
                 },
             };
+            bucket_refused |= of_bucket && !matches!(done, Ok(None));
             match done {
                 Ok(outcome) => left = left.or(outcome),
                 // One right that is lacking, or one value that AWS refuses, must not keep the others from being made.
@@ -126,6 +133,10 @@ impl TeamAccounts {
             Change::PutPasswordPolicy(policy) => {
                 let member = cloud.sessions.enter(id, &desired.access_role).await?;
                 member.put_password_policy(policy).await?;
+            }
+            Change::Bucket(change) => {
+                let member = cloud.sessions.enter(id, &desired.access_role).await?;
+                return bucket::apply(member.as_ref(), desired, change).await;
             }
             Change::EnableRegion(region) => {
                 cloud.settings.enable_region(id, *region).await?;

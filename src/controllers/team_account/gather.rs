@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::identify::owned_by_other;
-use super::{TeamAccounts, reasons};
+use super::{TeamAccounts, bucket, reasons};
 use crate::api::TeamAccount;
 use crate::cloud::{ErrorKind, RegionState};
 use crate::controllers::organization::Row;
@@ -124,6 +124,12 @@ impl TeamAccounts {
         }
         if desired.password_policy.is_some() {
             found.seen.password_policy = Some(member.password_policy().await?);
+        }
+        if let Some(bucket) = &desired.credentials_bucket {
+            match bucket::gather(member.as_ref(), bucket).await? {
+                Ok(seen) => found.seen.credentials_bucket = Some(seen),
+                Err(outcome) => found.unfinished = Some(outcome),
+            }
         }
         Ok(())
     }

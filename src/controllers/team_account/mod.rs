@@ -9,9 +9,11 @@
 //! | act: create it; wait for a slot; what a failure asks for | `create.rs`, `slot.rs`, `failed.rs` |
 //! | act: follow a creation that has begun | `follow.rs` |
 //! | act: change; leave | `act.rs`, `leave.rs` |
+//! | all steps of its credentials bucket | `bucket.rs` |
 //! | report: status | `report.rs` |
 
 mod act;
+mod bucket;
 mod create;
 mod failed;
 mod follow;

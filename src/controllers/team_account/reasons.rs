@@ -31,6 +31,7 @@ pub const EMAIL_CODE_REFUSED: &str = "EmailCodeRefused";
 pub const CHANGES_PLANNED: &str = "ChangesPlanned";
 pub const SUSPENDED: &str = "Suspended";
 pub const ALIAS_TAKEN: &str = "AliasTaken";
+pub const BUCKET_TAKEN: &str = "BucketTaken";
 pub const DRIFT_REPAIRED: &str = "DriftRepaired";
 pub const ADOPTED: &str = "Adopted";
 pub const CREATED: &str = "Created";
@@ -157,6 +158,11 @@ pub const ALL: &[Reason] = &[
         ALIAS_TAKEN,
         "The alias belongs to another AWS account somewhere in the world.",
         "The platform team chooses another aliasTemplate in the class.",
+    ),
+    Reason::new(
+        BUCKET_TAKEN,
+        "The name of the account's credentials bucket is taken: by another AWS account, or by a bucket in this one that does not bear the account's tags. It is not taken over.",
+        "The platform team chooses another name in spec.overrides.credentialsBucket.name or in the class, or whoever owns that bucket gives the name free.",
     ),
     Reason::new(
         DRIFT_REPAIRED,

@@ -1,7 +1,7 @@
 //! Report: what the status says.
 
 use super::reasons;
-use crate::api::{ChangeStatus, Mode, TeamAccount, UnitStatus};
+use crate::api::{ChangeStatus, CredentialsBucketStatus, Mode, TeamAccount, UnitStatus};
 use crate::controllers::organization::Row;
 use crate::engine::Outcome;
 use crate::engine::conditions::Truth;
@@ -99,6 +99,12 @@ pub fn settled(
         );
         record.status.class_revision = Some(revision.to_owned());
         record.status.regions = desired.regions.iter().map(ToString::to_string).collect();
+        if let Some(bucket) = &desired.credentials_bucket {
+            record.status.credentials_bucket = Some(CredentialsBucketStatus {
+                bucket: bucket.name.to_string(),
+                region: bucket.region.to_string(),
+            });
+        }
         if let Some(alias) = &desired.alias {
             record.status.alias = Some(alias.to_string());
         }

@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use kube::ResourceExt;
 
-use super::reasons;
+use super::{bucket, reasons};
 use crate::api::{
     AccountClass, AlternateContactSpec, AlternateContactsSpec, PasswordPolicyOverrides,
     PasswordPolicySpec, Team, TeamAccount,
@@ -110,6 +110,9 @@ pub fn desired(
         (None, Some(creation)) => creation.account_name.parse().ok(),
         (None, None) => None,
     };
+    let regions = regions(&spec.regions, &class.spec.regions, class_name)?;
+    let owner = owner(object, cluster);
+    let bucket = bucket::desired(object, class, &values, &regions, &owner)?;
     Ok(DesiredAccount {
         email: parse(&email, &email_field)?,
         name,
@@ -121,7 +124,7 @@ pub fn desired(
         keep_name,
         unit: parse::<UnitPath>(&unit, &unit_field)?,
         tags,
-        owner: owner(object, cluster),
+        owner,
         unit_owner: owner_of_units(class, cluster),
         access_role: parse::<RoleName>(&class.spec.access_role_name, &of_class("accessRoleName"))?,
         alias,
@@ -130,7 +133,8 @@ pub fn desired(
             overrides.alternate_contacts.as_ref(),
         ),
         password_policy: policy,
-        regions: regions(&spec.regions, &class.spec.regions, class_name)?,
+        regions,
+        credentials_bucket: bucket,
     })
 }
 
@@ -157,11 +161,11 @@ pub fn owner_of_units(class: &AccountClass, cluster: &str) -> Owner {
     }
 }
 
-fn parse<T: FromStr<Err = InvalidValue>>(text: &str, field: &str) -> Result<T, Refusal> {
+pub(super) fn parse<T: FromStr<Err = InvalidValue>>(text: &str, field: &str) -> Result<T, Refusal> {
     text.parse().map_err(|error| invalid(field, error))
 }
 
-fn invalid(field: &str, error: impl std::fmt::Display) -> Refusal {
+pub(super) fn invalid(field: &str, error: impl std::fmt::Display) -> Refusal {
     (reasons::INVALID_SPEC, format!("{field}: {error}"))
 }
 

@@ -2,7 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use super::super::policy_document::{Condition, PolicyDocument, Principal, Statement};
+use super::super::policy_document::{
+    Condition, Effect, PolicyDocument, Principal, Resources, Statement,
+};
 use crate::model::{AccountId, OrganizationId};
 
 const PULL: [&str; 5] = [
@@ -35,16 +37,20 @@ pub fn access(
     };
     let mut statements = vec![Statement {
         sid: "PullByTheCompany",
+        effect: Effect::Allow,
         principal: Principal::Everybody,
         actions: BTreeSet::from(PULL),
+        resources: Resources::Bearer,
         conditions: vec![company()],
     }];
     if !team.is_empty() {
         let each = |shape: fn(&AccountId) -> String| team.iter().map(shape).collect();
         statements.push(Statement {
             sid: "PushByTheTeam",
+            effect: Effect::Allow,
             principal: Principal::Aws(each(|id| format!("arn:aws:iam::{id}:root"))),
             actions: BTreeSet::from(PUSH),
+            resources: Resources::Bearer,
             conditions: vec![
                 company(),
                 Condition {
@@ -58,8 +64,10 @@ pub fn access(
     if !roles.is_empty() {
         statements.push(Statement {
             sid: "PushByRoles",
+            effect: Effect::Allow,
             principal: Principal::Aws(roles.clone()),
             actions: BTreeSet::from(PUSH),
+            resources: Resources::Bearer,
             conditions: vec![company()],
         });
     }

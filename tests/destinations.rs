@@ -1,0 +1,376 @@
+//! The places that credentials are delivered to: in the API server in memory, and in accounts of the simulated AWS.
+
+#![cfg(feature = "dev")]
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+use std::sync::Arc;
+
+use bailiwick::api::{DeliverySpec, OAuthClient};
+use bailiwick::cloud::simulated::{self, CredentialsFault, Options, SimulatedCloud};
+use bailiwick::controllers::Caches;
+use bailiwick::controllers::oauth_client::destination::{Bundle, Destination, Destinations};
+use bailiwick::controllers::oauth_client::destinations::Places;
+use bailiwick::dev::api_server::ApiServer;
+use bailiwick::engine::{FailureKind, Outcome};
+use bailiwick::model::{AccountId, Secret, Tags};
+use k8s_openapi::jiff::Timestamp;
+use serde_json::{Value, json};
+
+const BUCKET: &str = "acme-mint";
+
+struct World {
+    server: ApiServer,
+    cloud: SimulatedCloud,
+    account: AccountId,
+    places: Places,
+}
+
+impl World {
+    async fn new() -> Self {
+        let epoch: Timestamp = "2026-01-01T00:00:00Z".parse().unwrap();
+        let time = simulated::tokio_clock(epoch);
+        let server = ApiServer::with_clock(time.clone());
+        for definition in bailiwick::api::definitions().unwrap() {
+            server.register_crd(&definition);
+        }
+        let cloud = SimulatedCloud::new(Options::default(), 1, time);
+        let account = cloud.add_member("a@example.com", "a", Tags::new());
+        cloud.change_credentials_bucket(BUCKET, |bucket| bucket.account = Some(account.clone()));
+        for name in ["team-a", "team-b"] {
+            let namespace =
+                json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}});
+            server.put(&namespace).unwrap();
+        }
+        let class = json!({"organizationalUnitPath": "/T", "emailTemplate": "aws+{{team}}-{{account}}@example.com",
+            "regions": ["eu-central-1"], "credentialsBucket": {"nameTemplate": "acme-{{account.id}}"}});
+        put(&server, "AccountClass", "", "test", class, Value::Null);
+        let plain = json!({"organizationalUnitPath": "/T", "emailTemplate": "aws+{{team}}-{{account}}@example.com"});
+        put(&server, "AccountClass", "", "plain", plain, Value::Null);
+        let status = json!({"accountId": account.as_str(), "credentialsBucket": {"bucket": BUCKET, "region": "eu-central-1"}});
+        for (namespace, name, class, status) in [
+            ("team-a", "live", "test", status.clone()),
+            ("team-a", "new", "test", json!({})),
+            (
+                "team-a",
+                "young",
+                "test",
+                json!({"accountId": account.as_str()}),
+            ),
+            (
+                "team-a",
+                "bare",
+                "plain",
+                json!({"accountId": account.as_str()}),
+            ),
+            ("team-b", "theirs", "test", status),
+        ] {
+            put(
+                &server,
+                "TeamAccount",
+                namespace,
+                name,
+                json!({"className": class}),
+                status,
+            );
+        }
+        let (caches, watches) = Caches::new(&server.client());
+        // The watches are what fills the caches.
+        tokio::spawn(watches.accounts.keep());
+        tokio::spawn(watches.classes.keep());
+        caches.accounts.filled().await;
+        caches.classes.filled().await;
+        let places = Places {
+            caches,
+            client: server.client(),
+            sessions: cloud.cloud().sessions,
+            cluster: "test".to_owned(),
+        };
+        Self {
+            server,
+            cloud,
+            account,
+            places,
+        }
+    }
+
+    fn client(&self, name: &str, delivery: Value) -> OAuthClient {
+        let spec = json!({"application": "api", "provider": "main", "delivery": [delivery]});
+        put(
+            &self.server,
+            "OAuthClient",
+            "team-a",
+            name,
+            spec,
+            Value::Null,
+        );
+        let made = self.server.get("oauthclients", "team-a", name).unwrap();
+        serde_json::from_value(made).unwrap()
+    }
+
+    async fn open(&self, delivery: Value) -> Result<Arc<dyn Destination>, Outcome> {
+        let client = self.client("api", delivery.clone());
+        let delivery: DeliverySpec = serde_json::from_value(delivery).unwrap();
+        self.places.open(&client, &delivery).await.unwrap()
+    }
+}
+
+fn put(server: &ApiServer, kind: &str, namespace: &str, name: &str, spec: Value, status: Value) {
+    let mut object = json!({
+        "apiVersion": "bailiwick.dev/v1alpha1", "kind": kind, "metadata": {"name": name}, "spec": spec,
+    });
+    if !namespace.is_empty() {
+        object["metadata"]["namespace"] = json!(namespace);
+    }
+    if !status.is_null() {
+        object["status"] = status;
+    }
+    assert!(server.put(&object).is_some(), "not accepted: {object}");
+}
+
+fn secret() -> Value {
+    json!({"name": "cluster", "secret": {"name": "api-oauth"}})
+}
+
+fn s3() -> Value {
+    json!({"name": "bucket", "s3": {"account": "live"}})
+}
+
+fn managed() -> Value {
+    json!({"name": "managed", "secretsManager": {"account": "live", "region": "eu-central-1"}})
+}
+
+fn bundle(version: i64) -> Bundle {
+    Bundle {
+        version,
+        client_json: Secret::new(format!(
+            "{{\"client_id\":\"c{version}\",\"client_secret\":\"canary-{version}\"}}"
+        )),
+        not_after: Some("2026-02-01T00:00:00Z".to_owned()),
+    }
+}
+
+/// What every kind of place promises.
+#[tokio::test(start_paused = true)]
+async fn a_place_takes_a_version_after_the_other_and_knows_what_it_holds() {
+    let world = World::new().await;
+    for delivery in [secret(), s3(), managed()] {
+        let place = world.open(delivery).await.unwrap();
+        let name = place.location();
+        place.check().await.unwrap();
+        assert_eq!(
+            place.look().await.unwrap(),
+            None,
+            "{name}: a check leaves nothing"
+        );
+        place.remove().await.unwrap();
+        let first = place.put(&bundle(1)).await.unwrap();
+        assert_eq!(place.look().await.unwrap().as_ref(), Some(&first), "{name}");
+        place.check().await.unwrap();
+        assert_eq!(place.look().await.unwrap().as_ref(), Some(&first), "{name}");
+        let second = place.put(&bundle(2)).await.unwrap();
+        assert_ne!(first, second, "{name}");
+        // A lost answer: the same again.
+        let again = place.put(&bundle(2)).await.unwrap();
+        assert_eq!(place.look().await.unwrap().as_ref(), Some(&again), "{name}");
+        // Back to the one before, as after a version that is given up.
+        let back = place.put(&bundle(1)).await.unwrap();
+        assert_eq!(place.look().await.unwrap().as_ref(), Some(&back), "{name}");
+        assert!(
+            !format!("{first:?}{second:?}{back:?}").contains("canary"),
+            "{name}"
+        );
+        for _ in 0..2 {
+            place.remove().await.unwrap();
+            assert_eq!(place.look().await.unwrap(), None, "{name}");
+        }
+        // What was removed can be had again.
+        let anew = place.put(&bundle(3)).await.unwrap();
+        assert_eq!(place.look().await.unwrap(), Some(anew), "{name}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_somebody_writes_by_hand_is_seen_and_healed() {
+    let world = World::new().await;
+    let region = "eu-central-1".parse().unwrap();
+    for delivery in [secret(), s3(), managed()] {
+        let place = world.open(delivery).await.unwrap();
+        let ours = place.put(&bundle(1)).await.unwrap();
+        match place.location() {
+            kube if kube.starts_with("secret ") => {
+                let mut by_hand = world.server.get("secrets", "team-a", "api-oauth").unwrap();
+                by_hand["data"]["client.json"] = json!("e30=");
+                world.server.put(&by_hand);
+            }
+            file if file.starts_with("s3://") => {
+                world
+                    .cloud
+                    .change_file(BUCKET, "api/client.json", Some("{}"));
+            }
+            _ => {
+                let account = &world.account;
+                world
+                    .cloud
+                    .change_secret(account, region, "api/oauth-client", |secret| {
+                        secret.shown.version = Some("by-hand".to_owned());
+                    });
+            }
+        }
+        let seen = place.look().await.unwrap();
+        assert_ne!(seen.as_ref(), Some(&ours), "{}", place.location());
+        let healed = place.put(&bundle(1)).await.unwrap();
+        assert_eq!(
+            place.look().await.unwrap(),
+            Some(healed),
+            "{}",
+            place.location()
+        );
+    }
+    let file = &world.cloud.credentials_bucket(BUCKET).unwrap().files["api/client.json"];
+    assert_eq!(file.content, bundle(1).client_json);
+    let kept = world
+        .cloud
+        .secret(&world.account, region, "api/oauth-client")
+        .unwrap();
+    let current = kept.shown.version.unwrap();
+    assert_eq!(kept.versions[&current], bundle(1).client_json);
+}
+
+/// Tools that put annotations and labels at a Secret are answered by no write, and lose nothing by ours.
+#[tokio::test(start_paused = true)]
+async fn annotations_of_others_are_no_change_and_stay() {
+    let world = World::new().await;
+    let place = world.open(secret()).await.unwrap();
+    let ours = place.put(&bundle(1)).await.unwrap();
+    let mut touched = world.server.get("secrets", "team-a", "api-oauth").unwrap();
+    touched["metadata"]["annotations"]["reloader"] = json!("on");
+    touched["data"]["more"] = json!("e30=");
+    world.server.put(&touched);
+    assert_eq!(place.look().await.unwrap(), Some(ours));
+    place.put(&bundle(2)).await.unwrap();
+    let written = world.server.get("secrets", "team-a", "api-oauth").unwrap();
+    let metadata = &written["metadata"];
+    assert_eq!(metadata["annotations"]["reloader"], "on");
+    assert_eq!(
+        metadata["annotations"]["bailiwick.dev/credentials-version"],
+        "2"
+    );
+    assert_eq!(
+        metadata["annotations"]["bailiwick.dev/credentials-not-after"],
+        "2026-02-01T00:00:00Z"
+    );
+    assert_eq!(metadata["ownerReferences"], Value::Null);
+    assert_eq!(
+        (&written["type"], &written["data"]["more"]),
+        (&json!("Opaque"), &json!("e30="))
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_not_ours_is_neither_written_nor_removed() {
+    let world = World::new().await;
+    let foreign = json!({"apiVersion": "v1", "kind": "Secret", "type": "Opaque",
+        "metadata": {"name": "api-oauth", "namespace": "team-a"}, "data": {"client.json": "e30="}});
+    world.server.put(&foreign);
+    let region = "eu-central-1".parse().unwrap();
+    world
+        .cloud
+        .change_secret(&world.account, region, "api/oauth-client", |_| {});
+    for delivery in [secret(), managed()] {
+        let place = world.open(delivery).await.unwrap();
+        for refused in [
+            place.check().await.unwrap_err(),
+            place.put(&bundle(1)).await.unwrap_err(),
+        ] {
+            assert_eq!(refused.kind, FailureKind::Terminal, "{refused}");
+            assert!(refused.message.contains(&place.location()), "{refused}");
+            assert!(refused.message.contains("not touched"), "{refused}");
+        }
+        assert_eq!(place.look().await.unwrap(), None);
+        place.remove().await.unwrap();
+    }
+    let kept = world.server.get("secrets", "team-a", "api-oauth").unwrap();
+    assert_eq!(kept["data"]["client.json"], "e30=");
+    assert!(
+        !world
+            .cloud
+            .secret(&world.account, region, "api/oauth-client")
+            .unwrap()
+            .shown
+            .deleted
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_account_must_be_the_teams_own_and_have_a_bucket() {
+    let world = World::new().await;
+    for (account, waits, says) in [
+        ("theirs", false, "no TeamAccount"),
+        ("nobody", false, "no TeamAccount"),
+        ("new", true, "not made yet"),
+        ("young", true, "does not have its credentials bucket yet"),
+        ("bare", false, "spec.credentialsBucket of its class"),
+    ] {
+        let opened = world
+            .open(json!({"name": "b", "s3": {"account": account}}))
+            .await;
+        match opened.map(|place| place.location()).unwrap_err() {
+            Outcome::Waiting { message, .. } => {
+                assert!(waits && message.contains(says), "{message}")
+            }
+            Outcome::Blocked { message, .. } => {
+                assert!(!waits && message.contains(says), "{message}")
+            }
+            other => panic!("{account}: {other:?}"),
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_place_that_refuses_or_is_away_says_so_with_its_name() {
+    let world = World::new().await;
+    for delivery in [s3(), managed()] {
+        let place = world.open(delivery).await.unwrap();
+        for (fault, kind) in [
+            (CredentialsFault::Denied, FailureKind::Terminal),
+            (CredentialsFault::Away, FailureKind::Transient),
+        ] {
+            world
+                .cloud
+                .set_credentials_fault(&world.account, Some(fault));
+            let failures = [
+                place.check().await.unwrap_err(),
+                place.put(&bundle(1)).await.unwrap_err(),
+                place.look().await.unwrap_err(),
+            ];
+            for failure in failures {
+                assert_eq!(failure.kind, kind, "{failure}");
+                assert!(failure.message.contains(&place.location()), "{failure}");
+                assert!(!failure.message.contains("canary"), "{failure}");
+            }
+        }
+        world.cloud.set_credentials_fault(&world.account, None);
+        place.put(&bundle(1)).await.unwrap();
+    }
+}
+
+/// The layout has room for one client of an application.
+#[tokio::test(start_paused = true)]
+async fn the_second_client_of_an_application_does_not_write_over_the_first() {
+    let world = World::new().await;
+    let first = world.client("first", s3());
+    tokio::time::sleep(std::time::Duration::from_secs(60)).await;
+    let second = world.client("second", s3());
+    let delivery: DeliverySpec = serde_json::from_value(s3()).unwrap();
+    let first = world.places.open(&first, &delivery).await.unwrap().unwrap();
+    let second = world
+        .places
+        .open(&second, &delivery)
+        .await
+        .unwrap()
+        .unwrap();
+    first.check().await.unwrap();
+    let refused = second.check().await.unwrap_err();
+    assert_eq!(refused.kind, FailureKind::Terminal, "{refused}");
+    assert!(refused.message.contains("OAuthClient first"), "{refused}");
+}
