@@ -165,6 +165,37 @@ async fn an_account_that_no_cache_knows_yet_keeps_its_class() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn an_account_that_is_declared_while_its_class_is_taken_off_the_list_keeps_it() {
+    let world = World::with_one(false);
+    let mut run = world.start();
+    ready(&world, &mut run).await;
+    // Admitted just before the class is off the list, and after the operator has looked who is of the class.
+    let server = world.server.clone();
+    run.fate.meanwhile("Patch configmaps/", move || {
+        let put = server.put(&json!({
+            "apiVersion": "bailiwick.dev/v1alpha1", "kind": "TeamAccount",
+            "metadata": {"name": "acc0", "namespace": "team-team0"},
+            "spec": {"className": "test", "regions": ["eu-central-1"]},
+        }));
+        assert!(put.is_some());
+    });
+    world.server.delete("accountclasses", "", "test");
+    world
+        .must(&mut run, "InUse", || says(&world).0 == "InUse")
+        .await;
+    assert!(listed(&world, "test").is_some(), "it is on the list again");
+    world
+        .must(&mut run, "Ready", || world.is_ready("acc0"))
+        .await;
+    world.delete("acc0");
+    world
+        .must(&mut run, "the class is gone", || class(&world).is_none())
+        .await;
+    assert_eq!(listed(&world, "test"), None);
+    run.stop();
+}
+
+#[tokio::test(start_paused = true)]
 async fn an_account_of_no_class_says_so_and_is_made_when_there_is_one() {
     let world = World::with_one(true);
     let class = class(&world).unwrap();
