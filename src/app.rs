@@ -7,7 +7,7 @@ mod routes;
 use std::sync::Arc;
 use std::time::Duration;
 
-use kube::runtime::events::{Recorder, Reporter};
+use kube::runtime::events::Reporter;
 use kube::{Client, ResourceExt};
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
@@ -257,7 +257,7 @@ async fn work(
         leadership,
         witness: journal.as_ref().map(Keeper::witness),
         metrics: metrics.clone(),
-        recorder: Recorder::new(client.clone(), reporter),
+        reporter,
         concurrency: options.concurrency,
         pass_timeout: options.pass_timeout,
         trace_of: crate::telemetry::trace_of,

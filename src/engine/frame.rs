@@ -11,7 +11,7 @@ use kube::core::DeserializeGuard;
 use kube::core::object::HasStatus;
 use kube::runtime::Controller;
 use kube::runtime::controller::{Action, Config};
-use kube::runtime::events::{Event, EventType, Recorder};
+use kube::runtime::events::{Event, EventType, Recorder, Reporter};
 use kube::runtime::reflector::ObjectRef;
 use kube::{Client, Resource, ResourceExt};
 use tokio::sync::mpsc;
@@ -79,7 +79,7 @@ pub struct Engine {
     /// What is counted.
     pub metrics: Metrics,
     /// Who speaks in events.
-    pub recorder: Recorder,
+    pub reporter: Reporter,
     /// How many objects of a kind are worked on at once.
     pub concurrency: u16,
     /// How long one pass may take.
@@ -386,7 +386,10 @@ impl<R: Reconcile> Frame<R> {
         };
         tracing::info!(reason, note = message, "event");
         let reference = object.object_ref(&());
-        let publishing = self.engine.recorder.publish(&event, &reference);
+        // A recorder of its own for each event: one that remembers takes events of one reason within minutes for one
+        // event, and keeps only what the first of them said. Ours are transitions, and each says something else.
+        let recorder = Recorder::new(self.engine.client.clone(), self.engine.reporter.clone());
+        let publishing = recorder.publish(&event, &reference);
         match tokio::time::timeout(PUBLISH, publishing).await {
             Ok(Ok(())) => {}
             Ok(Err(error)) => tracing::warn!(%error, "the event could not be published"),
