@@ -7,8 +7,9 @@ use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use futures::{FutureExt, StreamExt};
-use kube::core::DeserializeGuard;
+use k8s_openapi::api::core::v1::ObjectReference;
 use kube::core::object::HasStatus;
+use kube::core::{DeserializeGuard, error_boundary::InvalidObject};
 use kube::runtime::Controller;
 use kube::runtime::controller::{Action, Config};
 use kube::runtime::events::{Event, EventType, Recorder, Reporter};
@@ -33,8 +34,12 @@ use crate::api::{FINALIZER, Status};
 
 /// How soon something that a person must mend is looked at again: they may have mended it outside.
 const BLOCKED_AGAIN: Duration = Duration::from_secs(600);
-/// How soon after a conflict the object, by then read anew, is looked at again.
-const CONFLICT_AGAIN: Duration = Duration::from_millis(300);
+/// How soon after a conflict the object, by then read anew as a rule, is looked at again; twice as long after each further
+/// one, for the cache may lag behind for minutes.
+const CONFLICT_AGAIN: Backoff = Backoff {
+    base: Duration::from_millis(300),
+    max: Duration::from_secs(10),
+};
 
 /// How long the API server may take to accept an event; nothing depends on it.
 const PUBLISH: Duration = Duration::from_secs(5);
@@ -126,6 +131,7 @@ struct Frame<R> {
     reconciler: R,
     engine: Engine,
     attempts: Attempts,
+    conflicts: Attempts,
     backoff: Backoff,
     passes: AtomicU64,
 }
@@ -137,6 +143,7 @@ pub async fn run<R: Reconcile>(reconciler: R, watched: Watched<R::Kind>, engine:
         reconciler,
         engine,
         attempts: Attempts::default(),
+        conflicts: Attempts::default(),
         backoff: Backoff::default(),
         passes: AtomicU64::new(0),
     });
@@ -179,11 +186,7 @@ async fn reconcile<R: Reconcile>(
         match &object.0 {
             Ok(object) => frame.pass(Arc::new(object.clone())).await,
             Err(invalid) => {
-                tracing::error!(error = %invalid.error, "the object cannot be read and is left alone");
-                frame
-                    .engine
-                    .metrics
-                    .reconciled(R::KIND, "undecodable", Duration::ZERO);
+                frame.set_aside(&*object, invalid).await;
                 Action::await_change()
             }
         }
@@ -211,6 +214,24 @@ impl<R: Reconcile> Frame<R> {
         let id = (self.engine.trace_of)(&span).unwrap_or_else(derived);
         span.record("trace_id", tracing::field::display(id));
         span
+    }
+
+    /// An object that cannot be read is left alone, its status too. It is told so by an event: what else it has, its name
+    /// and its uid, can be read.
+    async fn set_aside(&self, object: &DeserializeGuard<R::Kind>, invalid: &InvalidObject) {
+        tracing::error!(error = %invalid.error, "the object cannot be read and is left alone");
+        let metrics = &self.engine.metrics;
+        metrics.reconciled(R::KIND, "undecodable", Duration::ZERO);
+        if self.engine.leadership.guard().is_ok() {
+            let message = format!(
+                "the operator cannot read this object and leaves it alone ({}): correct what is declared, or install the \
+                 CustomResourceDefinitions of the operator's version",
+                invalid.error
+            );
+            let reference = object.object_ref(&());
+            self.publish(&reference, true, reasons::UNDECODABLE, &message)
+                .await;
+        }
     }
 
     async fn pass(&self, object: Arc<R::Kind>) -> Action {
@@ -346,6 +367,7 @@ impl<R: Reconcile> Frame<R> {
         record.check();
         let written = record.save().await;
         let mut notes = std::mem::take(&mut record.notes);
+        let reference = object.object_ref(&());
         let ready = conditions::find(record.status.conditions_ref(), conditions::READY).cloned();
         if let Some(ready) = ready
             && before != Some((ready.status.clone(), ready.reason.clone()))
@@ -353,7 +375,7 @@ impl<R: Reconcile> Frame<R> {
         {
             let warning =
                 !matches!(end, Ok(ref outcome) if !matches!(outcome, Outcome::Blocked { .. }));
-            self.publish(object, warning, &ready.reason, &ready.message)
+            self.publish(&reference, warning, &ready.reason, &ready.message)
                 .await;
         }
         for Note {
@@ -362,7 +384,7 @@ impl<R: Reconcile> Frame<R> {
             message,
         } in notes.drain(..)
         {
-            self.publish(object, warning, reason, &message).await;
+            self.publish(&reference, warning, reason, &message).await;
         }
         written?;
         if end == Ok(Outcome::Released) {
@@ -372,7 +394,13 @@ impl<R: Reconcile> Frame<R> {
     }
 
     /// Publishes an event; a failure to do so is logged and changes nothing.
-    async fn publish(&self, object: &R::Kind, warning: bool, reason: &str, message: &str) {
+    async fn publish(
+        &self,
+        reference: &ObjectReference,
+        warning: bool,
+        reason: &str,
+        message: &str,
+    ) {
         let event = Event {
             type_: if warning {
                 EventType::Warning
@@ -385,11 +413,10 @@ impl<R: Reconcile> Frame<R> {
             secondary: None,
         };
         tracing::info!(reason, note = message, "event");
-        let reference = object.object_ref(&());
         // A recorder of its own for each event: one that remembers takes events of one reason within minutes for one
         // event, and keeps only what the first of them said. Ours are transitions, and each says something else.
         let recorder = Recorder::new(self.engine.client.clone(), self.engine.reporter.clone());
-        let publishing = recorder.publish(&event, &reference);
+        let publishing = recorder.publish(&event, reference);
         match tokio::time::timeout(PUBLISH, publishing).await {
             Ok(Ok(())) => {}
             Ok(Err(error)) => tracing::warn!(%error, "the event could not be published"),
@@ -403,6 +430,9 @@ impl<R: Reconcile> Frame<R> {
         if end.is_ok() {
             self.attempts.succeeded(&uid);
         }
+        if !matches!(&end, Err(failure) if failure.kind == FailureKind::Conflict) {
+            self.conflicts.succeeded(&uid);
+        }
         match end {
             Ok(Outcome::Settled { resync: None } | Outcome::Released) => Action::await_change(),
             Ok(Outcome::Settled {
@@ -411,7 +441,10 @@ impl<R: Reconcile> Frame<R> {
             Ok(Outcome::Waiting { after, .. }) => Action::requeue(after),
             Ok(Outcome::Blocked { .. }) => Action::requeue(BLOCKED_AGAIN),
             Err(failure) => match failure.kind {
-                FailureKind::Conflict => Action::requeue(CONFLICT_AGAIN),
+                FailureKind::Conflict => {
+                    let conflict = self.conflicts.failed(&uid);
+                    Action::requeue(CONFLICT_AGAIN.delay(conflict, jitter(&uid, conflict)))
+                }
                 FailureKind::Transient => {
                     let attempt = self.attempts.count(&uid);
                     Action::requeue(self.backoff.delay(attempt, jitter(&uid, attempt)))

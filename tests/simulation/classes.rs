@@ -239,6 +239,25 @@ async fn what_cannot_be_decoded_stops_nothing_else() {
         .must(&mut run, "all others are Ready", all_but_odd)
         .await;
     assert!(world.is_ready("acc0"));
+    world.pass_time(&mut run, HOUR).await;
+    // Each is told so itself, once, with what is wrong.
+    for (kind, wrong) in [
+        ("AccountClass", "Expected a sequence"),
+        ("Team", "Expected a sequence"),
+        ("TeamAccount", "Expected a string"),
+    ] {
+        let events = world.server.objects("events");
+        let of_it = |event: &&Value| {
+            event["regarding"]["kind"] == kind && event["regarding"]["name"] == "odd"
+        };
+        let told: Vec<_> = events.iter().filter(of_it).collect();
+        assert_eq!(told.len(), 1, "{kind}: {told:?}");
+        assert_eq!(told[0]["reason"], "Undecodable", "{kind}");
+        assert_eq!(told[0]["type"], "Warning", "{kind}");
+        assert!(told[0]["regarding"]["uid"].is_string(), "{kind}");
+        let note = told[0]["note"].as_str().unwrap();
+        assert!(note.contains(wrong), "{kind}: {note}");
+    }
     // Its team counts it, although nobody can read it.
     world.server.delete("teams", "", "team0");
     world.delete("acc0");
