@@ -220,6 +220,11 @@ async fn what_cannot_be_decoded_stops_nothing_else() {
         });
         assert!(world.server.put(&object).is_some(), "{object}");
     };
+    // An event needs the namespace that it is in.
+    world.server.put(&json!({
+        "apiVersion": "v1", "kind": "Namespace",
+        "metadata": {"name": "team-team0", "labels": {"bailiwick.dev/team": "team0"}},
+    }));
     object(
         "AccountClass",
         json!({"name": "odd"}),
