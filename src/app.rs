@@ -124,7 +124,10 @@ async fn connect(
 ) -> Result<Cloud, AppError> {
     use crate::cloud::aws::{AwsOptions, connect};
     use crate::cloud::governed::govern;
-    let aws = AwsOptions::new(options.cluster_name.clone());
+    let aws = AwsOptions {
+        home_region: options.aws_home_region.clone(),
+        ..AwsOptions::new(options.cluster_name.clone())
+    };
     let cloud = connect(&aws)
         .await
         .map_err(|error| AppError::Aws(error.to_string()))?;
