@@ -36,6 +36,24 @@ pub async fn who_joins_and_leaves_gains_and_loses(world: &World) {
         tokio::time::sleep(Duration::from_millis(300)).await;
     }
     assert!(may("somebody", &["payments-new"]).await);
+    // Their team, too, and what an account of theirs can be; nobody else may.
+    let reads = async |user: &str, what: &str| {
+        let config = world.plane.kubeconfig(user, &[]).unwrap();
+        let output = world.plane.kubectl(&config, &["get", what]).await.unwrap();
+        output.status.success()
+    };
+    for what in ["team/payments", "accountclasses"] {
+        let deadline = Instant::now() + Duration::from_secs(20);
+        while !reads("dev2@example.com", what).await {
+            assert!(
+                Instant::now() < deadline,
+                "the new member cannot read {what}"
+            );
+            tokio::time::sleep(Duration::from_millis(300)).await;
+        }
+        assert!(!reads("dev1@example.com", what).await, "{what}");
+    }
+    assert!(!reads("dev2@example.com", "teams").await, "all teams");
     assert!(!may("dev1@example.com", &[]).await, "who left has rights");
     assert!(!may("somebody", &["payments-devs"]).await);
 }
