@@ -7,19 +7,16 @@ use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use futures::{FutureExt, StreamExt};
-use k8s_openapi::api::core::v1::ObjectReference;
 use kube::core::object::HasStatus;
 use kube::core::{DeserializeGuard, error_boundary::InvalidObject};
 use kube::runtime::Controller;
 use kube::runtime::controller::{Action, Config};
-use kube::runtime::events::{Event, EventType, Recorder, Reporter};
-use kube::runtime::reflector::ObjectRef;
+use kube::runtime::events::Reporter;
 use kube::{Client, Resource, ResourceExt};
-use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 
-use super::backoff::{Attempts, Backoff};
+use super::backoff::{Attempts, Backoff, jitter};
 use super::cache::Watched;
 use super::clock::Clock;
 use super::conditions;
@@ -40,9 +37,6 @@ const CONFLICT_AGAIN: Backoff = Backoff {
     base: Duration::from_millis(300),
     max: Duration::from_secs(10),
 };
-
-/// How long the API server may take to accept an event; nothing depends on it.
-const PUBLISH: Duration = Duration::from_secs(5);
 
 /// How soon the witness of a departure is asked again.
 const WITNESS_AGAIN: Duration = Duration::from_secs(30);
@@ -95,36 +89,6 @@ pub struct Engine {
     pub witness: Option<Arc<dyn Witness>>,
     /// Cancelled when no new pass shall begin.
     pub shutdown: CancellationToken,
-}
-
-/// Asks for passes over objects of one kind, from anywhere.
-#[derive(Debug)]
-pub struct Trigger<K: Kind>(mpsc::UnboundedSender<ObjectRef<DeserializeGuard<K>>>);
-
-impl<K: Kind> Clone for Trigger<K> {
-    fn clone(&self) -> Self {
-        Self(self.0.clone())
-    }
-}
-
-impl<K: Kind> Trigger<K> {
-    /// A trigger and the end that [`run`] listens to.
-    pub fn new() -> (
-        Self,
-        mpsc::UnboundedReceiver<ObjectRef<DeserializeGuard<K>>>,
-    ) {
-        let (sender, receiver) = mpsc::unbounded_channel();
-        (Self(sender), receiver)
-    }
-
-    /// Asks for a pass over that object. Nothing happens if the controller has ended.
-    pub fn fire(&self, namespace: Option<&str>, name: &str) {
-        let mut reference = ObjectRef::new(name);
-        if let Some(namespace) = namespace {
-            reference = reference.within(namespace);
-        }
-        let _ = self.0.send(reference);
-    }
 }
 
 struct Frame<R> {
@@ -229,7 +193,8 @@ impl<R: Reconcile> Frame<R> {
                 invalid.error
             );
             let reference = object.object_ref(&());
-            self.publish(&reference, true, reasons::UNDECODABLE, &message)
+            self.engine
+                .publish(&reference, true, reasons::UNDECODABLE, &message)
                 .await;
         }
     }
@@ -375,7 +340,8 @@ impl<R: Reconcile> Frame<R> {
         {
             let warning =
                 !matches!(end, Ok(ref outcome) if !matches!(outcome, Outcome::Blocked { .. }));
-            self.publish(&reference, warning, &ready.reason, &ready.message)
+            self.engine
+                .publish(&reference, warning, &ready.reason, &ready.message)
                 .await;
         }
         for Note {
@@ -384,44 +350,15 @@ impl<R: Reconcile> Frame<R> {
             message,
         } in notes.drain(..)
         {
-            self.publish(&reference, warning, reason, &message).await;
+            self.engine
+                .publish(&reference, warning, reason, &message)
+                .await;
         }
         written?;
         if end == Ok(Outcome::Released) {
             record.remove_finalizer(FINALIZER).await?;
         }
         end
-    }
-
-    /// Publishes an event; a failure to do so is logged and changes nothing.
-    async fn publish(
-        &self,
-        reference: &ObjectReference,
-        warning: bool,
-        reason: &str,
-        message: &str,
-    ) {
-        let event = Event {
-            type_: if warning {
-                EventType::Warning
-            } else {
-                EventType::Normal
-            },
-            reason: reason.to_owned(),
-            note: Some(message.chars().take(1000).collect()),
-            action: "Reconcile".to_owned(),
-            secondary: None,
-        };
-        tracing::info!(reason, note = message, "event");
-        // A recorder of its own for each event: one that remembers takes events of one reason within minutes for one
-        // event, and keeps only what the first of them said. Ours are transitions, and each says something else.
-        let recorder = Recorder::new(self.engine.client.clone(), self.engine.reporter.clone());
-        let publishing = recorder.publish(&event, reference);
-        match tokio::time::timeout(PUBLISH, publishing).await {
-            Ok(Ok(())) => {}
-            Ok(Err(error)) => tracing::warn!(%error, "the event could not be published"),
-            Err(_) => tracing::warn!("the event could not be published: no answer in time"),
-        }
     }
 
     /// When to look again: one function for all kinds.
@@ -453,11 +390,4 @@ impl<R: Reconcile> Frame<R> {
             },
         }
     }
-}
-
-/// A number in 0..1 from the object and the attempt: objects that fail together do not come back together, and a run
-/// can be repeated.
-pub fn jitter(uid: &str, attempt: u32) -> f64 {
-    let hash = crate::plan::revision::fnv1a(format!("{uid}/{attempt}").as_bytes());
-    (hash >> 11) as f64 / (1u64 << 53) as f64
 }

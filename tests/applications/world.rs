@@ -61,7 +61,7 @@ impl Fate {
     async fn dawdle(&self) {
         if let Some(seed) = self.dawdle {
             let number = self.calls.fetch_add(1, Ordering::SeqCst);
-            let share = bailiwick::engine::frame::jitter(&format!("{seed}"), number as u32);
+            let share = bailiwick::engine::backoff::jitter(&format!("{seed}"), number as u32);
             tokio::time::sleep(Duration::from_millis((share * 1000.0) as u64)).await;
         }
     }
