@@ -16,6 +16,9 @@ pub const SOURCE: &str = "https://git.example.com/a/shop";
 /// The commit of it.
 const COMMIT: &str = "5c1f2a3b4c5d6e7f8091a2b3c4d5e6f708192a3b";
 
+/// How many manifests are pushed at once.
+const AT_ONCE: usize = 8;
+
 /// How the source of an image is known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Evidence {
@@ -68,11 +71,29 @@ impl Shelf {
             }
         }
         let manifest = self.tools.crane(home, ["manifest", "--insecure", &first])?;
-        let mut manifest: Value = serde_json::from_str(&manifest)?;
-        for number in 0..count {
-            manifest["annotations"]["dev.bailiwick.number"] = number.to_string().into();
-            self.put(&format!("/v2/{path}/manifests/{number}"), &manifest)?;
-        }
+        let manifest: Value = serde_json::from_str(&manifest)?;
+        // The registry waits for its disk at each of them.
+        std::thread::scope(|scope| {
+            let tagging = |from: usize| {
+                let mut manifest = manifest.clone();
+                move || {
+                    for number in (from..count).step_by(AT_ONCE) {
+                        manifest["annotations"]["dev.bailiwick.number"] = number.to_string().into();
+                        self.put(&format!("/v2/{path}/manifests/{number}"), &manifest)?;
+                    }
+                    Ok::<_, Problem>(())
+                }
+            };
+            let threads: Vec<_> = (0..AT_ONCE)
+                .map(|from| scope.spawn(tagging(from)))
+                .collect();
+            for thread in threads {
+                thread
+                    .join()
+                    .map_err(|_| "a thread that pushed has panicked")??;
+            }
+            Ok::<_, Problem>(())
+        })?;
         Ok(name)
     }
 

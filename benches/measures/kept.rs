@@ -143,18 +143,20 @@ async fn until_quiet(operator: &Operator) -> Result<(), Problem> {
 async fn fill(site: &Site, image: &str, status: &Value) -> Result<(), Problem> {
     let began = Instant::now();
     let api: Api<Release> = Api::namespaced(site.client(), NAMESPACE);
-    let patch = json!({ "status": status });
+    // The status names the application that the sample is of.
+    let text = status.to_string();
     futures::stream::iter(1..MANY)
         .map(|number| {
-            let (object, api, patch) = (release(number, image), api.clone(), &patch);
+            let status = text.replace(&application(0), &application(number / EACH));
+            let (object, api) = (release(number, image), api.clone());
             async move {
                 let name = object["metadata"]["name"]
                     .as_str()
                     .unwrap_or_default()
                     .to_owned();
                 site.create::<Release>(Some(NAMESPACE), object).await?;
-                let params = PatchParams::default();
-                api.patch_status(&name, &params, &Patch::Merge(patch))
+                let patch = json!({ "status": serde_json::from_str::<Value>(&status)? });
+                api.patch_status(&name, &PatchParams::default(), &Patch::Merge(&patch))
                     .await?;
                 Ok::<_, Problem>(())
             }
