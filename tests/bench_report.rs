@@ -1,5 +1,5 @@
-//! What `make bench` prints: the line for people, JSON for programs, the row for the documentation, and whether a goal is met. The measures themselves
-//! take too long for every change.
+//! What `make bench` prints: the line for people, JSON for programs, the row for the documentation, and whether a goal is
+//! met. The measures themselves take too long for every change.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 #[path = "../benches/measures/report.rs"]

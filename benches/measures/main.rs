@@ -113,7 +113,7 @@ const RUNS: &[Run] = &[
     Run {
         ids: &["R5"],
         what: "layers of 10 GiB, searched in processes of their own",
-        seconds: 90,
+        seconds: 20,
         limit: 300,
         execute: layer::measure,
     },

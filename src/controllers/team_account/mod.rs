@@ -154,8 +154,7 @@ impl TeamAccounts {
             );
             return Ok(Outcome::blocked(reasons::ACCOUNT_SUSPENDED, message));
         }
-        let demands = desired.revision();
-        let deep = self.is_due(object, record, (revision, &demands), requested);
+        let deep = self.is_due(object, record, (revision, desired), requested);
         let gathered = self.gather(record, desired, &row, deep).await?;
         if let Some(outcome) = gathered.stop {
             return Ok(outcome);
@@ -227,7 +226,7 @@ impl TeamAccounts {
             return Ok(outcome);
         }
         match deep {
-            true => report::baselined(record, desired, revision, demands),
+            true => report::baselined(record, desired, revision),
             false => report::still(record),
         }
         report::settled(record, desired);
@@ -243,14 +242,15 @@ impl TeamAccounts {
         &self,
         object: &TeamAccount,
         record: &Record<TeamAccount>,
-        (class, demands): (&str, &str),
+        (class, desired): (&str, &DesiredAccount),
         requested: Option<&String>,
     ) -> bool {
+        // Only asked if the spec has changed: it costs something.
         let found_in_order =
-            record.is_true("Baselined") && record.status.revision.as_deref() == Some(demands);
+            || record.is_true("Baselined") && record.status.revision == Some(desired.revision());
         // An earlier version recorded no revision. The condition's own generation: the status's is that of a pass that
         // may have failed half-way.
-        let known = (found_in_order || holds(record, "Baselined"))
+        let known = (holds(record, "Baselined") || found_in_order())
             && record.is_true("Accessible")
             && record.status.class_revision.as_deref() == Some(class)
             && record.status.last_handled_reconcile_at.as_ref() == requested;

@@ -81,12 +81,7 @@ pub fn held(object: &TeamAccount, record: &mut Record<TeamAccount>, count: usize
 }
 
 /// A look into the account has found it in order, or it has been put in order since.
-pub fn baselined(
-    record: &mut Record<TeamAccount>,
-    desired: &DesiredAccount,
-    class: &str,
-    demands: String,
-) {
+pub fn baselined(record: &mut Record<TeamAccount>, desired: &DesiredAccount, class: &str) {
     record.set(
         "Baselined",
         Truth::True,
@@ -95,7 +90,7 @@ pub fn baselined(
     );
     let status = &mut record.status;
     status.class_revision = Some(class.to_owned());
-    status.revision = Some(demands);
+    status.revision = Some(desired.revision());
     status.regions = desired.regions.iter().map(ToString::to_string).collect();
     if let Some(alias) = &desired.alias {
         status.alias = Some(alias.to_string());
