@@ -4,7 +4,7 @@ run = cargo run --locked --quiet --
 
 .PHONY: help test try try-stop generate bench
 
-# How the figures are printed, and which: make bench FORMAT=json ONLY=P1,P8
+# How the figures are printed (human, json, or markdown for docs/performance.md), and which: make bench FORMAT=json ONLY=P1,P8
 FORMAT ?= human
 ONLY ?=
 
@@ -12,7 +12,7 @@ help:
 	@echo 'make try       start a control plane, an AWS emulator, a registry and the operator here, with the examples applied'
 	@echo 'make try-stop  end all of that'
 	@echo 'make test      everything that must hold before a change lands'
-	@echo 'make bench     measure speed and cost against their goals, in some 15 minutes; FORMAT=json, ONLY=P1,P8'
+	@echo 'make bench     measure speed and cost against their goals: some 12 minutes after the release build of 8; FORMAT=json, ONLY=P1,P8'
 	@echo 'make generate  write the generated files: CRDs, their copy in the chart, the reference'
 
 test:

@@ -7,7 +7,7 @@ mod routes;
 use std::sync::Arc;
 use std::time::Duration;
 
-use kube::runtime::events::{Recorder, Reporter};
+use kube::runtime::events::Reporter;
 use kube::{Client, ResourceExt};
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
@@ -124,7 +124,10 @@ async fn connect(
 ) -> Result<Cloud, AppError> {
     use crate::cloud::aws::{AwsOptions, connect};
     use crate::cloud::governed::govern;
-    let aws = AwsOptions::new(options.cluster_name.clone());
+    let aws = AwsOptions {
+        home_region: options.aws_home_region.clone(),
+        ..AwsOptions::new(options.cluster_name.clone())
+    };
     let cloud = connect(&aws)
         .await
         .map_err(|error| AppError::Aws(error.to_string()))?;
@@ -257,7 +260,7 @@ async fn work(
         leadership,
         witness: journal.as_ref().map(Keeper::witness),
         metrics: metrics.clone(),
-        recorder: Recorder::new(client.clone(), reporter),
+        reporter,
         concurrency: options.concurrency,
         pass_timeout: options.pass_timeout,
         trace_of: crate::telemetry::trace_of,

@@ -42,6 +42,10 @@ pub struct RunOptions {
     /// How many accounts may be in creation at once; AWS allows five in an organization.
     #[arg(long, env = "BAILIWICK_CREATION_SLOTS", default_value_t = 5)]
     pub creation_slots: usize,
+    /// Where AWS's global services (Organizations, IAM, Account Management) are at home. By AWS_REGION if left out:
+    /// cn-northwest-1 for regions in China, us-gov-west-1 for AWS GovCloud (US), us-east-1 for all others.
+    #[arg(long, env = "BAILIWICK_AWS_HOME_REGION")]
+    pub aws_home_region: Option<String>,
     /// The account for image repositories whose object names none. A member account of the organization, not the one
     /// that manages it; without it those objects are refused.
     #[arg(long, env = "BAILIWICK_PLATFORM_ACCOUNT")]

@@ -1,5 +1,5 @@
-//! What `make bench` prints: the line for people, JSON for programs, and whether a goal is met. The measures themselves
-//! take too long for every change.
+//! What `make bench` prints: the line for people, JSON for programs, the row for the documentation, and whether a goal is
+//! met. The measures themselves take too long for every change.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 #[path = "../benches/measures/report.rs"]
@@ -39,6 +39,18 @@ fn a_figure_is_never_rounded_over_its_goal() {
     assert!(line.contains("96.9 %"), "{line}");
     let line = figure(97.04, Goal::AtMost(97.0)).line();
     assert!(line.contains("97.1 %"), "{line}");
+}
+
+#[test]
+fn a_row_says_what_the_line_says() {
+    let row = figure(96.96, Goal::AtLeast(97.0)).row();
+    assert_eq!(row, "| `P1` | 96.9 % | ≥ 97 % | missed | slot use (why) |");
+    let known = Figure::new("P1", 1.0, "%", Goal::Known, "a|b").row();
+    assert_eq!(known, "| `P1` | 1 % |  |  | a\\|b |");
+    let columns = |text: &str| text.replace("\\|", "").matches('|').count();
+    for line in report::TABLE.lines() {
+        assert_eq!(columns(line), columns(&row), "{line}");
+    }
 }
 
 #[test]

@@ -154,6 +154,7 @@ async fn the_chart_installs_refuses_and_separates() {
     rights_are_separate(&world).await;
     guards::policies_are_sound(&world).await;
     guards::only_the_members_role_is_given(&world).await;
+    guards::members_read_their_team_and_the_classes(&world).await;
     guards::the_team_label_is_the_platforms(&world).await;
     guards::the_finalizer_is_the_operators(&world).await;
     approvals::approvals_are_the_word_of_different_people(&world).await;
@@ -289,6 +290,18 @@ async fn rights_are_separate(world: &World) {
         ("get", "applicationnames.bailiwick.dev", "--y--y"),
         ("create", "rolebindings.rbac.authorization.k8s.io", "-----y"),
         ("create", "roles.rbac.authorization.k8s.io", "------"),
+        ("patch", "clusterroles.rbac.authorization.k8s.io", "-----y"),
+        ("delete", "clusterroles.rbac.authorization.k8s.io", "------"),
+        (
+            "patch",
+            "clusterrolebindings.rbac.authorization.k8s.io",
+            "-----y",
+        ),
+        (
+            "delete",
+            "clusterrolebindings.rbac.authorization.k8s.io",
+            "------",
+        ),
         ("delete", "namespaces", "-----y"),
         ("patch", "namespaces", "------"),
         ("get", "configmaps", "------"),

@@ -9,6 +9,7 @@
 //! | `again.rs` | what was found once is not forgotten |
 //! | `held.rs` | `mode: Plan` and `suspend` write nothing |
 //! | `guards.rs` | what must never be taken for ours, or for now |
+//! | `events.rs` | what is told, and how often |
 //! | `stale.rs`, `leaders.rs` | old caches, broken watches, two operators |
 //! | `outside.rs` | what others do to an account |
 //! | `seeds.rs` | everything at once, by chance; `BAILIWICK_SEED=7 cargo test --test simulation seeded` replays one |
@@ -20,6 +21,8 @@
 mod again;
 #[path = "simulation/classes.rs"]
 mod classes;
+#[path = "simulation/events.rs"]
+mod events;
 #[path = "simulation/failures.rs"]
 mod failures;
 #[path = "simulation/fate.rs"]

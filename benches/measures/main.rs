@@ -5,17 +5,33 @@
 //! A goal that is missed is said to be missed, and is no failure; a measurement that could not be made is one.
 
 mod binary;
+mod edits;
 mod emulator;
+mod images;
 mod journal;
+mod kept;
+mod layer;
 mod population;
 mod process;
 mod processor;
+mod releases;
 mod report;
 mod settled;
 mod site;
 mod turmoil;
 mod vending;
 mod world;
+
+// What tests measure in, too: there a world that is not as it should be ends the test.
+#[allow(clippy::unwrap_used, dead_code)]
+#[path = "../../tests/registry/large.rs"]
+mod large;
+#[allow(clippy::unwrap_used, dead_code)]
+#[path = "../../tests/registry/server.rs"]
+mod server;
+#[allow(clippy::unwrap_used, dead_code)]
+#[path = "../../tests/applications/world.rs"]
+mod shop;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -81,11 +97,39 @@ const RUNS: &[Run] = &[
         execute: turmoil::measure,
     },
     Run {
+        ids: &["R1", "R2"],
+        what: "releases resolved against a registry on this machine",
+        seconds: 30,
+        limit: 180,
+        execute: releases::resolve,
+    },
+    Run {
+        ids: &["R4"],
+        what: "1,000 settled releases over six hours, in virtual time",
+        seconds: 10,
+        limit: 120,
+        execute: releases::settled,
+    },
+    Run {
+        ids: &["R5"],
+        what: "layers of 10 GiB, searched in processes of their own",
+        seconds: 20,
+        limit: 300,
+        execute: layer::measure,
+    },
+    Run {
         ids: &["R6"],
         what: "the journal's bucket away for an hour and the operator killed in it, in virtual time",
         seconds: 10,
         limit: 120,
         execute: journal::measure,
+    },
+    Run {
+        ids: &["R3"],
+        what: "10,000 settled releases in the real binary on a real API server",
+        seconds: 90,
+        limit: 300,
+        execute: kept::measure,
     },
     Run {
         ids: &["P8", "P10"],
@@ -103,6 +147,8 @@ enum Format {
     Human,
     /// One document.
     Json,
+    /// The table of docs/performance.md.
+    Markdown,
 }
 
 /// Measures what the goals are about.
@@ -124,12 +170,15 @@ struct Arguments {
     /// Where randomness comes from.
     #[arg(long, default_value_t = 1)]
     seed: u64,
-    /// Another binary for P8 and P10, say that of an earlier version.
+    /// Another binary for P8, P10 and R3, say that of an earlier version.
     #[arg(long)]
     binary: Option<PathBuf>,
     /// Names the measures and ends.
     #[arg(long)]
     list: bool,
+    /// The process of R5 that searches a layer packed like this.
+    #[arg(long, hide = true)]
+    search_layer: Option<String>,
     /// Said by cargo to every benchmark; means nothing here.
     #[arg(long, hide = true)]
     bench: bool,
@@ -137,6 +186,15 @@ struct Arguments {
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
+    if let Some(packing) = &arguments.search_layer {
+        return match layer::child(packing) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(problem) => {
+                eprintln!("{problem}");
+                ExitCode::FAILURE
+            }
+        };
+    }
     let wanted = |run: &&Run| run.ids.iter().any(|id| concerns(&arguments.only, id));
     let runs: Vec<&Run> = RUNS.iter().filter(wanted).collect();
     if arguments.list {
@@ -152,28 +210,50 @@ fn main() -> ExitCode {
         );
         return ExitCode::FAILURE;
     }
+    if measure(&arguments, &runs) {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    }
+}
+
+/// Measures and prints, one after the other. `false`: something could not be measured.
+fn measure(arguments: &Arguments, runs: &[&Run]) -> bool {
     let total: u64 = runs.iter().map(|run| run.seconds).sum();
-    eprintln!("bench: about {} min in all", total.div_ceil(60));
+    let (start, minutes) = (Instant::now(), total.div_ceil(60));
+    eprintln!("bench: about {minutes} min in all");
+    if arguments.format == Format::Markdown {
+        println!("{}", report::TABLE);
+    }
     let (mut figures, mut unmeasured) = (Vec::new(), Vec::new());
-    for run in runs {
+    for (number, run) in runs.iter().enumerate() {
         let ids = run.ids.join(",");
-        eprintln!("bench: {ids}: {} (about {} s)", run.what, run.seconds);
+        let (number, of) = (number + 1, runs.len());
+        eprintln!(
+            "bench: {number}/{of} {ids}: {} (about {} s)",
+            run.what, run.seconds
+        );
         let began = Instant::now();
-        match (run.execute)(&arguments, Limit::of(run)) {
+        match (run.execute)(arguments, Limit::of(run)) {
             Ok(found) => {
                 let found = found
                     .into_iter()
                     .filter(|figure| is_wanted(&arguments.only, figure.id));
                 for figure in found {
-                    if arguments.format == Format::Human {
-                        println!("{}", figure.line());
+                    match arguments.format {
+                        Format::Human => println!("{}", figure.line()),
+                        Format::Markdown => println!("{}", figure.row()),
+                        Format::Json => figures.push(figure.json()),
                     }
-                    figures.push(figure.json());
                 }
             }
             Err(problem) => {
-                if arguments.format == Format::Human {
-                    println!("{ids:<14} FAILED           not measured: {problem}");
+                match arguments.format {
+                    Format::Human => println!("{ids:<14} FAILED           not measured: {problem}"),
+                    Format::Markdown => {
+                        println!("| `{ids}` | FAILED | | | not measured: {problem} |")
+                    }
+                    Format::Json => {}
                 }
                 unmeasured.push(json!({ "ids": run.ids, "problem": problem.to_string() }));
             }
@@ -184,11 +264,9 @@ fn main() -> ExitCode {
         let document = json!({ "figures": figures, "notMeasured": unmeasured });
         println!("{document:#}");
     }
-    if unmeasured.is_empty() {
-        ExitCode::SUCCESS
-    } else {
-        ExitCode::FAILURE
-    }
+    let took = start.elapsed().as_secs();
+    eprintln!("bench: {} min {} s in all", took / 60, took % 60);
+    unmeasured.is_empty()
 }
 
 /// Whether one of the wanted words is about this measure or one of its figures.

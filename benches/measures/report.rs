@@ -1,4 +1,5 @@
-//! What a measure says: a figure, its goal, and whether it is met; for people one line, for programs JSON.
+//! What a measure says: a figure, its goal, and whether it is met; for people one line, for programs JSON, for the
+//! documentation a row of a table.
 
 use serde_json::{Value, json};
 
@@ -11,6 +12,17 @@ pub enum Goal {
     AtMost(f64),
     /// None: it is there to be known.
     Known,
+}
+
+/// The head of a table of figures.
+pub const TABLE: &str = "| measure | figure | goal | | what |\n|---|---|---|---|---|";
+
+/// A figure in words.
+struct Shown {
+    figure: String,
+    goal: Option<String>,
+    verdict: &'static str,
+    what: String,
 }
 
 /// One figure of a measure.
@@ -62,11 +74,42 @@ impl Figure {
     /// The line for people: the id, the figure, its unit, the goal, whether it is met, what it is. A figure is rounded
     /// away from its goal's good side, so that it never looks better than it is.
     pub fn line(&self) -> String {
-        let goal = |sign: &str, goal: f64| format!("goal {sign} {goal} {}", self.unit);
+        let Shown {
+            figure,
+            goal,
+            verdict,
+            what,
+        } = self.shown();
+        let goal = match goal {
+            Some(goal) => format!("goal {goal}"),
+            None => "no goal".to_owned(),
+        };
+        let id = self.id;
+        format!("{id:<14} {figure:<16} {goal:<20} {verdict:<7} {what}")
+    }
+
+    /// The same as a row of [`TABLE`].
+    pub fn row(&self) -> String {
+        let shown = self.shown();
+        let cells = [
+            format!("`{}`", self.id),
+            shown.figure,
+            shown.goal.unwrap_or_default(),
+            shown.verdict.trim_matches('-').to_owned(),
+            shown.what,
+        ];
+        format!(
+            "| {} |",
+            cells.map(|cell| cell.replace('|', "\\|")).join(" | ")
+        )
+    }
+
+    fn shown(&self) -> Shown {
+        let goal = |sign: &str, goal: f64| Some(format!("{sign} {goal} {}", self.unit));
         let (goal, towards) = match self.goal {
             Goal::AtLeast(value) => (goal("≥", value), Towards::Less),
             Goal::AtMost(value) => (goal("≤", value), Towards::More),
-            Goal::Known => ("no goal".to_owned(), Towards::Nearest),
+            Goal::Known => (None, Towards::Nearest),
         };
         let (verdict, note) = match self.is_met() {
             Some(true) => ("met", None),
@@ -74,11 +117,12 @@ impl Figure {
             None => ("-", self.note.as_ref()),
         };
         let note = note.map(|note| format!(" ({note})")).unwrap_or_default();
-        let figure = format!("{} {}", short(self.value, towards), self.unit);
-        format!(
-            "{:<14} {figure:<16} {goal:<20} {verdict:<7} {}{note}",
-            self.id, self.what
-        )
+        Shown {
+            figure: format!("{} {}", short(self.value, towards), self.unit),
+            goal,
+            verdict,
+            what: format!("{}{note}", self.what),
+        }
     }
 
     /// The same for programs.

@@ -1,4 +1,4 @@
-//! What P8 and P10 run on: a real API server, the AWS emulator, and the binary itself.
+//! What P8, P10 and R3 run on: a real API server, the AWS emulator, and the binary itself.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -12,7 +12,7 @@ use bailiwick::dev::{Assets, http};
 use bailiwick::model::Tags;
 use futures::{StreamExt, TryStreamExt};
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
-use kube::api::{ListParams, Patch, PatchParams, PostParams, WatchEvent, WatchParams};
+use kube::api::{ListParams, Patch, PatchParams, PostParams};
 use kube::{Api, Client, ResourceExt};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -22,14 +22,12 @@ use crate::binary::MANY;
 use crate::emulator::Emulator;
 use crate::population::{self, Place, Sample};
 use crate::process::{Memory, memory, processor_time};
-use crate::{Problem, seconds, world};
+use crate::{Problem, world};
 
 /// Accounts of a team.
 const EACH: usize = 100;
 /// Requests to the API server at once while the world is made.
-const AT_ONCE: usize = 16;
-/// No further edit begins after so long: on a slow emulator there are fewer, and the figure says how many.
-const EDITING: Duration = Duration::from_secs(90);
+pub const AT_ONCE: usize = 16;
 
 /// A control plane and an emulated AWS.
 pub struct Site {
@@ -37,6 +35,8 @@ pub struct Site {
     emulator: Emulator,
     client: Client,
     binary: PathBuf,
+    /// What the operator is told besides the usual.
+    pub flags: Vec<String>,
 }
 
 impl Site {
@@ -57,9 +57,15 @@ impl Site {
             emulator,
             client,
             binary: binary.to_owned(),
+            flags: Vec::new(),
         };
         site.until_served().await?;
         Ok(site)
+    }
+
+    /// A client that may do everything.
+    pub fn client(&self) -> Client {
+        self.client.clone()
     }
 
     async fn until_served(&self) -> Result<(), Problem> {
@@ -76,10 +82,11 @@ impl Site {
     /// Starts the operator.
     pub async fn operator(&self) -> Result<Operator, Problem> {
         let address = format!("127.0.0.1:{}", free_port()?);
-        let log = std::fs::File::create(self.plane.folder().join("operator.log"))?;
+        let log = std::fs::File::create(self.log())?;
         let child = Command::new(&self.binary)
             .args(["run", "--cluster-name", "bench", "--namespace", "default"])
             .args(["--leader-elect", "false", "--listen", &address])
+            .args(&self.flags)
             .env("KUBECONFIG", self.plane.admin_kubeconfig())
             .env("AWS_ENDPOINT_URL", &self.emulator.endpoint)
             .env("AWS_REGION", "eu-central-1")
@@ -112,13 +119,14 @@ impl Site {
             .await?;
         self.create::<Team>(None, population::team(&place.team))
             .await?;
-        self.until_namespace(&place).await?;
+        self.until_namespace(&place.namespace()).await?;
         let mut object = place.object();
         if let Some(metadata) = object["metadata"].as_object_mut() {
             metadata.remove("finalizers");
         }
-        self.create::<TeamAccount>(Some(&place), object).await?;
-        operator.until_settled(1).await?;
+        self.create::<TeamAccount>(Some(&place.namespace()), object)
+            .await?;
+        operator.until_settled("TeamAccount", 1).await?;
         let api: Api<TeamAccount> = Api::namespaced(self.client.clone(), &place.namespace());
         let object = serde_json::to_value(api.get(&place.name).await?)?;
         let id = object["status"]["accountId"].clone();
@@ -139,10 +147,11 @@ impl Site {
         Ok(Sample::of(place, &object, tags).ok_or("the operator made no account")?)
     }
 
-    async fn until_namespace(&self, place: &Place) -> Result<(), Problem> {
+    /// Waits until the operator has made this namespace.
+    pub async fn until_namespace(&self, namespace: &str) -> Result<(), Problem> {
         let api: Api<k8s_openapi::api::core::v1::Namespace> = Api::all(self.client.clone());
         for _ in 0..100 {
-            if api.get_opt(&place.namespace()).await?.is_some() {
+            if api.get_opt(namespace).await?.is_some() {
                 return Ok(());
             }
             tokio::time::sleep(Duration::from_millis(100)).await;
@@ -150,7 +159,8 @@ impl Site {
         Err("the operator made no namespace for a team in 10 s".into())
     }
 
-    async fn create<K>(&self, place: Option<&Place>, object: Value) -> Result<K, Problem>
+    /// Creates an object, in a namespace if its kind is in one.
+    pub async fn create<K>(&self, namespace: Option<&str>, object: Value) -> Result<K, Problem>
     where
         K: kube::Resource<DynamicType = ()>
             + Clone
@@ -158,7 +168,7 @@ impl Site {
             + Serialize
             + std::fmt::Debug,
     {
-        let url = K::url_path(&(), place.map(Place::namespace).as_deref());
+        let url = K::url_path(&(), namespace);
         let request = kube::core::Request::new(url)
             .create(&PostParams::default(), serde_json::to_vec(&object)?)?;
         Ok(self.client.request(request).await?)
@@ -179,7 +189,7 @@ impl Site {
                 .await?;
         }
         for place in places.iter().filter(|place| place.name == "acc000") {
-            self.until_namespace(place).await?;
+            self.until_namespace(&place.namespace()).await?;
         }
         drop(operator);
         let unit = sample.status["organizationalUnit"]["id"]
@@ -199,7 +209,8 @@ impl Site {
     }
 
     async fn add(&self, sample: &Sample, place: Place, unit: &str) -> Result<(), Problem> {
-        let object: TeamAccount = self.create(Some(&place), place.object()).await?;
+        let namespace = place.namespace();
+        let object: TeamAccount = self.create(Some(&namespace), place.object()).await?;
         let uid = object.uid().unwrap_or_default();
         let tags: Vec<Value> = sample
             .tags_of(&place, &uid)
@@ -217,7 +228,7 @@ impl Site {
                 "Tags": tags,
             }))
             .await?;
-        let api: Api<TeamAccount> = Api::namespaced(self.client.clone(), &place.namespace());
+        let api: Api<TeamAccount> = Api::namespaced(self.client.clone(), &namespace);
         let status = json!({ "status": sample.status_of(&place, &uid, &id) });
         api.patch_status(&place.name, &PatchParams::default(), &Patch::Merge(&status))
             .await?;
@@ -235,51 +246,14 @@ impl Site {
         Ok(objects.items.iter().filter_map(version).collect())
     }
 
-    /// Edits objects, so many at once; how long each took until its status was about the edit, in seconds.
-    pub async fn edit(
-        &self,
-        purpose: &str,
-        at_once: usize,
-        at_most: usize,
-    ) -> Result<Vec<f64>, Problem> {
-        // One in each team, and then the next.
-        let places = (0..at_most).map(|n| Place::number((n * EACH + n / 100) % MANY, EACH));
-        let end = Instant::now() + EDITING;
-        futures::stream::iter(places.take_while(|_| Instant::now() < end))
-            .map(|place| async move { self.edit_one(&place, purpose).await })
-            .buffer_unordered(at_once)
-            .try_collect()
-            .await
+    /// So many of the accounts: one of each team, and then the next.
+    pub fn places(count: usize) -> impl Iterator<Item = Place> {
+        (0..count).map(|n| Place::number((n * EACH + n / 100) % MANY, EACH))
     }
 
-    async fn edit_one(&self, place: &Place, purpose: &str) -> Result<f64, Problem> {
-        let api: Api<TeamAccount> = Api::namespaced(self.client.clone(), &place.namespace());
-        let patch = json!({ "spec": { "purpose": purpose } });
-        let fields = format!("metadata.name={}", place.name);
-        // From now on, and not from the object's version: that may be older than what the API server remembers.
-        let mut changes = api
-            .watch(&WatchParams::default().fields(&fields), "0")
-            .await?
-            .boxed();
-        let began = Instant::now();
-        api.patch(&place.name, &PatchParams::default(), &Patch::Merge(&patch))
-            .await?;
-        let noticed = async {
-            while let Some(change) = changes.try_next().await? {
-                if let WatchEvent::Modified(object) = change
-                    && object.spec.purpose.as_deref() == Some(purpose)
-                    && object
-                        .status
-                        .as_ref()
-                        .and_then(|status| status.observed_generation)
-                        == object.metadata.generation
-                {
-                    return Ok(seconds(began.elapsed()));
-                }
-            }
-            Err("the watch ended".into())
-        };
-        tokio::time::timeout(Duration::from_secs(60), noticed).await?
+    /// The log of the operator that was started last.
+    pub fn log(&self) -> PathBuf {
+        self.plane.folder().join("operator.log")
     }
 }
 
@@ -320,17 +294,22 @@ impl Operator {
         memory(self.child.id())
     }
 
-    /// Waits until so many passes over accounts have found them settled; since the start of the process.
-    pub async fn until_settled(&self, count: usize) -> Result<Duration, Problem> {
+    /// How many passes over objects of a kind have ended like this, since the start of the process.
+    pub fn passes(&self, kind: &str, outcome: &str) -> Result<u64, Problem> {
+        Ok(world::passes(&self.metrics()?, kind, outcome))
+    }
+
+    /// Waits until so many passes over objects of a kind have found them settled; since the start of the process.
+    pub async fn until_settled(&self, kind: &str, count: usize) -> Result<Duration, Problem> {
         let limit = Duration::from_secs(300);
         loop {
-            let passes = world::passes(&self.metrics()?, "settled");
+            let passes = self.passes(kind, "settled")?;
             if passes >= u64::try_from(count)? {
                 return Ok(self.began.elapsed());
             }
             if self.began.elapsed() > limit {
                 return Err(format!(
-                    "only {passes} of {count} accounts are settled after {limit:?}"
+                    "only {passes} of {count} objects of kind {kind} are settled after {limit:?}"
                 )
                 .into());
             }

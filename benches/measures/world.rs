@@ -323,7 +323,7 @@ impl World {
 
     /// How many passes over accounts have ended as `outcome`.
     pub fn passes(&self, outcome: &str) -> u64 {
-        passes(&self.metrics.encode(), outcome)
+        passes(&self.metrics.encode(), "TeamAccount", outcome)
     }
 
     /// Waits, looking every virtual second, until the count of settled passes over accounts is `count`.
@@ -340,10 +340,9 @@ impl World {
     }
 }
 
-/// How many passes over accounts have ended as `outcome`, by the text of /metrics.
-pub fn passes(text: &str, outcome: &str) -> u64 {
-    let start =
-        format!("bailiwick_reconciles_total{{kind=\"TeamAccount\",outcome=\"{outcome}\"}} ");
+/// How many passes over objects of a kind have ended as `outcome`, by the text of /metrics.
+pub fn passes(text: &str, kind: &str, outcome: &str) -> u64 {
+    let start = format!("bailiwick_reconciles_total{{kind=\"{kind}\",outcome=\"{outcome}\"}} ");
     text.lines()
         .find_map(|line| line.strip_prefix(&start)?.trim().parse().ok())
         .unwrap_or(0)

@@ -205,6 +205,9 @@ pub struct TeamAccountStatus {
     /// The revision of the class that it has reached.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub class_revision: Option<String>,
+    /// The revision of the demands that the account was last found to meet; none while they are being carried out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub revision: Option<String>,
     /// What differs from the spec and is not being changed.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub drift: Vec<ChangeStatus>,

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use futures::{FutureExt, Stream};
 use k8s_openapi::api::core::v1::Namespace;
-use k8s_openapi::api::rbac::v1::RoleBinding;
+use k8s_openapi::api::rbac::v1::{ClusterRole, ClusterRoleBinding, RoleBinding};
 use kube::runtime::{WatchStreamExt, watcher};
 use kube::{Api, Client, ResourceExt};
 
@@ -261,7 +261,7 @@ fn may_move(release: &Release) -> bool {
     image.is_ok_and(|image| image.has_moving_tag())
 }
 
-/// What somebody does to a team's namespace or binding concerns the team. Of both only ours are watched, by label.
+/// What somebody does to a team's namespace, role or bindings concerns the team. Only ours are watched, by label.
 pub(super) async fn watch_what_is_ours(client: Client, teams: Cached<Team>) {
     let labelled = || watcher::Config::default().labels(LABEL_TEAM);
     let wake = |labels: &BTreeMap<String, String>| {
@@ -273,11 +273,24 @@ pub(super) async fn watch_what_is_ours(client: Client, teams: Cached<Team>) {
         .default_backoff()
         .touched_objects()
         .map_each(|namespace: Namespace| wake(namespace.labels()));
-    let bindings = watcher(Api::<RoleBinding>::all(client), labelled())
+    let bindings = watcher(Api::<RoleBinding>::all(client.clone()), labelled())
         .default_backoff()
         .touched_objects()
         .map_each(|binding: RoleBinding| wake(binding.labels()));
-    futures::join!(namespaces.boxed(), bindings.boxed());
+    let roles = watcher(Api::<ClusterRole>::all(client.clone()), labelled())
+        .default_backoff()
+        .touched_objects()
+        .map_each(|role: ClusterRole| wake(role.labels()));
+    let readers = watcher(Api::<ClusterRoleBinding>::all(client), labelled())
+        .default_backoff()
+        .touched_objects()
+        .map_each(|binding: ClusterRoleBinding| wake(binding.labels()));
+    futures::join!(
+        namespaces.boxed(),
+        bindings.boxed(),
+        roles.boxed(),
+        readers.boxed()
+    );
 }
 
 /// Whenever the list for the admission policies is not what it was, every class sees to its entry.

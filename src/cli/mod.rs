@@ -72,6 +72,11 @@ Which organization: the standard variables and files of AWS. AWS_PROFILE, AWS_RE
 (AWS_WEB_IDENTITY_TOKEN_FILE and AWS_ROLE_ARN, as IRSA sets them), Pod Identity, or the instance's role. The identity
 must be one of the organization's management account.
 
+Which partition: that of AWS_REGION (or of the profile's region). China and AWS GovCloud (US) are organizations of their
+own: with AWS_REGION=cn-north-1 or us-gov-east-1 the global services are asked at cn-northwest-1 or us-gov-west-1, and
+roles are entered by ARNs of that partition. --aws-home-region says it for partitions that this version does not know.
+The regions that a class can name are those of the commercial partition: leave spec.regions out in the others.
+
 Where spans are sent: OpenTelemetry's standard variables. Nowhere, unless OTEL_EXPORTER_OTLP_ENDPOINT (or
 OTEL_EXPORTER_OTLP_TRACES_ENDPOINT) names a collector that takes OTLP over HTTP, on port 4318 as a rule;
 OTEL_SERVICE_NAME, OTEL_RESOURCE_ATTRIBUTES, OTEL_TRACES_SAMPLER and the others hold as everywhere. Only in a binary

@@ -3,7 +3,7 @@
 //! It answers at once and never throttles, so a test that is green against it proves the shape of requests and the
 //! reading of answers; for the rest there is `cloud::simulated`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
@@ -82,21 +82,36 @@ impl Moto {
     /// How often each operation was called since the start, by `<service>:<operation>` as IAM writes them
     /// (`organizations:CreateAccount`, `sts:AssumeRole`).
     pub fn calls(&self) -> Result<BTreeMap<String, usize>, Error> {
+        let mut calls = BTreeMap::new();
+        for call in self.requests()?.into_iter().filter_map(operation) {
+            *calls.entry(call).or_default() += 1;
+        }
+        Ok(calls)
+    }
+
+    /// The values that a header had in the requests since the start.
+    pub fn headers(&self, name: &str) -> Result<BTreeSet<String>, Error> {
+        let mut values = BTreeSet::new();
+        for request in self.requests()? {
+            let headers = request["headers"].as_object().into_iter().flatten();
+            let these = headers.filter(|(key, _)| key.eq_ignore_ascii_case(name));
+            values.extend(these.filter_map(|(_, value)| value.as_str().map(str::to_owned)));
+        }
+        Ok(values)
+    }
+
+    /// The requests since the start.
+    fn requests(&self) -> Result<Vec<Value>, Error> {
         let path = self.folder.join(CALLS);
         let text = match fs::read_to_string(&path) {
             Ok(text) => text,
             Err(error) if error.kind() == ErrorKind::NotFound => String::new(),
             Err(error) => return Err(Error::io("read", &path, error)),
         };
-        let mut calls = BTreeMap::new();
-        for call in text
-            .lines()
+        let lines = text.lines();
+        Ok(lines
             .filter_map(|line| serde_json::from_str(line).ok())
-            .filter_map(operation)
-        {
-            *calls.entry(call).or_default() += 1;
-        }
-        Ok(calls)
+            .collect())
     }
 }
 

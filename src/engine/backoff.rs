@@ -62,6 +62,13 @@ impl Attempts {
     }
 }
 
+/// A number in 0..1 from the object and the attempt: objects that fail together do not come back together, and a run
+/// can be repeated.
+pub fn jitter(uid: &str, attempt: u32) -> f64 {
+    let hash = crate::plan::revision::fnv1a(format!("{uid}/{attempt}").as_bytes());
+    (hash >> 11) as f64 / (1u64 << 53) as f64
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -13,8 +13,8 @@ use kube::runtime::{Predicate, WatchStreamExt, predicates, watcher};
 use kube::{Api, Client, ResourceExt};
 use tokio::sync::{mpsc, watch};
 
-use super::frame::Trigger;
 use super::record::Kind;
+use super::trigger::Trigger;
 
 /// What of an object has changed, for those who depend on it. At least one of the two is there.
 #[derive(Debug)]

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::frame::jitter;
+use super::backoff::jitter;
 
 /// The next look for each object, by uid.
 #[derive(Debug)]

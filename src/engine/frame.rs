@@ -7,18 +7,16 @@ use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use futures::{FutureExt, StreamExt};
-use kube::core::DeserializeGuard;
 use kube::core::object::HasStatus;
+use kube::core::{DeserializeGuard, error_boundary::InvalidObject};
 use kube::runtime::Controller;
 use kube::runtime::controller::{Action, Config};
-use kube::runtime::events::{Event, EventType, Recorder};
-use kube::runtime::reflector::ObjectRef;
+use kube::runtime::events::Reporter;
 use kube::{Client, Resource, ResourceExt};
-use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 
-use super::backoff::{Attempts, Backoff};
+use super::backoff::{Attempts, Backoff, jitter};
 use super::cache::Watched;
 use super::clock::Clock;
 use super::conditions;
@@ -33,11 +31,12 @@ use crate::api::{FINALIZER, Status};
 
 /// How soon something that a person must mend is looked at again: they may have mended it outside.
 const BLOCKED_AGAIN: Duration = Duration::from_secs(600);
-/// How soon after a conflict the object, by then read anew, is looked at again.
-const CONFLICT_AGAIN: Duration = Duration::from_millis(300);
-
-/// How long the API server may take to accept an event; nothing depends on it.
-const PUBLISH: Duration = Duration::from_secs(5);
+/// How soon after a conflict the object, by then read anew as a rule, is looked at again; twice as long after each further
+/// one, for the cache may lag behind for minutes.
+const CONFLICT_AGAIN: Backoff = Backoff {
+    base: Duration::from_millis(300),
+    max: Duration::from_secs(10),
+};
 
 /// How soon the witness of a departure is asked again.
 const WITNESS_AGAIN: Duration = Duration::from_secs(30);
@@ -79,7 +78,7 @@ pub struct Engine {
     /// What is counted.
     pub metrics: Metrics,
     /// Who speaks in events.
-    pub recorder: Recorder,
+    pub reporter: Reporter,
     /// How many objects of a kind are worked on at once.
     pub concurrency: u16,
     /// How long one pass may take.
@@ -92,40 +91,11 @@ pub struct Engine {
     pub shutdown: CancellationToken,
 }
 
-/// Asks for passes over objects of one kind, from anywhere.
-#[derive(Debug)]
-pub struct Trigger<K: Kind>(mpsc::UnboundedSender<ObjectRef<DeserializeGuard<K>>>);
-
-impl<K: Kind> Clone for Trigger<K> {
-    fn clone(&self) -> Self {
-        Self(self.0.clone())
-    }
-}
-
-impl<K: Kind> Trigger<K> {
-    /// A trigger and the end that [`run`] listens to.
-    pub fn new() -> (
-        Self,
-        mpsc::UnboundedReceiver<ObjectRef<DeserializeGuard<K>>>,
-    ) {
-        let (sender, receiver) = mpsc::unbounded_channel();
-        (Self(sender), receiver)
-    }
-
-    /// Asks for a pass over that object. Nothing happens if the controller has ended.
-    pub fn fire(&self, namespace: Option<&str>, name: &str) {
-        let mut reference = ObjectRef::new(name);
-        if let Some(namespace) = namespace {
-            reference = reference.within(namespace);
-        }
-        let _ = self.0.send(reference);
-    }
-}
-
 struct Frame<R> {
     reconciler: R,
     engine: Engine,
     attempts: Attempts,
+    conflicts: Attempts,
     backoff: Backoff,
     passes: AtomicU64,
 }
@@ -137,6 +107,7 @@ pub async fn run<R: Reconcile>(reconciler: R, watched: Watched<R::Kind>, engine:
         reconciler,
         engine,
         attempts: Attempts::default(),
+        conflicts: Attempts::default(),
         backoff: Backoff::default(),
         passes: AtomicU64::new(0),
     });
@@ -179,11 +150,7 @@ async fn reconcile<R: Reconcile>(
         match &object.0 {
             Ok(object) => frame.pass(Arc::new(object.clone())).await,
             Err(invalid) => {
-                tracing::error!(error = %invalid.error, "the object cannot be read and is left alone");
-                frame
-                    .engine
-                    .metrics
-                    .reconciled(R::KIND, "undecodable", Duration::ZERO);
+                frame.set_aside(&*object, invalid).await;
                 Action::await_change()
             }
         }
@@ -211,6 +178,25 @@ impl<R: Reconcile> Frame<R> {
         let id = (self.engine.trace_of)(&span).unwrap_or_else(derived);
         span.record("trace_id", tracing::field::display(id));
         span
+    }
+
+    /// An object that cannot be read is left alone, its status too. It is told so by an event: what else it has, its name
+    /// and its uid, can be read.
+    async fn set_aside(&self, object: &DeserializeGuard<R::Kind>, invalid: &InvalidObject) {
+        tracing::error!(error = %invalid.error, "the object cannot be read and is left alone");
+        let metrics = &self.engine.metrics;
+        metrics.reconciled(R::KIND, "undecodable", Duration::ZERO);
+        if self.engine.leadership.guard().is_ok() {
+            let message = format!(
+                "the operator cannot read this object and leaves it alone ({}): correct what is declared, or install the \
+                 CustomResourceDefinitions of the operator's version",
+                invalid.error
+            );
+            let reference = object.object_ref(&());
+            self.engine
+                .publish(&reference, true, reasons::UNDECODABLE, &message)
+                .await;
+        }
     }
 
     async fn pass(&self, object: Arc<R::Kind>) -> Action {
@@ -346,6 +332,7 @@ impl<R: Reconcile> Frame<R> {
         record.check();
         let written = record.save().await;
         let mut notes = std::mem::take(&mut record.notes);
+        let reference = object.object_ref(&());
         let ready = conditions::find(record.status.conditions_ref(), conditions::READY).cloned();
         if let Some(ready) = ready
             && before != Some((ready.status.clone(), ready.reason.clone()))
@@ -353,7 +340,8 @@ impl<R: Reconcile> Frame<R> {
         {
             let warning =
                 !matches!(end, Ok(ref outcome) if !matches!(outcome, Outcome::Blocked { .. }));
-            self.publish(object, warning, &ready.reason, &ready.message)
+            self.engine
+                .publish(&reference, warning, &ready.reason, &ready.message)
                 .await;
         }
         for Note {
@@ -362,7 +350,9 @@ impl<R: Reconcile> Frame<R> {
             message,
         } in notes.drain(..)
         {
-            self.publish(object, warning, reason, &message).await;
+            self.engine
+                .publish(&reference, warning, reason, &message)
+                .await;
         }
         written?;
         if end == Ok(Outcome::Released) {
@@ -371,34 +361,14 @@ impl<R: Reconcile> Frame<R> {
         end
     }
 
-    /// Publishes an event; a failure to do so is logged and changes nothing.
-    async fn publish(&self, object: &R::Kind, warning: bool, reason: &str, message: &str) {
-        let event = Event {
-            type_: if warning {
-                EventType::Warning
-            } else {
-                EventType::Normal
-            },
-            reason: reason.to_owned(),
-            note: Some(message.chars().take(1000).collect()),
-            action: "Reconcile".to_owned(),
-            secondary: None,
-        };
-        tracing::info!(reason, note = message, "event");
-        let reference = object.object_ref(&());
-        let publishing = self.engine.recorder.publish(&event, &reference);
-        match tokio::time::timeout(PUBLISH, publishing).await {
-            Ok(Ok(())) => {}
-            Ok(Err(error)) => tracing::warn!(%error, "the event could not be published"),
-            Err(_) => tracing::warn!("the event could not be published: no answer in time"),
-        }
-    }
-
     /// When to look again: one function for all kinds.
     fn again(&self, object: &R::Kind, end: Result<Outcome, Failure>) -> Action {
         let uid = object.uid().unwrap_or_default();
         if end.is_ok() {
             self.attempts.succeeded(&uid);
+        }
+        if !matches!(&end, Err(failure) if failure.kind == FailureKind::Conflict) {
+            self.conflicts.succeeded(&uid);
         }
         match end {
             Ok(Outcome::Settled { resync: None } | Outcome::Released) => Action::await_change(),
@@ -408,7 +378,10 @@ impl<R: Reconcile> Frame<R> {
             Ok(Outcome::Waiting { after, .. }) => Action::requeue(after),
             Ok(Outcome::Blocked { .. }) => Action::requeue(BLOCKED_AGAIN),
             Err(failure) => match failure.kind {
-                FailureKind::Conflict => Action::requeue(CONFLICT_AGAIN),
+                FailureKind::Conflict => {
+                    let conflict = self.conflicts.failed(&uid);
+                    Action::requeue(CONFLICT_AGAIN.delay(conflict, jitter(&uid, conflict)))
+                }
                 FailureKind::Transient => {
                     let attempt = self.attempts.count(&uid);
                     Action::requeue(self.backoff.delay(attempt, jitter(&uid, attempt)))
@@ -417,11 +390,4 @@ impl<R: Reconcile> Frame<R> {
             },
         }
     }
-}
-
-/// A number in 0..1 from the object and the attempt: objects that fail together do not come back together, and a run
-/// can be repeated.
-pub fn jitter(uid: &str, attempt: u32) -> f64 {
-    let hash = crate::plan::revision::fnv1a(format!("{uid}/{attempt}").as_bytes());
-    (hash >> 11) as f64 / (1u64 << 53) as f64
 }

@@ -7,6 +7,7 @@
 pub mod cache;
 pub mod conditions;
 pub mod due;
+pub mod events;
 pub mod frame;
 pub mod outcome;
 pub mod record;
@@ -19,6 +20,7 @@ pub mod metrics;
 pub mod reasons;
 pub mod shutdown;
 pub mod trace;
+pub mod trigger;
 pub mod witness;
 
 pub use outcome::{Failure, FailureKind, Outcome};

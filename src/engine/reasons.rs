@@ -62,6 +62,8 @@ pub const TIMED_OUT: &str = "TimedOut";
 pub const NOT_LEADER: &str = "NotLeader";
 /// The object may not go yet because nothing would remember it.
 pub const JOURNAL_BEHIND: &str = "JournalBehind";
+/// The object cannot be read as its kind.
+pub const UNDECODABLE: &str = "Undecodable";
 /// A defect of ours.
 pub const INTERNAL_ERROR: &str = "InternalError";
 
@@ -148,6 +150,11 @@ pub const ENGINE: &[Reason] = &[
         JOURNAL_BEHIND,
         "The object is being deleted and may not go yet: the journal's bucket is away and its outbox is full, so nobody would know of the deletion.",
         "The platform team gives the operator its way to the journal's bucket back; the deletion then goes on by itself.",
+    ),
+    Reason::new(
+        UNDECODABLE,
+        "The operator cannot read the object: a field has a form that its version does not know. The object is left alone, and its status is that of an earlier time. An event.",
+        "Whoever edits the object corrects what the message says; if the definitions are older or newer than the operator, the platform team upgrades the chart.",
     ),
     Reason::new(
         INTERNAL_ERROR,

@@ -2,6 +2,9 @@
 
 use tokio_util::sync::CancellationToken;
 
+/// The exit code after a second signal, whichever it was: what a shell shows of a process that Ctrl-C ended.
+const AT_ONCE: i32 = 130;
+
 /// Cancels `token` at the first SIGTERM or SIGINT; at the second one the process ends without waiting.
 ///
 /// # Errors
@@ -25,7 +28,7 @@ pub fn listen(token: CancellationToken) -> std::io::Result<()> {
                 token.cancel();
             } else {
                 tracing::warn!("ended by a second signal");
-                std::process::exit(130);
+                std::process::exit(AT_ONCE);
             }
         }
     });

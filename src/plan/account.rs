@@ -2,7 +2,10 @@
 
 use std::collections::BTreeMap;
 
+use serde_json::json;
+
 use super::credentials_bucket::{self, BucketChange, DesiredBucket, ObservedBucket};
+use super::revision::revision;
 use crate::model::{
     AccountAlias, AccountName, AlternateContact, ContactKind, Owner, PasswordPolicy, Region,
     RoleName, RootEmail, TAG_QUARANTINED_AT, TAG_UID, Tags, UnitPath,
@@ -47,6 +50,57 @@ impl DesiredAccount {
         let mut tags = self.tags.clone();
         tags.extend(self.owner.tags());
         tags
+    }
+
+    /// The same demands on an account that exists, the same revision: what an account that was found in order is
+    /// compared by, without a call.
+    pub fn revision(&self) -> String {
+        // Destructured so that a new field does not compile until it is handled here.
+        let Self {
+            // Of a new account alone.
+            email: _,
+            name: _,
+            keep_email,
+            keep_name,
+            unit,
+            tags: _,
+            owner: _,
+            unit_owner: _,
+            access_role,
+            alias,
+            contacts,
+            password_policy,
+            regions,
+            credentials_bucket,
+        } = self;
+        let contacts: BTreeMap<_, _> = contacts
+            .iter()
+            .map(|(kind, contact)| {
+                (
+                    kind.as_str(),
+                    [
+                        &contact.name,
+                        &contact.title,
+                        &contact.email,
+                        &contact.phone,
+                    ],
+                )
+            })
+            .collect();
+        let regions: Vec<_> = regions.iter().map(|region| region.as_str()).collect();
+        let all = json!([
+            keep_email.as_ref().map(RootEmail::as_str),
+            keep_name.as_ref().map(AccountName::as_str),
+            unit.to_string(),
+            self.all_tags(),
+            access_role.to_string(),
+            alias.as_ref().map(AccountAlias::as_str),
+            contacts,
+            password_policy.as_ref().map(ToString::to_string),
+            regions,
+            credentials_bucket.as_ref().map(DesiredBucket::demands),
+        ]);
+        revision(&all.to_string())
     }
 }
 
@@ -282,6 +336,8 @@ pub fn changes(desired: &DesiredAccount, observed: &ObservedAccount) -> Vec<Plan
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use super::*;
 
     fn desired() -> DesiredAccount {
@@ -326,6 +382,39 @@ mod tests {
             regions: BTreeMap::from([("eu-south-1", true)]),
             credentials_bucket: None,
         }
+    }
+
+    #[test]
+    fn every_demand_on_an_account_that_exists_is_in_the_revision() {
+        let mut revisions = BTreeSet::from([desired().revision()]);
+        let mut vary = |change: fn(&mut DesiredAccount)| {
+            let mut other = desired();
+            change(&mut other);
+            assert!(revisions.insert(other.revision()), "{other:?}");
+        };
+        vary(|d| d.keep_email = Some("new@example.com".parse().unwrap()));
+        vary(|d| d.keep_name = None);
+        vary(|d| d.unit = UnitPath::root());
+        vary(|d| d.tags = Tags::new());
+        vary(|d| d.owner.uid = "u2".into());
+        vary(|d| d.access_role = "Other".parse().unwrap());
+        vary(|d| d.alias = None);
+        vary(|d| {
+            let contact = AlternateContact {
+                name: "Security".into(),
+                title: "On call".into(),
+                email: "security@example.com".into(),
+                phone: "1".into(),
+            };
+            d.contacts.insert(ContactKind::Security, contact);
+        });
+        vary(|d| d.password_policy = None);
+        vary(|d| d.password_policy = Some(PasswordPolicy::default()));
+        vary(|d| d.regions.clear());
+        let mut same = desired();
+        same.email = "aws+b@example.com".parse().unwrap();
+        same.name = "b-test".parse().unwrap();
+        assert_eq!(same.revision(), desired().revision());
     }
 
     #[test]

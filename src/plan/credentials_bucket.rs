@@ -27,6 +27,22 @@ pub struct DesiredBucket {
     pub policy: PolicyDocument,
 }
 
+impl DesiredBucket {
+    /// All that is demanded, as one text that is another one when a demand is.
+    pub fn demands(&self) -> String {
+        // Destructured so that a new field does not compile until it is handled here.
+        let Self {
+            name,
+            region,
+            kms_key,
+            // Its tags are those of the account.
+            owner: _,
+            policy,
+        } = self;
+        format!("{name} {region} {kms_key:?} {}", policy.to_json())
+    }
+}
+
 /// The bucket, as it was seen.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ObservedBucket {

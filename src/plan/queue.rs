@@ -39,7 +39,8 @@ pub struct Queue {
     waiting: HashMap<String, Waiter>,
     /// The same by team, first come first.
     lines: BTreeMap<String, BTreeSet<(Timestamp, String)>>,
-    holding: HashSet<String>,
+    /// Who has a slot, and the place in line that it had: whom AWS refuses waits there again.
+    holding: HashMap<String, Option<Waiter>>,
     /// Who has given a slot back while the statuses, as far as they are known here, still say otherwise.
     finished: HashSet<String>,
     not_before: Option<Timestamp>,
@@ -55,7 +56,7 @@ impl Queue {
             limit: slots,
             waiting: HashMap::new(),
             lines: BTreeMap::new(),
-            holding: HashSet::new(),
+            holding: HashMap::new(),
             finished: HashSet::new(),
             not_before: None,
             typical: Duration::from_secs(60),
@@ -71,8 +72,7 @@ impl Queue {
         durable: impl FnOnce() -> HashSet<String>,
         now: Timestamp,
     ) -> Answer {
-        if self.holding.contains(uid) {
-            self.take(uid);
+        if self.holding.contains_key(uid) {
             return Answer::Go;
         }
         self.forget_who_asks_no_more(now);
@@ -91,10 +91,18 @@ impl Queue {
         }
         self.finished.retain(|uid| durable.contains(uid));
         if !self.waiting.contains_key(uid) {
-            self.enter(uid, team, now);
+            let waiter = Waiter {
+                team: team.to_owned(),
+                since: now,
+                asked: now,
+            };
+            self.enter(uid, waiter);
         }
         let running = durable.difference(&self.finished);
-        let busy = running.filter(|uid| !self.holding.contains(*uid)).count() + self.holding.len();
+        let busy = running
+            .filter(|uid| !self.holding.contains_key(*uid))
+            .count()
+            + self.holding.len();
         let position = self.position(uid);
         let open = self.not_before.is_none_or(|at| now >= at);
         if open && busy + position < self.limit {
@@ -113,9 +121,9 @@ impl Queue {
     }
 
     fn take(&mut self, uid: &str) {
-        self.quit(uid);
+        let place = self.quit(uid);
         self.finished.remove(uid);
-        self.holding.insert(uid.to_owned());
+        self.holding.insert(uid.to_owned(), place);
     }
 
     /// Gives the slot back. `took`: how long the creation took, if it came to an end; the estimate learns from it.
@@ -129,9 +137,16 @@ impl Queue {
         }
     }
 
-    /// AWS refused to begin one more: others, or other tools, hold slots. Fewer from now on, and none for a moment.
+    /// AWS refused to begin one more: others, or other tools, hold slots. Fewer from now on, and none for a moment. Who was
+    /// refused has its old place in line.
     pub fn refused(&mut self, uid: &str, now: Timestamp) {
-        self.holding.remove(uid);
+        if let Some(Some(waiter)) = self.holding.remove(uid) {
+            let waiter = Waiter {
+                asked: now,
+                ..waiter
+            };
+            self.enter(uid, waiter);
+        }
         self.limit = self.holding.len().clamp(1, self.configured);
         self.not_before = now.checked_add(Duration::from_secs(10)).ok();
     }
@@ -160,27 +175,22 @@ impl Queue {
         order
     }
 
-    fn enter(&mut self, uid: &str, team: &str, now: Timestamp) {
-        let waiter = Waiter {
-            team: team.to_owned(),
-            since: now,
-            asked: now,
-        };
-        let line = self.lines.entry(team.to_owned()).or_default();
-        line.insert((now, uid.to_owned()));
+    fn enter(&mut self, uid: &str, waiter: Waiter) {
+        let line = self.lines.entry(waiter.team.clone()).or_default();
+        line.insert((waiter.since, uid.to_owned()));
         self.waiting.insert(uid.to_owned(), waiter);
     }
 
-    fn quit(&mut self, uid: &str) {
-        let Some(waiter) = self.waiting.remove(uid) else {
-            return;
-        };
+    /// The place in line that it leaves.
+    fn quit(&mut self, uid: &str) -> Option<Waiter> {
+        let waiter = self.waiting.remove(uid)?;
         if let Some(line) = self.lines.get_mut(&waiter.team) {
             line.remove(&(waiter.since, uid.to_owned()));
             if line.is_empty() {
                 self.lines.remove(&waiter.team);
             }
         }
+        Some(waiter)
     }
 
     fn forget_who_asks_no_more(&mut self, now: Timestamp) {
@@ -338,6 +348,28 @@ mod tests {
         queue.done("a0", Some(Duration::from_secs(60)));
         assert_eq!(queue.ask("a2", "a", || none.clone(), at(20)), Answer::Go);
         assert_eq!(queue.sizes().2, 3);
+    }
+
+    #[test]
+    fn whom_aws_refuses_has_its_old_place_in_line() {
+        let (mut queue, none) = (Queue::new(1), HashSet::new());
+        assert_eq!(queue.ask("first", "a", || none.clone(), at(0)), Answer::Go);
+        for (uid, second) in [("second", 1), ("third", 2)] {
+            queue.ask(uid, "a", || none.clone(), at(second));
+        }
+        queue.refused("first", at(3));
+        assert_eq!(queue.next(), ["first"]);
+        // Once AWS may be asked again, whoever asks first.
+        for (uid, position) in [("third", 2), ("second", 1)] {
+            let answer = queue.ask(uid, "a", || none.clone(), at(20));
+            assert!(
+                matches!(answer, Answer::Wait { position: at, .. } if at == position),
+                "{uid}: {answer:?}"
+            );
+        }
+        assert_eq!(queue.ask("first", "a", || none.clone(), at(20)), Answer::Go);
+        queue.done("first", None);
+        assert_eq!(queue.next(), ["second"]);
     }
 
     #[test]

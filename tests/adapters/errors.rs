@@ -9,7 +9,7 @@ use bailiwick::cloud::{CloudError, ErrorKind};
 use bailiwick::model::Tags;
 
 use super::canned::{Answer, Canned, json_error, sts};
-use super::{base, new_account, options};
+use super::{base, credentials, new_account, options};
 
 async fn always(answer: Answer) -> Canned {
     Canned::start(move |request, _| sts(request, "").unwrap_or_else(|| answer.clone())).await
@@ -241,13 +241,24 @@ async fn silence_ends_after_ten_seconds() {
 }
 
 #[tokio::test]
-async fn global_services_are_signed_for_their_home() {
-    let aws = always(Answer::Says(200, r#"{"Roots":[{"Id":"r-1"}]}"#.to_owned())).await;
-    let mut options = options();
-    options.home_region = "cn-northwest-1".to_owned();
-    aws.cloud(&options).await.units.root().await.unwrap();
-    assert!(aws.requests("ListRoots")[0].is_signed_for("cn-northwest-1"));
-    assert!(aws.requests("GetCallerIdentity")[0].is_signed_for("eu-central-1"));
+async fn global_services_are_signed_for_the_home_of_their_partition() {
+    for (region, told, home) in [
+        ("eu-central-1", None, "us-east-1"),
+        ("cn-north-1", None, "cn-northwest-1"),
+        ("us-gov-east-1", None, "us-gov-west-1"),
+        ("eu-central-1", Some("elsewhere-1"), "elsewhere-1"),
+    ] {
+        let aws = always(Answer::Says(200, r#"{"Roots":[{"Id":"r-1"}]}"#.to_owned())).await;
+        let mut options = options();
+        options.home_region = told.map(str::to_owned);
+        let base = base(&aws.endpoint, credentials()).await.into_builder();
+        let base = base.region(aws_config::Region::new(region)).build();
+        let cloud = connect_with(&base, &options).await.unwrap();
+        cloud.units.root().await.unwrap();
+        assert!(aws.requests("ListRoots")[0].is_signed_for(home), "{region}");
+        let who = &aws.requests("GetCallerIdentity")[0];
+        assert!(who.is_signed_for(region), "{region}");
+    }
 }
 
 /// What the default chain says where nothing is configured.

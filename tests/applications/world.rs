@@ -61,7 +61,7 @@ impl Fate {
     async fn dawdle(&self) {
         if let Some(seed) = self.dawdle {
             let number = self.calls.fetch_add(1, Ordering::SeqCst);
-            let share = bailiwick::engine::frame::jitter(&format!("{seed}"), number as u32);
+            let share = bailiwick::engine::backoff::jitter(&format!("{seed}"), number as u32);
             tokio::time::sleep(Duration::from_millis((share * 1000.0) as u64)).await;
         }
     }
@@ -227,6 +227,16 @@ impl World {
     }
 
     pub fn operator_with(&self, fate: &Arc<Fate>, more: &[&str]) -> JoinHandle<()> {
+        self.operator_asking(fate, more, self.registries.clone())
+    }
+
+    /// One that asks other registries.
+    pub fn operator_asking(
+        &self,
+        fate: &Arc<Fate>,
+        more: &[&str],
+        origins: Arc<dyn Origins>,
+    ) -> JoinHandle<()> {
         let arguments = [
             "test",
             "--cluster-name",
@@ -240,7 +250,7 @@ impl World {
         let parts = Parts {
             client: self.server.client_with(fate.clone()),
             cloud: self.cloud.cloud(),
-            origins: self.registries.clone(),
+            origins,
             journal: None,
             clock: Arc::new(self.clock),
             metrics: Metrics::default(),

@@ -4,9 +4,11 @@
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use bailiwick::api::TeamAccount;
-use kube::Api;
+use bailiwick::api::{Team, TeamAccount};
+use bailiwick::controllers::team::readers;
+use k8s_openapi::api::rbac::v1::{ClusterRole, ClusterRoleBinding};
 use kube::api::{Patch, PatchParams};
+use kube::{Api, ResourceExt};
 use serde_json::json;
 
 use super::{World, account, text};
@@ -72,7 +74,7 @@ pub async fn policies_are_sound(world: &World) {
         let arguments = ["get", "validatingadmissionpolicies", "-o", path];
         let said = text(&world.kubectl(&config, &arguments, "").await);
         assert!(!said.contains("warning"), "{said}");
-        if said.lines().filter(|line| line.contains(" 1=1 ")).count() == 7 {
+        if said.lines().filter(|line| line.contains(" 1=1 ")).count() == 8 {
             return;
         }
         assert!(Instant::now() < deadline, "not checked: {said}");
@@ -258,4 +260,85 @@ pub async fn only_the_members_role_is_given(world: &World) {
             may_not(world, &admin, &create, "", &["forbidden"]).await;
         }
     }
+}
+
+/// What the operator makes for each team lets its members read that team and the classes, and nobody else; and the
+/// operator can make nothing else of the kind.
+pub async fn members_read_their_team_and_the_classes(world: &World) {
+    let admin = world.plane.admin_kubeconfig();
+    let outside = world.plane.client("outside", &[]).await.unwrap();
+    let roles: Api<ClusterRole> = Api::all(outside.clone());
+    let bindings: Api<ClusterRoleBinding> = Api::all(outside);
+    let params = PatchParams::apply("bailiwick").force();
+    for name in ["a", "b"] {
+        let manifest = format!(
+            "{{apiVersion: bailiwick.dev/v1alpha1, kind: Team, metadata: {{name: team-{name}}}, spec: {{members: \
+             [{{user: member-{name}}}]}}}}"
+        );
+        world.accepted(&manifest).await;
+        let get = ["get", "team", &format!("team-{name}"), "-o", "json"];
+        let found = world.kubectl(&admin, &get, "").await;
+        let team: Team = serde_json::from_slice(&found.stdout).unwrap();
+        let (role, binding) = (readers::role(&team), readers::binding(&team));
+        let name = role.name_any();
+        let made = roles.patch(&name, &params, &Patch::Apply(&role)).await;
+        made.expect("the operator may make the role");
+        let bound = bindings
+            .patch(&name, &params, &Patch::Apply(&binding))
+            .await;
+        bound.expect("the operator may bind it");
+    }
+    let kubeconfig = |user| world.plane.kubeconfig(user, &[]).unwrap();
+    let (of_a, of_b, nobody) = (
+        kubeconfig("member-a"),
+        kubeconfig("member-b"),
+        kubeconfig("nobody"),
+    );
+    let reads = async |config: &Path, arguments: &[&str]| {
+        let output = world.kubectl(config, arguments, "").await;
+        output.status.success() || !text(&output).contains("orbidden")
+    };
+    // One letter for each of them: a member of a, a member of b, a stranger.
+    for (arguments, allowed) in [
+        (&["get", "team", "team-a"][..], "y--"),
+        (&["get", "team", "team-b"], "-y-"),
+        (
+            &["wait", "team/team-a", "--for=create", "--timeout=5s"],
+            "y--",
+        ),
+        (&["get", "teams"], "---"),
+        (&["get", "accountclasses"], "yy-"),
+        (&["get", "accountclass", "test"], "yy-"),
+        (&["label", "team", "team-a", "mine=1"], "---"),
+        (&["label", "accountclass", "test", "mine=1"], "---"),
+        (&["delete", "team", "team-a"], "---"),
+    ] {
+        for (config, allowed) in [&of_a, &of_b, &nobody].into_iter().zip(allowed.chars()) {
+            let may = reads(config, arguments).await;
+            assert_eq!(may, allowed == 'y', "{} {arguments:?}", config.display());
+        }
+    }
+    the_operator_makes_no_other_role(world, &roles).await;
+}
+
+async fn the_operator_makes_no_other_role(world: &World, roles: &Api<ClusterRole>) {
+    let params = PatchParams::apply("bailiwick").force();
+    let write = async |name: &str, group: &str, resource: &str| {
+        let role = json!({
+            "apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRole",
+            "metadata": {"name": name},
+            "rules": [{"apiGroups": [group], "resources": [resource], "verbs": ["get"]}],
+        });
+        let written = roles.patch(name, &params, &Patch::Apply(&role)).await;
+        written.unwrap_err().to_string()
+    };
+    // By name, whatever it may do; and whatever its name, what the operator itself may not.
+    let refusal = write("bailiwick-team-member", "bailiwick.dev", "teams").await;
+    assert!(refusal.contains("begins with bailiwick:team:"), "{refusal}");
+    let refusal = write("bailiwick:team:more", "", "secrets").await;
+    assert!(refusal.contains("attempting to grant"), "{refusal}");
+    let get = ["get", "clusterrole", "bailiwick-team-member", "-o", "yaml"];
+    let admin = world.plane.admin_kubeconfig();
+    let left = text(&world.kubectl(&admin, &get, "").await);
+    assert!(left.contains("imagerepositories"), "{left}");
 }

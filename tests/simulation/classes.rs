@@ -165,6 +165,37 @@ async fn an_account_that_no_cache_knows_yet_keeps_its_class() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn an_account_that_is_declared_while_its_class_is_taken_off_the_list_keeps_it() {
+    let world = World::with_one(false);
+    let mut run = world.start();
+    ready(&world, &mut run).await;
+    // Admitted just before the class is off the list, and after the operator has looked who is of the class.
+    let server = world.server.clone();
+    run.fate.meanwhile("Patch configmaps/", move || {
+        let put = server.put(&json!({
+            "apiVersion": "bailiwick.dev/v1alpha1", "kind": "TeamAccount",
+            "metadata": {"name": "acc0", "namespace": "team-team0"},
+            "spec": {"className": "test", "regions": ["eu-central-1"]},
+        }));
+        assert!(put.is_some());
+    });
+    world.server.delete("accountclasses", "", "test");
+    world
+        .must(&mut run, "InUse", || says(&world).0 == "InUse")
+        .await;
+    assert!(listed(&world, "test").is_some(), "it is on the list again");
+    world
+        .must(&mut run, "Ready", || world.is_ready("acc0"))
+        .await;
+    world.delete("acc0");
+    world
+        .must(&mut run, "the class is gone", || class(&world).is_none())
+        .await;
+    assert_eq!(listed(&world, "test"), None);
+    run.stop();
+}
+
+#[tokio::test(start_paused = true)]
 async fn an_account_of_no_class_says_so_and_is_made_when_there_is_one() {
     let world = World::with_one(true);
     let class = class(&world).unwrap();
@@ -189,6 +220,11 @@ async fn what_cannot_be_decoded_stops_nothing_else() {
         });
         assert!(world.server.put(&object).is_some(), "{object}");
     };
+    // An event needs the namespace that it is in.
+    world.server.put(&json!({
+        "apiVersion": "v1", "kind": "Namespace",
+        "metadata": {"name": "team-team0", "labels": {"bailiwick.dev/team": "team0"}},
+    }));
     object(
         "AccountClass",
         json!({"name": "odd"}),
@@ -208,6 +244,25 @@ async fn what_cannot_be_decoded_stops_nothing_else() {
         .must(&mut run, "all others are Ready", all_but_odd)
         .await;
     assert!(world.is_ready("acc0"));
+    world.pass_time(&mut run, HOUR).await;
+    // Each is told so itself, once, with what is wrong.
+    for (kind, wrong) in [
+        ("AccountClass", "Expected a sequence"),
+        ("Team", "Expected a sequence"),
+        ("TeamAccount", "Expected a string"),
+    ] {
+        let events = world.server.objects("events");
+        let of_it = |event: &&Value| {
+            event["regarding"]["kind"] == kind && event["regarding"]["name"] == "odd"
+        };
+        let told: Vec<_> = events.iter().filter(of_it).collect();
+        assert_eq!(told.len(), 1, "{kind}: {told:?}");
+        assert_eq!(told[0]["reason"], "Undecodable", "{kind}");
+        assert_eq!(told[0]["type"], "Warning", "{kind}");
+        assert!(told[0]["regarding"]["uid"].is_string(), "{kind}");
+        let note = told[0]["note"].as_str().unwrap();
+        assert!(note.contains(wrong), "{kind}: {note}");
+    }
     // Its team counts it, although nobody can read it.
     world.server.delete("teams", "", "team0");
     world.delete("acc0");

@@ -76,6 +76,9 @@ pub struct Aim {
     pub times: u32,
 }
 
+/// What somebody else does in between.
+type Meanwhile = Box<dyn FnOnce() + Send>;
+
 #[derive(Default)]
 struct State {
     armed: Option<(u64, Fault)>,
@@ -85,6 +88,8 @@ struct State {
     /// The calls that are struck at when they have been answered.
     targets: Vec<(String, Fault)>,
     struck: Option<String>,
+    /// What is done when a call whose text begins so has been made, before the operator hears of it.
+    meanwhile: Option<(&'static str, Meanwhile)>,
 }
 
 enum Ruling {
@@ -134,6 +139,11 @@ impl Fate {
     /// Strikes at certain writes.
     pub fn aim(&self, aim: Aim) {
         self.state.lock().unwrap().aim = Some(aim);
+    }
+
+    /// Has somebody do something right after the next call whose text begins so.
+    pub fn meanwhile(&self, start: &'static str, what: impl FnOnce() + Send + 'static) {
+        self.state.lock().unwrap().meanwhile = Some((start, Box::new(what)));
     }
 
     /// The writes and the reads since it was armed.
@@ -207,6 +217,12 @@ impl Fate {
             return Ruling::Hang;
         }
         let mut state = self.state.lock().unwrap();
+        let now = |(start, _): &mut (&'static str, Meanwhile)| what.starts_with(*start);
+        if let Some((_, act)) = state.meanwhile.take_if(now) {
+            drop(state);
+            act();
+            state = self.state.lock().unwrap();
+        }
         let Some(place) = state.targets.iter().position(|(target, _)| target == what) else {
             return Ruling::Go;
         };

@@ -211,6 +211,29 @@ async fn time_in_an_earlier_quarantine_does_not_count() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_mark_that_is_older_than_the_deletion_does_not_count() {
+    let (world, mut run, id) = confirmed("Close").await;
+    // No sweep comes by before the deletion, which would take it off.
+    let since = Some("2025-10-01T00:00:00Z");
+    world.cloud.retag_behind(&id, TAG_QUARANTINED_AT, since);
+    world.delete("acc0");
+    let deleted = tokio::time::Instant::now();
+    world.must_say(&mut run, "AwaitingClosure").await;
+    let mark = world.cloud.tags(&id)[TAG_QUARANTINED_AT].clone();
+    assert!(mark.starts_with("2026-01-01"), "marked anew: {mark}");
+    world
+        .must(&mut run, "the object is gone", || {
+            world.object("acc0").is_none()
+        })
+        .await;
+    let closed = world.journal.times_of("organizations.CloseAccount");
+    assert_eq!(closed.len(), 1);
+    let waited = closed[0] - deleted;
+    assert!(waited >= 2 * HOUR, "closed after {waited:?}");
+    run.stop();
+}
+
+#[tokio::test(start_paused = true)]
 async fn an_account_is_not_closed_without_the_very_id_in_the_confirmation() {
     for word in [None, Some("yes"), Some("000000000000")] {
         let (world, mut run, id) = confirmed("Close").await;

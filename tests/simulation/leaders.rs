@@ -98,3 +98,63 @@ async fn two_operators_that_start_together_create_nothing_twice() {
     first.stop();
     second.stop();
 }
+
+/// The first is told to end after so long, with creations under way, while all caches are this much behind.
+async fn handed_over_after(time: Duration, lag: Duration) {
+    let context = format!("told after {time:?}, {lag:?} behind");
+    let options = Options {
+        latency: Duration::from_millis(300),
+        ..Options::default()
+    };
+    let world = World::new(options, 3);
+    world.server.set_watch_lag(lag);
+    world.declare(4, 3);
+    let mut first = world.start_elected(Some("first"));
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    let mut second = world.start_elected(Some("second"));
+    tokio::time::sleep(time).await;
+    let told = Instant::now();
+    first.step_down().await;
+    let took = told.elapsed();
+    assert!(
+        took < Duration::from_secs(26),
+        "{context}: ended in {took:?}"
+    );
+    let lease = world.server.get("leases", "default", "bailiwick").unwrap();
+    assert_eq!(lease["spec"]["holderIdentity"], "", "{context}: given up");
+    let over = Instant::now();
+    world.must_be_ready(&mut second).await;
+    world.pass_time(&mut second, lag + MINUTE).await;
+    world.check(12, &context);
+    let asked = world.cloud.requests().len();
+    assert_eq!(asked, 12, "{context}: nothing is asked for twice");
+    let all = world.journal.all();
+    let late = all
+        .iter()
+        .find(|entry| entry.who == "first" && entry.at > over);
+    assert!(late.is_none(), "{context}: after its end: {late:?}");
+    // Sooner than a lease that was not given up would have run out; and nothing was written outside before.
+    let of_second = || {
+        all.iter()
+            .filter(|entry| entry.who == "second" && entry.is_write)
+    };
+    let taken = of_second().find(|entry| entry.what.starts_with("Update leases/"));
+    let taken = taken.unwrap().at;
+    let waited = taken.duration_since(over);
+    assert!(
+        taken >= over && waited < Duration::from_secs(6),
+        "{context}: led after {waited:?}"
+    );
+    let early = of_second().find(|entry| entry.is_outside && entry.at < taken);
+    assert!(early.is_none(), "{context}: {early:?}");
+    second.stop();
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_is_told_to_end_hands_over_and_a_lagging_successor_creates_nothing_twice() {
+    for lag in [0, 7, 40] {
+        for seconds in [0, 1, 4, 9, 31, 62] {
+            handed_over_after(Duration::from_secs(seconds), Duration::from_secs(lag)).await;
+        }
+    }
+}

@@ -53,6 +53,35 @@ async fn caches_that_lag_behind_do_no_harm() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_write_that_conflicts_is_tried_less_and_less_often() {
+    let world = World::with_one(false);
+    let mut run = world.start();
+    world.must_be_ready(&mut run).await;
+    world.server.set_watch_lag(5 * MINUTE);
+    world.account("acc0", json!({}));
+    world.must_be_ready(&mut run).await;
+    let tried = world.journal.times_of("Patch teamaccounts/acc0");
+    // A lag of five minutes several times over, with a write every ten seconds at most in the end.
+    assert!(tried.len() < 150, "{} writes", tried.len());
+    let pauses: Vec<_> = tried.windows(2).map(|two| two[1] - two[0]).collect();
+    let longest_run = pauses
+        .split(|pause| *pause >= Duration::from_secs(1))
+        .map(<[Duration]>::len)
+        .max()
+        .unwrap();
+    assert!(longest_run < 12, "{longest_run} in quick succession");
+    // Once the cache has caught up it is not slow.
+    world.server.set_watch_lag(Duration::ZERO);
+    world.pass_time(&mut run, MINUTE).await;
+    world.edit("acc0", |object| {
+        object["spec"]["accountName"] = json!("renamed")
+    });
+    world.pass_time(&mut run, MINUTE / 6).await;
+    assert!(world.is_ready("acc0"), "{:?}", world.ready("acc0"));
+    run.stop();
+}
+
+#[tokio::test(start_paused = true)]
 async fn watches_that_break_and_history_that_is_forgotten_do_no_harm() {
     for every in [3, 17] {
         let world = World::new(Options::default(), 1);

@@ -245,6 +245,7 @@ const STATUS: &str = "Patch teams/team0 status";
 const FINALIZER: &str = "Patch teams/team0 ";
 const MEMBERS: &str = "Patch rolebindings/bailiwick-team-members";
 const WRITER: &str = "Patch rolebindings/bailiwick-credentials-writer";
+const READERS: &str = "Patch clusterrolebindings/bailiwick:team:team0";
 
 #[tokio::test(start_paused = true)]
 async fn a_team_is_declared() {
@@ -293,7 +294,7 @@ async fn the_members_of_a_team_change() {
             })
         },
     };
-    table(life, &[MEMBERS, STATUS]).await;
+    table(life, &[MEMBERS, READERS, STATUS]).await;
 }
 
 async fn deleted(world: &World, run: &mut Run) {
@@ -345,4 +346,43 @@ async fn a_team_is_deleted_with_its_namespace() {
     };
     let taken = "Delete namespaces/team-team0";
     table(life, &[taken, FINALIZER, STATUS]).await;
+}
+
+/// Who may read the team.
+fn readers(world: &World) -> Option<Vec<String>> {
+    let name = "bailiwick:team:team0";
+    let role = world.server.get("clusterroles", "", name)?;
+    assert_eq!(role["rules"][0]["resourceNames"], json!(["team0"]));
+    let binding = world.server.get("clusterrolebindings", "", name)?;
+    assert_eq!(binding["roleRef"]["name"], name);
+    let subjects = binding["subjects"].as_array().cloned().unwrap_or_default();
+    let name = |subject: &Value| subject["name"].as_str().map(str::to_owned);
+    Some(subjects.iter().filter_map(name).collect())
+}
+
+#[tokio::test(start_paused = true)]
+async fn members_may_read_their_team_for_as_long_as_they_are_and_it_is() {
+    let world = declared();
+    let mut run = world.start();
+    ready(&world, &mut run).await;
+    assert_eq!(readers(&world), Some(vec!["dev".to_owned()]));
+    edit(&world, "team0", |spec| {
+        spec["members"] = json!([{"user": "ops"}])
+    });
+    ready(&world, &mut run).await;
+    assert_eq!(readers(&world), Some(vec!["ops".to_owned()]));
+    // What somebody changes or removes is put right.
+    let name = "bailiwick:team:team0";
+    let mut role = world.server.get("clusterroles", "", name).unwrap();
+    role["rules"] = json!([]);
+    world.server.put(&role);
+    world.server.delete("clusterrolebindings", "", name);
+    ready(&world, &mut run).await;
+    assert_eq!(readers(&world), Some(vec!["ops".to_owned()]));
+    // With the team they go.
+    deleted(&world, &mut run).await;
+    world.pass_time(&mut run, HOUR).await;
+    assert_eq!(readers(&world), None);
+    assert!(world.server.get("clusterroles", "", name).is_none());
+    run.stop();
 }

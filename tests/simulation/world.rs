@@ -46,6 +46,7 @@ pub struct World {
 pub struct Run {
     pub fate: Arc<Fate>,
     task: JoinHandle<()>,
+    told: CancellationToken,
     lives: usize,
     /// What killed it, or was struck.
     pub struck: Option<String>,
@@ -54,6 +55,12 @@ pub struct Run {
 impl Run {
     pub fn stop(&self) {
         self.task.abort();
+    }
+
+    /// Tells it to end, as SIGTERM does, and waits until it has.
+    pub async fn step_down(&mut self) {
+        self.told.cancel();
+        let _ = (&mut self.task).await;
     }
 
     /// Whether the process has ended by itself.
@@ -99,16 +106,23 @@ impl World {
     /// One of several operators, by its identity.
     pub fn start_elected(&self, identity: Option<&str>) -> Run {
         let fate = self.fate(identity.unwrap_or("1"));
-        let task = self.operator(&fate, identity);
+        let told = CancellationToken::new();
+        let task = self.operator(&fate, identity, &told);
         Run {
             fate,
             task,
+            told,
             lives: 1,
             struck: None,
         }
     }
 
-    fn operator(&self, fate: &Arc<Fate>, elect: Option<&str>) -> JoinHandle<()> {
+    fn operator(
+        &self,
+        fate: &Arc<Fate>,
+        elect: Option<&str>,
+        told: &CancellationToken,
+    ) -> JoinHandle<()> {
         let elected = if elect.is_some() { "true" } else { "false" };
         let options = Arguments::parse_from([
             "test",
@@ -137,8 +151,9 @@ impl World {
             metrics,
             readiness: Readiness::default(),
         };
+        let told = told.clone();
         tokio::spawn(async move {
-            let _ = app::lead(&options, parts, &CancellationToken::new()).await;
+            let _ = app::lead(&options, parts, &told).await;
         })
     }
 
@@ -151,7 +166,7 @@ impl World {
         run.task.abort();
         run.lives += 1;
         run.fate = self.fate(&run.lives.to_string());
-        run.task = self.operator(&run.fate, None);
+        run.task = self.operator(&run.fate, None, &run.told);
     }
 
     /// Waits in virtual time, replacing the operator as often as it dies. Whether `done` came true.

@@ -51,9 +51,9 @@ pub struct AwsOptions {
     /// The cluster's name: sessions in member accounts are called `bailiwick-<cluster>`, so that CloudTrail there
     /// says who it was.
     pub cluster: String,
-    /// Where the global services (Organizations, IAM, Account Management) are at home: `us-east-1`, and
-    /// `cn-northwest-1` or `us-gov-west-1` in those partitions.
-    pub home_region: String,
+    /// Where the global services (Organizations, IAM, Account Management) are at home, if it is not where the region that
+    /// is configured says: see [`home_of`].
+    pub home_region: Option<String>,
     /// What the access roles demand as external id, if they do.
     pub external_id: Option<String>,
     /// For how many accounts a session is kept open; the ones used longest ago are closed.
@@ -65,7 +65,7 @@ impl AwsOptions {
     pub fn new(cluster: impl Into<String>) -> Self {
         Self {
             cluster: cluster.into(),
-            home_region: "us-east-1".to_owned(),
+            home_region: None,
             external_id: None,
             sessions: 4096,
         }
@@ -75,8 +75,21 @@ impl AwsOptions {
 /// The organization that the standard variables and files lead to. Fails if they lead to no working credentials,
 /// with a message that says what to configure.
 pub async fn connect(options: &AwsOptions) -> Result<Cloud> {
-    let home = Region::new(options.home_region.clone());
-    connect_with(&environment(home).await, options).await
+    let home = options.home_region.as_deref().unwrap_or(HOME);
+    connect_with(&environment(Region::new(home.to_owned())).await, options).await
+}
+
+/// The home of the global services in most of the world.
+const HOME: &str = "us-east-1";
+
+/// Where the global services of a region's partition are at home: China and the US government have their own, which
+/// credentials of the one do not open to the other.
+pub fn home_of(region: &str) -> &'static str {
+    match region {
+        china if china.starts_with("cn-") => "cn-northwest-1",
+        government if government.starts_with("us-gov-") => "us-gov-west-1",
+        _ => HOME,
+    }
 }
 
 /// What the standard variables and files say.
@@ -140,14 +153,15 @@ pub async fn connect_with(base: &SdkConfig, options: &AwsOptions) -> Result<Clou
     builder.set_timeout_config(Some(timeouts()));
     // One repetition at once covers a connection that broke; everything else is the caller's to decide.
     builder.set_retry_config(Some(RetryConfig::standard().with_max_attempts(2)));
+    let of_partition = || home_of(base.region().map_or(HOME, |region| region.as_ref())).to_owned();
+    let home = Region::new(options.home_region.clone().unwrap_or_else(of_partition));
     if base.region().is_none() {
-        builder.set_region(Some(Region::new(options.home_region.clone())));
+        builder.set_region(Some(home.clone()));
     }
     if base.http_client().is_none() {
         builder.set_http_client(Some(http_client()));
     }
     let base = builder.build();
-    let home = Region::new(options.home_region.clone());
 
     let sts_config = aws_sdk_sts::config::Builder::from(&base).retry_classifier(LeaveThrottles);
     let sts = aws_sdk_sts::Client::from_conf(sts_config.build());

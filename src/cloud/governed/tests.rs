@@ -4,6 +4,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use super::super::CloudError;
 use super::super::budget::BudgetOptions;
 use super::*;
+use crate::cloud::credentials::{BucketPlace, CredentialFiles, CredentialsBucket, SecretStore};
+use crate::cloud::{MemberAccount, Repositories, Sessions};
+use crate::model::{AccountAlias, PasswordPolicy, RoleName};
 
 /// Writes down what it was told.
 #[derive(Default)]

@@ -17,7 +17,7 @@ use tokio::sync::{Notify, watch};
 use crate::api::TeamAccount;
 use crate::cloud::{Account, Cloud, CloudError, CreateRequest, ParentId, RequestId};
 use crate::engine::clock::Clock;
-use crate::engine::frame::Trigger;
+use crate::engine::trigger::Trigger;
 use crate::model::{AccountId, RootEmail, Tags, UnitPath};
 use crate::plan::queue::Queue;
 use crate::plan::rounds::Rounds;

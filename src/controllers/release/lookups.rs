@@ -15,7 +15,7 @@ use tokio::task::JoinHandle;
 use super::origins::{Origins, Resolved, Searched, Trouble, TroubleKind};
 use super::turns::Turns;
 use crate::api::Release;
-use crate::engine::frame::Trigger;
+use crate::engine::trigger::Trigger;
 use crate::model::{Digest, ImageRef};
 
 /// How long a pass waits for an answer before it lets others go first.

@@ -230,7 +230,7 @@ pub(super) fn is_of(found: &impl ResourceExt, team: &Team) -> bool {
     found.labels().get(LABEL_TEAM) == Some(&team.name_any())
 }
 
-fn held(what: &str) -> Outcome {
+pub(super) fn held(what: &str) -> Outcome {
     let message = format!("spec.suspend is true: {what}; set spec.suspend to false to go on");
     Outcome::blocked(reasons::SUSPENDED, message)
 }
@@ -243,7 +243,7 @@ fn cluster_role(name: &str) -> RoleRef {
     }
 }
 
-fn subjects(team: &Team) -> Vec<Subject> {
+pub(super) fn subjects(team: &Team) -> Vec<Subject> {
     let subject = |kind: &str, name: &str| Subject {
         api_group: Some("rbac.authorization.k8s.io".to_owned()),
         kind: kind.to_owned(),

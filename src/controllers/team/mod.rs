@@ -1,6 +1,7 @@
 //! `Team`: its namespace, and the rights of its members in it.
 
 mod act;
+pub mod readers;
 pub mod report;
 
 pub use act::FIELD_MANAGER;
@@ -133,6 +134,9 @@ impl Reconcile for Teams {
         }
         self.tell_what_it_owns(record, &namespace, true);
         if let Some(outcome) = self.ensure_members(object, record, &namespace).await? {
+            return Ok(outcome);
+        }
+        if let Some(outcome) = self.ensure_readers(object, record).await? {
             return Ok(outcome);
         }
         record.set(

@@ -1,17 +1,19 @@
 //! Gather: what AWS has, no more of it than is declared.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::identify::owned_by_other;
 use super::{TeamAccounts, bucket, reasons};
 use crate::api::TeamAccount;
-use crate::cloud::{ErrorKind, RegionState};
+use crate::cloud::{CloudError, ErrorKind, RegionState};
 use crate::controllers::organization::Row;
 use crate::engine::conditions::Truth;
 use crate::engine::record::Record;
 use crate::engine::{Failure, Outcome};
-use crate::model::AccountState;
+use crate::model::{AccountState, AlternateContact, ContactKind, PasswordPolicy, Region};
 use crate::plan::account::{DesiredAccount, ObservedAccount, Ownership, ownership};
+use crate::plan::credentials_bucket::ObservedBucket;
 
 /// For how long after its creation an account that does not let us in is merely young.
 const YOUNG: i64 = 30 * 60;
@@ -25,6 +27,21 @@ pub(super) struct Gathered {
     pub stop: Option<Outcome>,
     /// Not everything could be seen yet, or something is under way.
     pub unfinished: Option<Outcome>,
+}
+
+/// What Account Management tells.
+#[derive(Default)]
+struct Settings {
+    contacts: BTreeMap<ContactKind, Option<AlternateContact>>,
+    regions: BTreeMap<&'static str, bool>,
+    enabling: Option<Region>,
+}
+
+/// What an account tells of itself, as far as it was asked.
+struct Inside {
+    alias: Option<Option<String>>,
+    policy: Option<Option<PasswordPolicy>>,
+    bucket: Option<Result<Option<ObservedBucket>, Outcome>>,
 }
 
 impl TeamAccounts {
@@ -53,85 +70,104 @@ impl TeamAccounts {
             found.seen.tags = Some(tags);
         }
         if deep {
-            self.gather_settings(desired, row, &mut found).await?;
-            self.gather_inside(record, desired, row, &mut found).await?;
+            // Two doors that do not wait for each other.
+            let (settings, inside) =
+                futures::join!(self.settings(desired, row), self.inside(desired, row));
+            let (settings, inside) = (settings?, inside?);
+            found.seen.contacts = settings.contacts;
+            found.seen.regions = settings.regions;
+            found.unfinished = settings.enabling.map(|region| {
+                let message = format!("AWS is enabling region {region}; this can take hours");
+                Outcome::waiting(reasons::PROGRESSING, message, Duration::from_secs(120))
+            });
+            match inside {
+                Ok(inside) => self.entered(record, row, inside, &mut found),
+                Err(denied) => {
+                    found.unfinished = Some(not_inside(record, row, desired, &denied));
+                }
+            }
         }
         Ok(found)
     }
 
-    async fn gather_settings(
-        &self,
-        desired: &DesiredAccount,
-        row: &Row,
-        found: &mut Gathered,
-    ) -> Result<(), Failure> {
-        let settings = &self.organization.cloud().settings;
+    /// What Account Management tells of the account.
+    async fn settings(&self, desired: &DesiredAccount, row: &Row) -> Result<Settings, CloudError> {
+        let (settings, mut seen) = (&self.organization.cloud().settings, Settings::default());
         for kind in desired.contacts.keys() {
             let contact = settings.contact(&row.account.id, *kind).await?;
-            found.seen.contacts.insert(*kind, contact);
+            seen.contacts.insert(*kind, contact);
         }
         for region in desired.regions.iter().filter(|region| region.is_opt_in()) {
             let state = settings.region(&row.account.id, *region).await?;
             let coming = matches!(state, RegionState::Enabled | RegionState::Enabling);
-            found.seen.regions.insert(region.as_str(), coming);
+            seen.regions.insert(region.as_str(), coming);
             if state == RegionState::Enabling {
-                let message = format!("AWS is enabling region {region}; this can take hours");
-                found.unfinished = Some(Outcome::waiting(
-                    reasons::PROGRESSING,
-                    message,
-                    Duration::from_secs(120),
-                ));
+                seen.enabling = Some(*region);
             }
         }
-        Ok(())
+        Ok(seen)
     }
 
-    async fn gather_inside(
+    /// What only the account itself can tell; or the words with which it does not let us in.
+    async fn inside(
         &self,
-        record: &mut Record<TeamAccount>,
         desired: &DesiredAccount,
         row: &Row,
-        found: &mut Gathered,
-    ) -> Result<(), Failure> {
-        let id = &row.account.id;
-        let member = match self
-            .organization
-            .cloud()
-            .sessions
-            .enter(id, &desired.access_role)
-            .await
-        {
+    ) -> Result<Result<Inside, String>, Failure> {
+        let sessions = &self.organization.cloud().sessions;
+        let member = match sessions.enter(&row.account.id, &desired.access_role).await {
             Ok(member) => member,
-            Err(error) if error.kind == ErrorKind::Denied => {
-                found.unfinished = Some(not_inside(record, row, desired, &error.to_string()));
-                return Ok(());
-            }
+            Err(error) if error.kind == ErrorKind::Denied => return Ok(Err(error.to_string())),
             Err(error) => return Err(error.into()),
         };
-        record.set(
-            "Accessible",
-            Truth::True,
-            "Accessible",
-            "the access role lets us in",
-        );
+        let alias = async {
+            match desired.alias {
+                Some(_) => member.alias().await.map(Some),
+                None => Ok(None),
+            }
+        };
+        let policy = async {
+            match desired.password_policy {
+                Some(_) => member.password_policy().await.map(Some),
+                None => Ok(None),
+            }
+        };
+        let bucket = async {
+            match &desired.credentials_bucket {
+                Some(bucket) => bucket::gather(member.as_ref(), bucket).await.map(Some),
+                None => Ok(None),
+            }
+        };
+        let (alias, policy, bucket) = futures::join!(alias, policy, bucket);
+        Ok(Ok(Inside {
+            alias: alias?,
+            policy: policy?,
+            bucket: bucket?,
+        }))
+    }
+
+    fn entered(
+        &self,
+        record: &mut Record<TeamAccount>,
+        row: &Row,
+        inside: Inside,
+        found: &mut Gathered,
+    ) {
+        let letting_in = "the access role lets us in";
+        record.set("Accessible", Truth::True, "Accessible", letting_in);
         if row.account.state == AccountState::PendingActivation {
             // Whoever lets us in is active; the next sweep will say so as well.
-            self.organization
-                .update(id, |row| row.account.state = AccountState::Active);
+            self.organization.update(&row.account.id, |row| {
+                row.account.state = AccountState::Active;
+            });
         }
-        if desired.alias.is_some() {
-            found.seen.alias = Some(member.alias().await?);
+        found.seen.alias = inside.alias;
+        found.seen.password_policy = inside.policy;
+        match inside.bucket {
+            Some(Ok(seen)) => found.seen.credentials_bucket = Some(seen),
+            Some(Err(outcome)) => found.unfinished = Some(outcome),
+            None => {}
         }
-        if desired.password_policy.is_some() {
-            found.seen.password_policy = Some(member.password_policy().await?);
-        }
-        if let Some(bucket) = &desired.credentials_bucket {
-            match bucket::gather(member.as_ref(), bucket).await? {
-                Ok(seen) => found.seen.credentials_bucket = Some(seen),
-                Err(outcome) => found.unfinished = Some(outcome),
-            }
-        }
-        Ok(())
     }
 }
 

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use k8s_openapi::jiff::Timestamp;
 use kube::ResourceExt;
 
 use super::{TeamAccounts, reasons, validate};
@@ -177,10 +178,15 @@ impl TeamAccounts {
             }
         };
         let id = &row.account.id;
-        // The tag is the account's own memory of since when; it outlives the object.
+        // The tag is the account's own memory of since when; it outlives the object. One from before the deletion is of
+        // another quarantine, or somebody else's, and that time does not count.
+        let deleted = object.metadata.deletion_timestamp.as_ref();
+        let of_this_deletion =
+            |since: &Timestamp| deleted.is_none_or(|deleted| *since >= deleted.0);
         let since = match tags
             .get(TAG_QUARANTINED_AT)
             .and_then(|text| text.parse().ok())
+            .filter(of_this_deletion)
         {
             Some(since) => since,
             None => {

@@ -156,7 +156,7 @@ impl TeamAccounts {
             );
             return Ok(Outcome::blocked(reasons::ACCOUNT_SUSPENDED, message));
         }
-        let deep = self.is_due(object, record, revision, requested);
+        let deep = self.is_due(object, record, (revision, desired), requested);
         let gathered = self.gather(record, desired, &row, deep).await?;
         if let Some(outcome) = gathered.stop {
             return Ok(outcome);
@@ -181,6 +181,11 @@ impl TeamAccounts {
         let drifted = !plan.is_empty()
             && holds(record, "InSync")
             && record.status.class_revision.as_deref() == Some(revision);
+        // Durable before the account is changed: were it half done, and the spec then as it was before, the old revision
+        // would say that the account is in order.
+        if deep && !plan.is_empty() && record.status.revision.take().is_some() {
+            record.save().await?;
+        }
         let waiting = match self.act(object, record, desired, &row, &plan).await {
             Ok(waiting) => waiting,
             Err(failure) => {
@@ -222,25 +227,34 @@ impl TeamAccounts {
             );
             return Ok(outcome);
         }
-        report::settled(record, desired, revision, deep);
+        match deep {
+            true => report::baselined(record, desired, revision),
+            false => report::still(record),
+        }
+        report::settled(record, desired);
         record.status.last_handled_reconcile_at = requested.cloned();
         Ok(Outcome::Settled {
             resync: Some(self.checks.next(&object.uid().unwrap_or_default(), deep)),
         })
     }
 
-    /// Whether this pass looks into the account, or only at what the sweep says.
+    /// Whether this pass looks into the account, or only at what the sweep says. A change of the spec that demands
+    /// nothing else of the account is no reason to.
     fn is_due(
         &self,
         object: &TeamAccount,
         record: &Record<TeamAccount>,
-        revision: &str,
+        (class, desired): (&str, &DesiredAccount),
         requested: Option<&String>,
     ) -> bool {
-        // The condition's own generation: the status's is that of a pass that may have failed half-way.
-        let known = holds(record, "Baselined")
+        // Only asked if the spec has changed: it costs something.
+        let found_in_order =
+            || record.is_true("Baselined") && record.status.revision == Some(desired.revision());
+        // An earlier version recorded no revision. The condition's own generation: the status's is that of a pass that
+        // may have failed half-way.
+        let known = (holds(record, "Baselined") || found_in_order())
             && record.is_true("Accessible")
-            && record.status.class_revision.as_deref() == Some(revision)
+            && record.status.class_revision.as_deref() == Some(class)
             && record.status.last_handled_reconcile_at.as_ref() == requested;
         !known || self.checks.is_due(&object.uid().unwrap_or_default())
     }

@@ -4,7 +4,7 @@ use super::reasons;
 use crate::api::{ChangeStatus, CredentialsBucketStatus, Mode, TeamAccount, UnitStatus};
 use crate::controllers::organization::Row;
 use crate::engine::Outcome;
-use crate::engine::conditions::Truth;
+use crate::engine::conditions::{self, Truth};
 use crate::engine::record::Record;
 use crate::model::{AccountId, UnitPath};
 use crate::plan::account::{Change, DesiredAccount, Planned};
@@ -80,33 +80,42 @@ pub fn held(object: &TeamAccount, record: &mut Record<TeamAccount>, count: usize
     Outcome::blocked(reason, message)
 }
 
+/// A look into the account has found it in order, or it has been put in order since.
+pub fn baselined(record: &mut Record<TeamAccount>, desired: &DesiredAccount, class: &str) {
+    record.set(
+        "Baselined",
+        Truth::True,
+        "Baselined",
+        "the account has the baseline of its class",
+    );
+    let status = &mut record.status;
+    status.class_revision = Some(class.to_owned());
+    status.revision = Some(desired.revision());
+    status.regions = desired.regions.iter().map(ToString::to_string).collect();
+    if let Some(bucket) = &desired.credentials_bucket {
+        status.credentials_bucket = Some(CredentialsBucketStatus {
+            bucket: bucket.name.to_string(),
+            region: bucket.region.to_string(),
+        });
+    }
+    if let Some(alias) = &desired.alias {
+        status.alias = Some(alias.to_string());
+    }
+}
+
+/// What the last look into the account has found holds for this generation of the spec, too: it demands the same.
+pub fn still(record: &mut Record<TeamAccount>) {
+    for type_ in ["Accessible", "Baselined"] {
+        let found = conditions::find(&record.status.conditions, type_).cloned();
+        if let Some(found) = found.filter(|found| found.status == "True") {
+            record.set(type_, Truth::True, &found.reason, &found.message);
+        }
+    }
+}
+
 /// Everything is as declared.
-pub fn settled(
-    record: &mut Record<TeamAccount>,
-    desired: &DesiredAccount,
-    revision: &str,
-    deep: bool,
-) {
+pub fn settled(record: &mut Record<TeamAccount>, desired: &DesiredAccount) {
     let unit = format!("the account is in {}", desired.unit);
     record.set("Placed", Truth::True, "Placed", &unit);
     record.set("InSync", Truth::True, "InSync", "no difference was found");
-    if deep {
-        record.set(
-            "Baselined",
-            Truth::True,
-            "Baselined",
-            "the account has the baseline of its class",
-        );
-        record.status.class_revision = Some(revision.to_owned());
-        record.status.regions = desired.regions.iter().map(ToString::to_string).collect();
-        if let Some(bucket) = &desired.credentials_bucket {
-            record.status.credentials_bucket = Some(CredentialsBucketStatus {
-                bucket: bucket.name.to_string(),
-                region: bucket.region.to_string(),
-            });
-        }
-        if let Some(alias) = &desired.alias {
-            record.status.alias = Some(alias.to_string());
-        }
-    }
 }
