@@ -136,10 +136,10 @@ fn what_is_set_arrives_and_what_is_off_is_left_out() {
     ] {
         assert!(everything.contains(words), "{words}");
     }
-    // Cluster-wide, and in the operator's own namespace.
+    // Cluster-wide, in the operator's own namespace, and to write Secrets.
     assert_eq!(
         everything.matches(r#"kind: User, name: "outside""#).count(),
-        2
+        3
     );
     assert_eq!(
         everything.matches("helm.sh/resource-policy: keep").count(),

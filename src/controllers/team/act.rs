@@ -126,7 +126,8 @@ impl Teams {
             return Ok(None);
         }
         if team.spec.suspend {
-            let what = format!("RoleBinding {name} of its namespace is not made or mended");
+            let what =
+                format!("the rights that RoleBinding {name} of its namespace gives are not given");
             return Ok(Some(held(&what)));
         }
         if misled {
