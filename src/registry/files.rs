@@ -8,7 +8,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde::Deserialize;
 
-use super::attestation::{Trust, TrustEntry};
+use super::attestation::{Identity, Trust, TrustEntry};
 use super::code_hosts::{CodeHost, Reviewing};
 use super::error::{ErrorKind, RegistryError};
 use super::oci::{Login, Logins, Secret};
@@ -108,17 +108,37 @@ fn host(server: &str) -> String {
     }
 }
 
+/// Certificate authorities, in PEM.
+///
+/// # Errors
+/// If the file cannot be read, or holds none: whoever names it means one.
+pub fn authorities(path: &Path) -> Result<String, String> {
+    let authorities = text(path)?;
+    match authorities.contains("-----BEGIN CERTIFICATE-----") {
+        true => Ok(authorities),
+        false => Err(format!(
+            "{}: it holds no certificate in PEM, which begins with -----BEGIN CERTIFICATE-----",
+            path.display()
+        )),
+    }
+}
+
 /// One entry of the trust configuration, as it is written.
 #[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
 struct Written {
     name: String,
     key: Option<String>,
     issuer: Option<String>,
     subject: Option<String>,
+    roots: Option<String>,
+    log: Option<String>,
+    timestamps: Option<String>,
+    certificate_log: Option<String>,
 }
 
-/// Whose signatures count, from a YAML list of `{name, key}`, the key in PEM.
+/// Whose signatures count, from a YAML list of `{name, key}` and `{name, issuer, subject, roots, log, timestamps,
+/// certificateLog}`; keys and certificates are PEM.
 ///
 /// # Errors
 /// If it cannot be read, or one entry cannot be used.
@@ -127,8 +147,8 @@ pub fn trust(path: &Path) -> Result<Trust, String> {
 }
 
 fn trusted(text: &str) -> Result<Trust, String> {
-    let written: Vec<Written> =
-        serde_saphyr::from_str(text).map_err(|error| format!("it is no list of keys: {error}"))?;
+    let written: Vec<Written> = serde_saphyr::from_str(text)
+        .map_err(|error| format!("it is no list of keys and identities: {error}"))?;
     let entries: Result<Vec<TrustEntry>, String> = written.into_iter().map(entry).collect();
     Trust::new(&entries?).map_err(|error| error.to_string())
 }
@@ -139,16 +159,28 @@ fn entry(written: Written) -> Result<TrustEntry, String> {
         key,
         issuer,
         subject,
+        roots,
+        log,
+        timestamps,
+        certificate_log,
     } = written;
-    match (key, issuer, subject) {
-        (Some(pem), None, None) => Ok(TrustEntry::Key { name, pem }),
-        (None, Some(issuer), Some(subject)) => Ok(TrustEntry::Identity {
+    let of_identity =
+        roots.is_some() || log.is_some() || timestamps.is_some() || certificate_log.is_some();
+    match (key, issuer, subject, roots) {
+        (Some(pem), None, None, None) if !of_identity => Ok(TrustEntry::Key { name, pem }),
+        (None, Some(issuer), Some(subject), Some(roots)) => Ok(TrustEntry::Identity {
             name,
-            issuer,
-            subject,
+            identity: Identity {
+                issuer,
+                subject,
+                roots,
+                log,
+                timestamps,
+                certificate_log,
+            },
         }),
         _ => Err(format!(
-            "the entry {name:?} must have a key, or an issuer and a subject"
+            "the entry {name:?} must have a key; or issuer, subject, roots, and log or timestamps"
         )),
     }
 }
@@ -305,7 +337,19 @@ mod tests {
         for (text, words) in [
             ("- {name: ci}", "must have a key"),
             ("- {name: ci, key: none}", "PEM"),
-            ("- {name: ci, issuer: i, subject: s}", "keyless"),
+            (
+                "- {name: ci, issuer: i, subject: s}",
+                "must have a key; or issuer",
+            ),
+            ("- {name: ci, key: k, log: l}", "must have a key; or issuer"),
+            (
+                "- {name: ci, issuer: i, subject: s, roots: r}",
+                "needs log or timestamps",
+            ),
+            (
+                "- {name: ci, issuer: i, subject: s, roots: r, log: l}",
+                "roots holds no certificate",
+            ),
             ("- {name: ci, keys: []}", "no list of keys"),
             ("name: ci", "no list of keys"),
         ] {
