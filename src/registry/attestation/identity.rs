@@ -94,6 +94,22 @@ impl Trusted {
     }
 }
 
+/// Reads a bundle with a certificate.
+pub(super) fn read(bytes: &[u8]) -> Result<Bundle, String> {
+    let mut written: Value = serde_json::from_slice(bytes).map_err(|error| error.to_string())?;
+    // Where cosign is given a chain, it packs one in bundles of a version that has single certificates only. What is
+    // between the first and our roots must be among the roots.
+    if let Some(material) = written
+        .get_mut("verificationMaterial")
+        .and_then(Value::as_object_mut)
+        && let Some(chain) = material.remove("x509CertificateChain")
+    {
+        let first = chain.pointer("/certificates/0").cloned();
+        material.insert("certificate".to_owned(), first.unwrap_or_default());
+    }
+    Bundle::from_json(&written.to_string()).map_err(|error| error.to_string())
+}
+
 /// The payload of what a bundle holds, with its type.
 pub(super) fn payload(bundle: &Bundle) -> Option<(&str, &[u8])> {
     match &bundle.content {

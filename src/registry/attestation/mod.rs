@@ -303,9 +303,9 @@ fn from_bundle(bytes: &[u8]) -> std::result::Result<Opened, String> {
     let none = |why: &dyn std::fmt::Display| format!("it is no Sigstore bundle: {why}");
     let written: Written = serde_json::from_slice(bytes).map_err(|error| none(&error))?;
     if written.verification_material.public_key.is_none() {
-        let text = std::str::from_utf8(bytes).map_err(|error| none(&error))?;
-        let bundle = Bundle::from_json(text).map_err(|error| none(&error))?;
-        return Ok(Opened::ByIdentity(Box::new(bundle)));
+        return identity::read(bytes)
+            .map(|bundle| Opened::ByIdentity(Box::new(bundle)))
+            .map_err(|error| none(&error));
     }
     let envelope = written.dsse_envelope.ok_or(NO_STATEMENT)?;
     Envelope::read(envelope.get().as_bytes()).map(Opened::ByKey)
