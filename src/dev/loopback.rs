@@ -89,10 +89,12 @@ pub async fn ministack(repository: &Path) -> Result<Loopback, Error> {
             status: output.status.to_string(),
         });
     };
-    let program = Path::new(folder).join("bin/ministack");
+    // Its script names a Python where it was installed, before that was moved to where it is.
+    let python = Path::new(folder).join("bin/python");
     let serve = |port: u16, _: &Path| {
-        let mut command = Command::new(&program);
+        let mut command = Command::new(&python);
         command
+            .args(["-m", "ministack"])
             .env("BIND_HOST", "127.0.0.1")
             .env("GATEWAY_PORT", port.to_string());
         command
