@@ -50,7 +50,10 @@ async fn a_tag_takes_the_same_image_again_and_never_another_one() {
     assert!(error.contains("immutable"), "{error}");
     assert_eq!(digest().unwrap(), first);
     // How what was released is kept: a further tag for it, which never becomes another image's.
-    let image = port.images(&name, &[first.clone()]).await.unwrap();
+    let image = port
+        .images(&name, std::slice::from_ref(&first))
+        .await
+        .unwrap();
     port.put_tag(&name, &image[0], "bailiwick-keep-1")
         .await
         .unwrap();
