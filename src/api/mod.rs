@@ -33,8 +33,8 @@ pub use image_repository::{
     ImageRepository, ImageRepositorySpec, ImageRepositoryStatus, RepositoryDeletionPolicy,
 };
 pub use release::{
-    ApprovalSummary, Evidence, Release, ReleaseImage, ReleaseSpec, ReleaseStatus, SourceStatus,
-    TicketStatus,
+    ApprovalEvidence, ApprovalSummary, Evidence, Release, ReleaseImage, ReleaseSpec, ReleaseStatus,
+    ReviewStatus, SourceStatus, TicketStatus,
 };
 pub use team::{
     ContactSpec, MemberSpec, Team, TeamAccountSummary, TeamDeletionPolicy, TeamSpec, TeamStatus,
