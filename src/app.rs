@@ -137,11 +137,19 @@ async fn connect(
 
 /// Registries, as they are configured. A trust that cannot be read ends the process: what somebody believes to be checked
 /// must not silently be not.
-fn registries(options: &RunOptions) -> Result<Arc<dyn Origins>, AppError> {
+///
+/// # Errors
+/// If a file that is named cannot be used.
+pub fn registries(options: &RunOptions) -> Result<Arc<dyn Origins>, AppError> {
     use crate::registry::code_hosts::CodeHosts;
-    use crate::registry::files::{FileLogins, code_hosts, trust};
+    use crate::registry::files::{FileLogins, authorities, code_hosts, trust};
     use crate::registry::oci::{Login, Logins, Registries, Settings};
+    let authorities = options.registry_authorities.as_deref().map(authorities);
     let settings = Settings {
+        authorities: authorities
+            .transpose()
+            .map_err(AppError::Registries)?
+            .unwrap_or_default(),
         plain_http: options.registry_plain_http.iter().cloned().collect(),
         internal: options.registry_internal.iter().cloned().collect(),
         ..Settings::default()

@@ -79,15 +79,19 @@ pub struct RunOptions {
     /// Registries that are reached by HTTPS although they are named by an address, or by a name without a domain.
     #[arg(long, env = "BAILIWICK_REGISTRY_INTERNAL", value_delimiter = ',')]
     pub registry_internal: Vec<String>,
+    /// A file with certificate authorities (PEM) that registries and code hosts are trusted by, besides those of this
+    /// machine: the company's own.
+    #[arg(long, env = "BAILIWICK_REGISTRY_AUTHORITIES")]
+    pub registry_authorities: Option<PathBuf>,
     /// A file with logins for registries, in Docker's format (config.json). It is read again for every login.
     #[arg(long, env = "BAILIWICK_REGISTRY_CREDENTIALS")]
     pub registry_credentials: Option<PathBuf>,
-    /// A file that says whose signatures of provenance count: a YAML list of {name, key}, the public key in PEM. Nobody's
-    /// if left out.
+    /// A file that says whose signatures of provenance count: a YAML list of {name, key}, the public key in PEM, and of
+    /// {name, issuer, subject, roots, log, timestamps, certificateLog}, identities with certificates. Nobody's if left out.
     #[arg(long, env = "BAILIWICK_TRUST")]
     pub trust: Option<PathBuf>,
-    /// A file that says which code hosts are asked for the messages of commits, to find tickets in them: a YAML list of
-    /// {host, api, token}, the API like GitHub's. None if left out.
+    /// A file that says which code hosts are asked for the messages of commits, to find tickets in them, and for reviews
+    /// that count as approvals: a YAML list of {host, api, token, reviews}, the API like GitHub's. None if left out.
     #[arg(long, env = "BAILIWICK_CODE_HOSTS")]
     pub code_hosts: Option<PathBuf>,
     /// How long what is in flight may take to finish when the process is told to end.

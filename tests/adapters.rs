@@ -16,6 +16,8 @@ mod emulator;
 mod errors;
 #[path = "adapters/journal.rs"]
 mod journal;
+#[path = "adapters/pushes.rs"]
+mod pushes;
 #[path = "adapters/repositories.rs"]
 mod repositories;
 #[path = "adapters/sessions.rs"]

@@ -16,5 +16,6 @@ mod claims;
 mod lives;
 #[path = "applications/releases.rs"]
 mod releases;
+#[allow(dead_code)]
 #[path = "applications/world.rs"]
 mod world;

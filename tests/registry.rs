@@ -4,8 +4,12 @@
 #![cfg(feature = "dev")]
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+#[path = "registry/configured.rs"]
+mod configured;
 #[path = "registry/faults.rs"]
 mod faults;
+#[path = "registry/keyless.rs"]
+mod keyless;
 #[path = "registry/logins.rs"]
 mod logins;
 #[path = "registry/pushed.rs"]

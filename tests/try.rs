@@ -57,6 +57,8 @@ fn everything_is_ready_at_the_first_go_and_again_at_once_and_gone_when_told() {
         "team-payments   teamaccount.bailiwick.dev/test",
         "aws+payments-test@example.com",
         "team-payments   release.bailiwick.dev/api-1.0.0",
+        "team-payments   imagerepository.bailiwick.dev/api",
+        "dkr.ecr.eu-central-1.amazonaws.com/payments/api",
         "dev1@example.com approves sha256:",
         "$ bailiwick trace application/api",
         "PAY-42 (https://tickets.example.com/PAY-42)",

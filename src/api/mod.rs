@@ -47,8 +47,8 @@ pub use oauth_provider::{
     OAuthProviderSpec, OAuthProviderStatus, SecretRotation,
 };
 pub use release::{
-    ApprovalSummary, Evidence, Release, ReleaseImage, ReleaseSpec, ReleaseStatus, SourceStatus,
-    TicketStatus,
+    ApprovalEvidence, ApprovalSummary, Evidence, Release, ReleaseImage, ReleaseSpec, ReleaseStatus,
+    ReviewStatus, SourceStatus, TicketStatus,
 };
 pub use resource_type::{
     HeldScope, ResourceType, ResourceTypeSpec, ResourceTypeStatus, ScopeClass, ScopeSpec,

@@ -79,6 +79,9 @@ pub struct ReleaseStatus {
     /// The approvals that count: of this digest, by people other than the requester.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub approvals: Vec<ApprovalSummary>,
+    /// What the people say who have reviewed the commit on its code host; only where the operator is configured to ask.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub reviews: Vec<ReviewStatus>,
     /// Who made the release, as the API server knew them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub requester: Option<String>,
@@ -173,6 +176,35 @@ pub struct ApprovalSummary {
     pub type_: String,
     /// By whom.
     pub approver: String,
+    /// What it is.
+    #[serde(default)]
+    pub evidence: ApprovalEvidence,
+}
+
+/// What an approval that counts is.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum ApprovalEvidence {
+    /// An `Approval`, written by the approver.
+    #[default]
+    Approval,
+    /// A review of the commit on its code host.
+    Review,
+}
+
+/// The last word of somebody who has reviewed the commit on its code host.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ReviewStatus {
+    /// Where it is found.
+    pub url: String,
+    /// Whose it is, as the code host calls them.
+    pub login: String,
+    /// Who that is in the cluster, where it is an approval of this commit.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub approver: Option<String>,
+    /// Why it is no approval of this commit.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub refused: Option<String>,
 }
 
 /// The kind's own conditions, and what it means if they are True.
@@ -197,5 +229,10 @@ pub const CONDITIONS: &[(&str, &str)] = &[
     (
         "TagMoved",
         "the tag names another image now; only there while it does, and no part of Ready",
+    ),
+    (
+        "CodeHostUnanswered",
+        "the code host owes an answer about the commit, which is asked for again by itself; only there while it does, \
+         and no part of Ready",
     ),
 ];

@@ -119,14 +119,16 @@ fn releases_controller(
     authors: Authors,
 ) -> (Releases, Watched<Release>) {
     let lookups = Arc::new(Lookups::new(origins, caches.releases.trigger()));
-    let looked = Looked::default();
-    let (forgetting, forgotten) = (lookups.clone(), looked.clone());
+    let (looked, asked) = (Looked::default(), Looked::default());
+    let (forgetting, forgotten) = (lookups.clone(), [looked.clone(), asked.clone()]);
     watched.on_change(move |change| {
         if let (Some(release), None) = (change.before, change.after) {
             let uid = release.uid().unwrap_or_default();
             forgetting.forget(&uid);
-            let mut looked = forgotten.lock().unwrap_or_else(PoisonError::into_inner);
-            looked.remove(&uid);
+            for times in &forgotten {
+                let mut times = times.lock().unwrap_or_else(PoisonError::into_inner);
+                times.remove(&uid);
+            }
         }
     });
     let controller = Releases {
@@ -134,6 +136,7 @@ fn releases_controller(
         lookups,
         authors,
         looked,
+        asked,
     };
     (controller, watched)
 }

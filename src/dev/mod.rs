@@ -8,6 +8,7 @@
 pub mod api_server;
 pub mod certificates;
 pub mod http;
+pub mod loopback;
 pub mod moto;
 pub mod oauth;
 pub mod plane;

@@ -12,6 +12,7 @@ use std::time::Duration;
 use tempfile::TempDir;
 
 use super::certificates::Authority;
+use super::loopback::Loopback;
 use super::plane::{free_port, place};
 use super::process::{Detached, Servers};
 use super::{Error, http};
@@ -19,7 +20,7 @@ use super::{Error, http};
 const DEADLINE: Duration = Duration::from_secs(60);
 const TRIES: usize = 5;
 
-/// The folder with the registries, crane and cosign.
+/// The folder with the registries, crane, cosign, oras and the timestamp authority.
 #[derive(Clone, Debug)]
 pub struct ImageTools(PathBuf);
 
@@ -86,6 +87,27 @@ impl ImageTools {
         S: AsRef<OsStr>,
     {
         self.run("cosign", home, arguments)
+    }
+
+    /// Runs `oras` with these arguments in the folder `home`.
+    pub fn oras<I, S>(&self, home: &Path, arguments: I) -> Result<String, Error>
+    where
+        I: IntoIterator<Item = S>,
+        S: AsRef<OsStr>,
+    {
+        self.run("oras", home, arguments)
+    }
+
+    /// Starts a timestamp authority (RFC 3161), with certificates of its own; they are at
+    /// `/api/v1/timestamp/certchain`.
+    pub async fn timestamp_authority(&self) -> Result<Loopback, Error> {
+        let program = self.0.join("timestamp-server");
+        let serve = |port: u16, _: &Path| {
+            let mut command = Command::new(&program);
+            command.args(["--port", &port.to_string()]);
+            command
+        };
+        Loopback::start("timestamp-server", "/api/v1/timestamp/certchain", serve).await
     }
 
     /// Nothing of the user's own configuration counts: neither logins nor keys.

@@ -3,6 +3,8 @@
 //! The API server lets a person write only their own name, and not for what they requested themselves. That is looked
 //! at here once more, since a policy can be missing, and since an approval can be older than the release it names.
 
+pub mod reviews;
+
 use std::collections::BTreeSet;
 
 /// Somebody whom the API server has authenticated, as the stamp on the object says; `None`: nobody can tell.
@@ -21,6 +23,9 @@ pub struct Given {
     pub digest: String,
     /// Who wrote it.
     pub author: Author,
+    /// Whether it is a review on the code host, where people have other names: one that differs from the requester's by
+    /// capitals alone is taken for the same.
+    pub is_review: bool,
 }
 
 /// The release that approvals are about.
@@ -72,8 +77,15 @@ pub fn judge(given: &Given, asked: Option<&Asked>) -> Result<(), Refusal> {
     }
     match &asked.requester {
         None => Err(Refusal::RequesterUnknown),
-        Some(requester) if *requester == given.approver => Err(Refusal::OwnRelease),
+        Some(requester) if is_same(requester, given) => Err(Refusal::OwnRelease),
         Some(_) => Ok(()),
+    }
+}
+
+fn is_same(requester: &str, given: &Given) -> bool {
+    match given.is_review {
+        true => requester.eq_ignore_ascii_case(&given.approver),
+        false => requester == given.approver,
     }
 }
 
@@ -139,7 +151,11 @@ pub fn count(required: &Required, asked: &Asked, given: &[Given]) -> Count {
     counted.sort_by(|a, b| (&a.type_, &a.approver, &a.name).cmp(&(&b.type_, &b.approver, &b.name)));
     counted.dedup_by(|b, a| (&a.type_, &a.approver) == (&b.type_, &b.approver));
     let types: BTreeSet<&str> = counted.iter().map(|one| one.type_.as_str()).collect();
-    let people: BTreeSet<&str> = counted.iter().map(|one| one.approver.as_str()).collect();
+    // A person who approves here and there is still one.
+    let people: BTreeSet<String> = counted
+        .iter()
+        .map(|one| one.approver.to_ascii_lowercase())
+        .collect();
     let missing_types = required
         .types
         .iter()
@@ -171,6 +187,7 @@ mod tests {
             approver: approver.to_owned(),
             digest: "sha256:1".to_owned(),
             author: Some(approver.to_owned()),
+            is_review: false,
         }
     }
 
@@ -215,6 +232,12 @@ mod tests {
             ..ann.clone()
         };
         assert_eq!(judge(&forged, Some(&asked())), Err(Refusal::NotTheApprover));
+        // By whatever name a review is known.
+        let reviewed = Given {
+            is_review: true,
+            ..given("CodeChange", "Dev")
+        };
+        assert_eq!(judge(&reviewed, Some(&asked())), Err(Refusal::OwnRelease));
         let unsigned = Given {
             author: None,
             ..ann.clone()
@@ -268,6 +291,18 @@ mod tests {
                 required(&["Test"], 2),
                 vec![test.clone(), by_bob],
                 "nothing",
+            ),
+            (
+                "one person here and, as a review, there",
+                both.clone(),
+                vec![
+                    Given {
+                        is_review: true,
+                        ..given("CodeChange", "Ann")
+                    },
+                    test.clone(),
+                ],
+                "an approval by one more person",
             ),
             (
                 "the same twice",

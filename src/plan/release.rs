@@ -1,5 +1,7 @@
 //! Whether a release can be deployed, from what is known of it: every condition by itself, and the first that is missing.
 
+use std::time::Duration;
+
 use crate::model::SourceRepository;
 
 /// One of several releases of the same version.
@@ -151,6 +153,13 @@ pub fn clean(known: Option<&Known>) -> Finding {
     }
 }
 
+/// How long to wait before something is asked for again that has been asked for in vain for so long: half as long again,
+/// within bounds. So it takes at most half as long again as it would have taken to be noticed at once, and what never
+/// comes costs little.
+pub fn pause(age: Duration, least: Duration, most: Duration) -> Duration {
+    (age / 2).clamp(least, most)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -271,6 +280,29 @@ mod tests {
                 );
             }
         }
+    }
+
+    #[test]
+    fn what_is_asked_for_in_vain_is_asked_for_ever_more_rarely() {
+        let (least, most) = (Duration::from_secs(15), Duration::from_secs(3600));
+        for (age, wanted) in [
+            (0, 15),
+            (30, 15),
+            (60, 30),
+            (600, 300),
+            (7200, 3600),
+            (864_000, 3600),
+        ] {
+            let found = pause(Duration::from_secs(age), least, most);
+            assert_eq!(found, Duration::from_secs(wanted), "{age}");
+        }
+        // An outage of an hour costs so many questions.
+        let (mut age, mut questions) = (Duration::ZERO, 0);
+        while age < Duration::from_secs(3600) {
+            age += pause(age, least, most);
+            questions += 1;
+        }
+        assert!(questions < 20, "{questions}");
     }
 
     #[test]

@@ -8,8 +8,8 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde::Deserialize;
 
-use super::attestation::{Trust, TrustEntry};
-use super::code_hosts::CodeHost;
+use super::attestation::{Identity, Trust, TrustEntry};
+use super::code_hosts::{CodeHost, Reviewing};
 use super::error::{ErrorKind, RegistryError};
 use super::oci::{Login, Logins};
 use crate::model::Secret;
@@ -109,17 +109,37 @@ fn host(server: &str) -> String {
     }
 }
 
+/// Certificate authorities, in PEM.
+///
+/// # Errors
+/// If the file cannot be read, or holds none: whoever names it means one.
+pub fn authorities(path: &Path) -> Result<String, String> {
+    let authorities = text(path)?;
+    match authorities.contains("-----BEGIN CERTIFICATE-----") {
+        true => Ok(authorities),
+        false => Err(format!(
+            "{}: it holds no certificate in PEM, which begins with -----BEGIN CERTIFICATE-----",
+            path.display()
+        )),
+    }
+}
+
 /// One entry of the trust configuration, as it is written.
 #[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
 struct Written {
     name: String,
     key: Option<String>,
     issuer: Option<String>,
     subject: Option<String>,
+    roots: Option<String>,
+    log: Option<String>,
+    timestamps: Option<String>,
+    certificate_log: Option<String>,
 }
 
-/// Whose signatures count, from a YAML list of `{name, key}`, the key in PEM.
+/// Whose signatures count, from a YAML list of `{name, key}` and `{name, issuer, subject, roots, log, timestamps,
+/// certificateLog}`; keys and certificates are PEM.
 ///
 /// # Errors
 /// If it cannot be read, or one entry cannot be used.
@@ -128,8 +148,8 @@ pub fn trust(path: &Path) -> Result<Trust, String> {
 }
 
 fn trusted(text: &str) -> Result<Trust, String> {
-    let written: Vec<Written> =
-        serde_saphyr::from_str(text).map_err(|error| format!("it is no list of keys: {error}"))?;
+    let written: Vec<Written> = serde_saphyr::from_str(text)
+        .map_err(|error| format!("it is no list of keys and identities: {error}"))?;
     let entries: Result<Vec<TrustEntry>, String> = written.into_iter().map(entry).collect();
     Trust::new(&entries?).map_err(|error| error.to_string())
 }
@@ -140,16 +160,28 @@ fn entry(written: Written) -> Result<TrustEntry, String> {
         key,
         issuer,
         subject,
+        roots,
+        log,
+        timestamps,
+        certificate_log,
     } = written;
-    match (key, issuer, subject) {
-        (Some(pem), None, None) => Ok(TrustEntry::Key { name, pem }),
-        (None, Some(issuer), Some(subject)) => Ok(TrustEntry::Identity {
+    let of_identity =
+        roots.is_some() || log.is_some() || timestamps.is_some() || certificate_log.is_some();
+    match (key, issuer, subject, roots) {
+        (Some(pem), None, None, None) if !of_identity => Ok(TrustEntry::Key { name, pem }),
+        (None, Some(issuer), Some(subject), Some(roots)) => Ok(TrustEntry::Identity {
             name,
-            issuer,
-            subject,
+            identity: Identity {
+                issuer,
+                subject,
+                roots,
+                log,
+                timestamps,
+                certificate_log,
+            },
         }),
         _ => Err(format!(
-            "the entry {name:?} must have a key, or an issuer and a subject"
+            "the entry {name:?} must have a key; or issuer, subject, roots, and log or timestamps"
         )),
     }
 }
@@ -161,9 +193,21 @@ struct WrittenHost {
     host: String,
     api: String,
     token: Option<String>,
+    reviews: Option<WrittenReviewing>,
 }
 
-/// The code hosts that are asked for commits, from a YAML list of `{host, api, token}`.
+/// How its reviews count, as it is written.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct WrittenReviewing {
+    #[serde(default)]
+    users: BTreeMap<String, String>,
+    user: Option<String>,
+    #[serde(default)]
+    unsigned: bool,
+}
+
+/// The code hosts that are asked for commits, from a YAML list of `{host, api, token, reviews}`.
 ///
 /// # Errors
 /// If it cannot be read. What stands in it is not said: it has tokens in it.
@@ -173,17 +217,50 @@ pub fn code_hosts(path: &Path) -> Result<Vec<CodeHost>, String> {
 
 fn hosts(text: &str) -> Result<Vec<CodeHost>, String> {
     let written: Vec<WrittenHost> = serde_saphyr::from_str(text).map_err(|_| {
-        "it is no list of code hosts, each with host, api (a URL) and perhaps token".to_owned()
+        "it is no list of code hosts, each with host, api (a URL) and perhaps token and reviews (users, user, unsigned)"
+            .to_owned()
     })?;
     let hosts = written.into_iter().map(|written| {
         let api = written.api.parse();
+        let reviews = written.reviews.map(|it| reviewing(&written.host, it));
         Ok(CodeHost {
+            reviews: reviews.transpose()?,
             api: api.map_err(|_| format!("the api of {:?} is no URL", written.host))?,
             host: written.host.to_ascii_lowercase(),
             token: written.token.map(|token| Secret::new(token.trim())),
         })
     });
     hosts.collect()
+}
+
+fn reviewing(host: &str, written: WrittenReviewing) -> Result<Reviewing, String> {
+    let WrittenReviewing {
+        users,
+        user,
+        unsigned,
+    } = written;
+    if user
+        .as_ref()
+        .is_some_and(|user| !user.contains("{{login}}"))
+    {
+        return Err(format!(
+            "reviews.user of {host:?} has no {{{{login}}}} in it: all reviewers would be one user"
+        ));
+    }
+    if user.is_none() && users.is_empty() {
+        return Err(format!(
+            "reviews of {host:?} must say who people are in the cluster: by users (a user for each login), or by user, a \
+             name with {{{{login}}}} in it"
+        ));
+    }
+    let users = users.into_iter();
+    Ok(Reviewing {
+        users: users
+            .map(|(login, user)| (login.to_ascii_lowercase(), user))
+            .collect(),
+        user,
+        unsigned,
+    })
 }
 
 fn text(path: &Path) -> Result<String, String> {
@@ -236,11 +313,20 @@ mod tests {
             ("github.com", "https://api.github.com/")
         );
         assert!(!format!("{hosts:?}").contains("hunter2"));
+        // Reviews count for nothing unless somebody says so, and then for signed commits alone.
+        assert_eq!(hosts[0].reviews, None);
+        let counted = "- {host: a, api: 'https://b', reviews: {users: {OctoCat: ann}}}";
+        let reviews = super::hosts(counted).unwrap().remove(0).reviews.unwrap();
+        assert!(!reviews.unsigned);
+        assert_eq!(reviews.user("octocat"), (Some("ann".to_owned()), true));
         for bad in [
             "- {host: a, token: hunter2}",
             "- {host: a, api: hunter2}",
             "hunter2",
             "- {host: a, api: 'https://b', tokens: hunter2}",
+            "- {host: a, api: 'https://b', token: hunter2, reviews: {}}",
+            "- {host: a, api: 'https://b', token: hunter2, reviews: {user: ann}}",
+            "- {host: a, api: 'https://b', token: hunter2, reviews: {signed: false}}",
         ] {
             let error = super::hosts(bad).unwrap_err();
             assert!(!error.contains("hunter2"), "{error}");
@@ -252,7 +338,19 @@ mod tests {
         for (text, words) in [
             ("- {name: ci}", "must have a key"),
             ("- {name: ci, key: none}", "PEM"),
-            ("- {name: ci, issuer: i, subject: s}", "keyless"),
+            (
+                "- {name: ci, issuer: i, subject: s}",
+                "must have a key; or issuer",
+            ),
+            ("- {name: ci, key: k, log: l}", "must have a key; or issuer"),
+            (
+                "- {name: ci, issuer: i, subject: s, roots: r}",
+                "needs log or timestamps",
+            ),
+            (
+                "- {name: ci, issuer: i, subject: s, roots: r, log: l}",
+                "roots holds no certificate",
+            ),
             ("- {name: ci, keys: []}", "no list of keys"),
             ("name: ci", "no list of keys"),
         ] {

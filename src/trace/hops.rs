@@ -4,7 +4,9 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::ResourceExt;
 
 use super::{Hop, Mark, Seen};
-use crate::api::{Application, Evidence, NameState, Release, ReleaseStatus, Status};
+use crate::api::{
+    Application, ApprovalEvidence, Evidence, NameState, Release, ReleaseStatus, Status,
+};
 use crate::model::ImageRef;
 
 const TEAM: &str = "the team";
@@ -237,7 +239,13 @@ fn approved(status: &ReleaseStatus) -> Hop {
     }
     let given = status.approvals.iter();
     let given: Vec<String> = given
-        .map(|one| format!("{} by {} ({})", one.type_, one.approver, one.name))
+        .map(|one| {
+            let what = match one.evidence {
+                ApprovalEvidence::Approval => "Approval",
+                ApprovalEvidence::Review => "review",
+            };
+            format!("{} by {} ({what} {})", one.type_, one.approver, one.name)
+        })
         .collect();
     let evidence = if given.is_empty() {
         "the application's spec.requiredApprovals is empty".to_owned()

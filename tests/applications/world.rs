@@ -10,12 +10,12 @@ use bailiwick::app::{self, Parts};
 use bailiwick::cloud::simulated::{self, Options, SimulatedCloud};
 use bailiwick::config::RunOptions;
 use bailiwick::controllers::release::origins::{
-    Origin, Origins, Resolved, Searched, Trouble, TroubleKind,
+    CommitRef, Origin, Origins, Resolved, ReviewsCount, Said, Searched, Trouble, TroubleKind,
 };
 use bailiwick::dev::api_server::{ApiServer, Call, Interceptor, Verdict};
 use bailiwick::engine::clock::VirtualClock;
 use bailiwick::engine::metrics::Metrics;
-use bailiwick::model::{Digest, ImageRef};
+use bailiwick::model::{Digest, ImageRef, SourceRepository};
 use bailiwick::server::Readiness;
 use clap::Parser;
 use k8s_openapi::jiff::Timestamp;
@@ -110,6 +110,7 @@ pub struct Registries {
     tags: Mutex<BTreeMap<String, Digest>>,
     origins: Mutex<BTreeMap<String, Searched>>,
     slow: Mutex<BTreeMap<String, Duration>>,
+    code_host: Mutex<Option<Arc<dyn Origins>>>,
     pub asked: AtomicU64,
 }
 
@@ -133,6 +134,15 @@ impl Registries {
     /// Makes a registry slow.
     pub fn slow_down(&self, registry: &str, by: Duration) {
         self.slow.lock().unwrap().insert(registry.to_owned(), by);
+    }
+
+    /// Whom to ask about commits.
+    pub fn ask_about_commits(&self, code_host: Arc<dyn Origins>) {
+        *self.code_host.lock().unwrap() = Some(code_host);
+    }
+
+    fn about_commits(&self) -> Option<Arc<dyn Origins>> {
+        self.code_host.lock().unwrap().clone()
     }
 
     async fn ask(&self, image: &ImageRef) {
@@ -178,6 +188,14 @@ impl Origins for Registries {
         self.ask(image).await;
         let origins = self.origins.lock().unwrap();
         Ok(origins.get(&image.to_string()).cloned().unwrap_or_default())
+    }
+
+    fn code_host(&self, repository: &SourceRepository, revision: &str) -> Option<ReviewsCount> {
+        self.about_commits()?.code_host(repository, revision)
+    }
+
+    async fn commit(&self, commit: &CommitRef) -> Result<Said, Trouble> {
+        self.about_commits().unwrap().commit(commit).await
     }
 }
 

@@ -23,7 +23,7 @@ args: ["--concurrency=4"]
 platformAccount: {id: "012345678901", role: Registry, mutableImageTags: true}
 platformGroup: platform
 operatorUsers: [outside]
-registries: {plainHttp: ["a.example.com:5000", b.example.com], internal: [c], credentialsSecret: logins, trustConfigMap: keys, codeHostsSecret: hosts}
+registries: {plainHttp: ["a.example.com:5000", b.example.com], internal: [c], authoritiesConfigMap: cas, credentialsSecret: logins, trustConfigMap: keys, codeHostsSecret: hosts}
 networkPolicy: {enabled: true, egressPorts: [5000]}
 serviceMonitor: {enabled: true, labels: {release: prometheus}}
 prometheusRule: {enabled: true, labels: {release: alerts}, queueLength: 7}

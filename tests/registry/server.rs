@@ -13,6 +13,8 @@ use tokio::net::{TcpListener, TcpStream};
 #[derive(Debug, Clone)]
 pub struct Request {
     head: String,
+    /// Its body, if it said how long that is.
+    pub body: Vec<u8>,
 }
 
 impl Request {
@@ -161,7 +163,15 @@ async fn head(mut stream: TcpStream) -> Option<(TcpStream, Request)> {
         head.push(stream.read_u8().await.ok()?);
     }
     let head = String::from_utf8(head).unwrap();
-    Some((stream, Request { head }))
+    let mut request = Request {
+        head,
+        body: Vec::new(),
+    };
+    if let Some(length) = request.header("content-length") {
+        request.body = vec![0; length.parse().unwrap()];
+        stream.read_exact(&mut request.body).await.ok()?;
+    }
+    Some((stream, request))
 }
 
 async fn say(stream: &mut TcpStream, request: &Request, reply: Reply) -> std::io::Result<()> {

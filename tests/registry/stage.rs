@@ -76,6 +76,10 @@ impl Stage {
         self.tools.crane(self.folder.path(), arguments).unwrap()
     }
 
+    pub fn oras(&self, arguments: &[&str]) -> String {
+        self.tools.oras(self.folder.path(), arguments).unwrap()
+    }
+
     pub fn cosign(&self, arguments: &[&str]) -> String {
         self.tools.cosign(self.folder.path(), arguments).unwrap()
     }

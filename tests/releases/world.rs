@@ -132,6 +132,7 @@ impl World {
             host: "github.com".to_owned(),
             api: format!("http://{}", self.code_host.host).parse().unwrap(),
             token: Some(Secret::new("t0ken")),
+            reviews: None,
         };
         let settings = Settings {
             plain_http: [self.code_host.host.clone()].into(),

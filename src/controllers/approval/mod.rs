@@ -54,6 +54,7 @@ impl Authors {
             approver: approval.spec.approver.clone(),
             digest: approval.spec.digest.clone(),
             author: self.of(approval),
+            is_review: false,
         }
     }
 }

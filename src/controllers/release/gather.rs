@@ -6,11 +6,16 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 
-use super::origins::{Origin, Origins, Resolved, Searched, Trouble, TroubleKind};
+use super::origins::{
+    CommitRef, Origin, Origins, Resolved, ReviewsCount, Said, Searched, Trouble, TroubleKind,
+};
 use crate::api;
-use crate::model::{Digest, ImageName, ImageRef};
+use crate::model::{Digest, ImageName, ImageRef, SourceRepository};
+use crate::plan::approval::reviews::{Person, Review, Reviewed, Word};
 use crate::registry::attestation::{Trust, attestations};
-use crate::registry::code_hosts::CodeHosts;
+use crate::registry::code_hosts::{
+    Changes, CodeHosts, Commit, HostReview, Reviewing, State, is_commit,
+};
 use crate::registry::find::{Base, Found, USUAL_BUDGET, find_file};
 use crate::registry::source::{Evidence, FILE, SourceFacts, from_annotations, from_scm_source};
 use crate::registry::{ErrorKind, Images, Manifest, RegistryError};
@@ -26,12 +31,12 @@ pub struct RegistryOrigins {
     pub images: Arc<dyn Images>,
     /// Whose signatures count.
     pub trust: Trust,
-    /// Who is asked for the messages of commits.
+    /// Who is asked about commits.
     pub code_hosts: Option<CodeHosts>,
 }
 
 /// A source, and where it is said; or why there is none.
-type Said = Result<Option<(SourceFacts, Option<Digest>, Option<String>)>, String>;
+type Claim = Result<Option<(SourceFacts, Option<Digest>, Option<String>)>, String>;
 
 #[async_trait]
 impl Origins for RegistryOrigins {
@@ -76,10 +81,84 @@ impl Origins for RegistryOrigins {
                 Err(remark) => searched.remarks.push(remark),
             }
         }
-        self.read_commit(&mut searched).await;
+        if let (Some(hosts), Some(origin)) = (&self.code_hosts, &searched.origin)
+            && let Some(revision) = &origin.revision
+            && hosts.of(&origin.repository).is_some()
+            && !is_commit(revision)
+        {
+            let remark = format!(
+                "its tickets are not known: {revision:.80} is no commit's id, so the code host is not asked"
+            );
+            searched.remarks.push(remark);
+        }
         searched.remarks.dedup();
         Ok(searched)
     }
+
+    fn code_host(&self, repository: &SourceRepository, revision: &str) -> Option<ReviewsCount> {
+        let host = self.code_hosts.as_ref()?.of(repository)?;
+        is_commit(revision).then_some(match &host.reviews {
+            None => ReviewsCount::Never,
+            Some(reviewing) if reviewing.unsigned => ReviewsCount::Always,
+            Some(_) => ReviewsCount::IfSigned,
+        })
+    }
+
+    async fn commit(&self, asked: &CommitRef) -> Result<Said, Trouble> {
+        let hosts = self.code_hosts.as_ref();
+        let Some((hosts, host)) =
+            hosts.and_then(|hosts| Some((hosts, hosts.of(&asked.repository)?)))
+        else {
+            let message = format!("{asked}: its code host is none of those that are asked");
+            return Err(Trouble::new(TroubleKind::Denied, message));
+        };
+        let commit = hosts
+            .commit(host, &asked.repository, &asked.revision)
+            .await?;
+        let mut reviews = None;
+        if let Some(reviewing) = host.reviews.as_ref().filter(|_| asked.with_reviews) {
+            let changes = hosts.changes(host, &asked.repository, &commit.id).await?;
+            reviews = Some(reviewed(&commit, changes, reviewing));
+        }
+        Ok(Said {
+            message: commit.message,
+            reviews,
+        })
+    }
+}
+
+/// Reviews, with the names that people have in the cluster.
+fn reviewed(commit: &Commit, changes: Changes, reviewing: &Reviewing) -> (Reviewed, Vec<Review>) {
+    let person = |login: &String| Person {
+        login: login.clone(),
+        user: reviewing.user(login).0,
+    };
+    let others = commit.committer.iter().chain(&changes.proposers);
+    let author = commit.author.as_ref();
+    let reviewed = Reviewed {
+        revision: commit.id.clone(),
+        authors: author.map(|author| std::iter::once(author).chain(others).map(person).collect()),
+    };
+    let review = |review: HostReview| {
+        let (user, by_name) = reviewing.user(&review.login);
+        Review {
+            url: review.url,
+            by: Person {
+                login: review.login,
+                user,
+            },
+            is_person: review.is_person,
+            is_insider: review.is_insider || by_name,
+            word: match review.state {
+                State::Approved => Word::Approved,
+                State::ChangesRequested => Word::ChangesRequested,
+                State::Dismissed => Word::Dismissed,
+            },
+            commit: review.commit,
+            at: review.at,
+        }
+    };
+    (reviewed, changes.reviews.into_iter().map(review).collect())
 }
 
 /// A kind of evidence.
@@ -91,25 +170,6 @@ enum Step {
 }
 
 impl RegistryOrigins {
-    /// Reads the message of the commit, if its host is one of those that are asked. No release waits for a code host: a
-    /// message that cannot be read is a remark.
-    async fn read_commit(&self, searched: &mut Searched) {
-        let (Some(hosts), Some(origin)) = (&self.code_hosts, &searched.origin) else {
-            return;
-        };
-        let Some(revision) = &origin.revision else {
-            return;
-        };
-        match hosts.message(&origin.repository, revision).await {
-            None => {}
-            Some(Ok(message)) => searched.commit_message = Some(message),
-            Some(Err(error)) => {
-                let remark = format!("its tickets are not known: {error}");
-                searched.remarks.push(remark);
-            }
-        }
-    }
-
     /// The images of an index; none for a single image.
     async fn singles(&self, name: &ImageName, whole: &Manifest) -> Result<Vec<Manifest>, Trouble> {
         let mut singles = Vec::new();
@@ -126,7 +186,7 @@ impl RegistryOrigins {
         name: &ImageName,
         manifest: &Manifest,
         remarks: &mut Vec<String>,
-    ) -> Result<Said, Trouble> {
+    ) -> Result<Claim, Trouble> {
         match step {
             Step::Attested => {
                 let verdict =
@@ -153,7 +213,7 @@ impl RegistryOrigins {
         name: &ImageName,
         manifest: &Manifest,
         remarks: &mut Vec<String>,
-    ) -> Result<Said, Trouble> {
+    ) -> Result<Claim, Trouble> {
         let found = find_file(&*self.images, name, manifest, FILE, USUAL_BUDGET).await?;
         Ok(match found {
             Found::File {
@@ -183,7 +243,7 @@ impl RegistryOrigins {
 }
 
 /// What all images of an index say, if all say the same. One that was built from a modified tree makes all so.
-fn agreed(of_each: Vec<Said>) -> Said {
+fn agreed(of_each: Vec<Claim>) -> Claim {
     let mut all = Vec::new();
     for said in of_each {
         all.push(said?);
@@ -271,7 +331,7 @@ mod tests {
         }
     }
 
-    fn says(name: &str, dirty: Option<bool>) -> Said {
+    fn says(name: &str, dirty: Option<bool>) -> Claim {
         Ok(Some((facts(name, dirty), None, None)))
     }
 

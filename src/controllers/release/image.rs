@@ -7,7 +7,7 @@ use tokio::time::Instant;
 
 use super::lookups::Asker;
 use super::origins::{Searched, Trouble, TroubleKind};
-use super::validate::{TicketSystem, Valid};
+use super::validate::Valid;
 use super::{ANSWER_AGAIN, LOOK_AGAIN, Releases, reasons};
 use crate::api::{Release, ReleaseImage, SourceStatus, TicketStatus};
 use crate::engine::conditions::{self, Truth};
@@ -27,40 +27,50 @@ const REMARK_LENGTH: usize = 400;
 const TICKETS: usize = 20;
 const TICKET_LENGTH: usize = 100;
 
+/// What a look at the registry came to.
+pub(super) enum Look {
+    /// An answer is waited for.
+    Waits(Outcome),
+    /// What was known still is.
+    Known,
+    /// The source was searched for.
+    Searched,
+}
+
 impl Releases {
-    /// Learns of the registry what is not known yet, or shall be looked at again. `Some`: an answer is waited for.
+    /// Learns of the registry what is not known yet, or shall be looked at again.
     pub(super) async fn look(
         &self,
         record: &mut Record<Release>,
         valid: &Valid,
         asker: &Asker,
         again: bool,
-    ) -> Result<Option<Outcome>, Failure> {
+    ) -> Result<Look, Failure> {
         let image = &valid.image;
         let digest = match known_digest(record) {
             Some(digest) => digest,
             None => match self.resolve(record, image, asker).await? {
                 Ok(digest) => digest,
-                Err(outcome) => return Ok(Some(outcome)),
+                Err(outcome) => return Ok(Look::Waits(outcome)),
             },
         };
         // After a restart nothing is due: ten thousand settled releases are not asked about all at once.
         let due = again || self.is_due(&asker.uid);
         if due && let Some(waiting) = self.compare(record, image, asker, &digest).await? {
-            return Ok(Some(waiting));
+            return Ok(Look::Waits(waiting));
         }
         let source = record.status.source.as_ref();
         let lacking = source.is_none_or(|source| source.revision.is_none());
         let never = conditions::find(&record.status.conditions, "SourceKnown").is_none();
         if !(again || never || (lacking && due)) {
-            return Ok(None);
+            return Ok(Look::Known);
         }
         match self.lookups.search(asker, &image.name().at(digest)).await {
-            None => Ok(Some(waiting(image, "where it comes from"))),
+            None => Ok(Look::Waits(waiting(image, "where it comes from"))),
             Some(Ok(searched)) => {
                 self.looked_now(&asker.uid);
-                enter(record, searched, valid.tickets.as_ref());
-                Ok(None)
+                enter(record, searched);
+                Ok(Look::Searched)
             }
             // Of the best evidence nothing may be known: a worse one is not taken in its place.
             Some(Err(trouble)) if trouble.kind == TroubleKind::Transient => Err(trouble.into()),
@@ -70,8 +80,8 @@ impl Releases {
                     remarks: vec![trouble.message],
                     ..Searched::default()
                 };
-                enter(record, searched, valid.tickets.as_ref());
-                Ok(None)
+                enter(record, searched);
+                Ok(Look::Searched)
             }
         }
     }
@@ -185,14 +195,13 @@ fn unresolved(record: &mut Record<Release>, trouble: Trouble) -> Outcome {
 
 /// Enters what was found. What was found before and is not there any more is forgotten: the status says what can be
 /// shown.
-fn enter(record: &mut Record<Release>, searched: Searched, system: Option<&TicketSystem>) {
+fn enter(record: &mut Record<Release>, searched: Searched) {
     let Searched {
         origin,
         tickets,
-        commit_message,
         remarks,
     } = searched;
-    record.status.source = origin.map(|origin| SourceStatus {
+    let source = origin.map(|origin| SourceStatus {
         repository: origin.repository.to_string(),
         revision: origin.revision,
         dirty: origin.dirty,
@@ -201,25 +210,27 @@ fn enter(record: &mut Record<Release>, searched: Searched, system: Option<&Ticke
         evidence_digest: origin.evidence_digest.map(|digest| digest.to_string()),
         signed_by: origin.signed_by,
     });
+    if source != record.status.source {
+        // What was said of another commit, or of one that was better known, is not said of this one.
+        record.status.tickets.clear();
+        record.status.reviews.clear();
+        record.status.source = source;
+    }
     record.status.remarks = remarks
         .into_iter()
         .take(REMARKS)
         .map(|remark| remark.chars().take(REMARK_LENGTH).collect())
         .collect();
-    let message = commit_message.unwrap_or_default();
-    let in_message = system
-        .into_iter()
-        .flat_map(|system| system.pattern.find_iter(&message))
-        .map(|found| found.as_str().to_owned());
-    let mut ids: Vec<String> = Vec::new();
-    for id in tickets.into_iter().chain(in_message) {
+    add_tickets(record, tickets);
+}
+
+/// Adds tickets to those that are known: an image and a commit never name fewer than they did.
+pub(super) fn add_tickets(record: &mut Record<Release>, tickets: impl IntoIterator<Item = String>) {
+    let known = &mut record.status.tickets;
+    for id in tickets {
         let id: String = id.chars().take(TICKET_LENGTH).collect();
-        if ids.len() < TICKETS && !id.is_empty() && !ids.contains(&id) {
-            ids.push(id);
+        if known.len() < TICKETS && !id.is_empty() && known.iter().all(|one| one.id != id) {
+            known.push(TicketStatus { id, url: None });
         }
     }
-    record.status.tickets = ids
-        .into_iter()
-        .map(|id| TicketStatus { id, url: None })
-        .collect();
 }

@@ -1,8 +1,8 @@
-//! Questions to registries, asked aside of the passes: a registry that answers slowly, or never, holds up those who asked
-//! it and nobody else.
+//! Questions to registries and code hosts, asked aside of the passes: one that answers slowly, or never, holds up those
+//! who asked it and nobody else.
 //!
 //! A pass waits a moment for its answer; if it takes longer, the pass ends and the answer, once it is there, asks for
-//! another one. Of one registry, and for one namespace, only a few questions are under way at once, and only so many
+//! another one. Of one host, and for one namespace, only a few questions are under way at once, and only so many
 //! altogether: that also bounds the memory.
 
 use std::collections::HashMap;
@@ -12,16 +12,18 @@ use std::time::Duration;
 
 use tokio::task::JoinHandle;
 
-use super::origins::{Origins, Resolved, Searched, Trouble, TroubleKind};
+use super::origins::{
+    CommitRef, Origins, Resolved, ReviewsCount, Said, Searched, Trouble, TroubleKind,
+};
 use super::turns::Turns;
 use crate::api::Release;
 use crate::engine::trigger::Trigger;
-use crate::model::{Digest, ImageRef};
+use crate::model::{Digest, ImageRef, SourceRepository};
 
 /// How long a pass waits for an answer before it lets others go first.
 const PATIENCE: Duration = Duration::from_secs(2);
-/// How many questions to one registry are under way at once.
-const OF_REGISTRY: usize = 4;
+/// How many questions to one registry or code host are under way at once.
+const OF_HOST: usize = 4;
 /// How many questions of one namespace's releases are.
 const OF_NAMESPACE: usize = 8;
 /// How many are altogether.
@@ -29,18 +31,60 @@ const ALTOGETHER: usize = 32;
 /// What a question may take, with all that is read for its answer: a search unpacks layers.
 const LONGEST: Duration = Duration::from_secs(900);
 
-/// A question about an image.
+/// What a question is about; of each a release has one at a time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-enum Question {
+enum Subject {
     Resolve,
     Current,
     Search,
+    Commit,
+}
+
+/// A question.
+#[derive(Debug, Clone)]
+enum Question {
+    Resolve(ImageRef),
+    Current(ImageRef),
+    Search(ImageRef),
+    Commit(CommitRef),
 }
 
 enum Answer {
     Resolved(Resolved),
     Current(Digest),
     Searched(Searched),
+    Commit(Said),
+}
+
+impl Question {
+    fn subject(&self) -> Subject {
+        match self {
+            Self::Resolve(_) => Subject::Resolve,
+            Self::Current(_) => Subject::Current,
+            Self::Search(_) => Subject::Search,
+            Self::Commit(_) => Subject::Commit,
+        }
+    }
+
+    /// Who is asked.
+    fn host(&self) -> String {
+        match self {
+            Self::Resolve(image) | Self::Current(image) | Self::Search(image) => {
+                format!("the registry {}", image.name().registry())
+            }
+            Self::Commit(commit) => format!("the code host {}", commit.repository.host()),
+        }
+    }
+
+    fn trouble(&self, why: &str) -> Trouble {
+        let message = match self {
+            Self::Resolve(image) | Self::Current(image) | Self::Search(image) => {
+                format!("{image}: {why}")
+            }
+            Self::Commit(commit) => format!("{commit}: {why}"),
+        };
+        Trouble::new(TroubleKind::Transient, message)
+    }
 }
 
 struct Job {
@@ -73,7 +117,7 @@ pub struct Lookups {
     origins: Arc<dyn Origins>,
     wake: Trigger<Release>,
     turns: Arc<Turns>,
-    jobs: Mutex<HashMap<(String, Question), Job>>,
+    jobs: Mutex<HashMap<(String, Subject), Job>>,
 }
 
 impl Lookups {
@@ -93,11 +137,12 @@ impl Lookups {
         asker: &Asker,
         image: &ImageRef,
     ) -> Option<Result<Resolved, Trouble>> {
-        let answer = self.ask(asker, Question::Resolve, image).await?;
-        Some(answer.and_then(|answer| match answer {
-            Answer::Resolved(resolved) => Ok(resolved),
-            _ => Err(mistaken(image)),
-        }))
+        let question = Question::Resolve(image.clone());
+        let take = |answer| match answer {
+            Answer::Resolved(resolved) => Some(resolved),
+            _ => None,
+        };
+        self.ask(asker, question, take).await
     }
 
     /// The digest that the reference's tag has now. `None`: that takes longer; a pass will be asked for.
@@ -106,11 +151,12 @@ impl Lookups {
         asker: &Asker,
         image: &ImageRef,
     ) -> Option<Result<Digest, Trouble>> {
-        let answer = self.ask(asker, Question::Current, image).await?;
-        Some(answer.and_then(|answer| match answer {
-            Answer::Current(digest) => Ok(digest),
-            _ => Err(mistaken(image)),
-        }))
+        let question = Question::Current(image.clone());
+        let take = |answer| match answer {
+            Answer::Current(digest) => Some(digest),
+            _ => None,
+        };
+        self.ask(asker, question, take).await
     }
 
     /// Where the image comes from. `None`: that takes longer; a pass will be asked for.
@@ -119,11 +165,33 @@ impl Lookups {
         asker: &Asker,
         image: &ImageRef,
     ) -> Option<Result<Searched, Trouble>> {
-        let answer = self.ask(asker, Question::Search, image).await?;
-        Some(answer.and_then(|answer| match answer {
-            Answer::Searched(searched) => Ok(searched),
-            _ => Err(mistaken(image)),
-        }))
+        let question = Question::Search(image.clone());
+        let take = |answer| match answer {
+            Answer::Searched(searched) => Some(searched),
+            _ => None,
+        };
+        self.ask(asker, question, take).await
+    }
+
+    /// What its code host says of a commit. `None`: that takes longer; a pass will be asked for.
+    pub async fn commit(&self, asker: &Asker, commit: &CommitRef) -> Option<Result<Said, Trouble>> {
+        let question = Question::Commit(commit.clone());
+        let take = |answer| match answer {
+            Answer::Commit(said) => Some(said),
+            _ => None,
+        };
+        self.ask(asker, question, take).await
+    }
+
+    /// Whether a code host is being asked about this release's commit, or its answer waits to be fetched.
+    pub fn asks_about_commit(&self, asker: &Asker) -> bool {
+        let key = (asker.uid.clone(), Subject::Commit);
+        self.jobs().contains_key(&key)
+    }
+
+    /// See [`Origins::code_host`].
+    pub fn code_host(&self, repository: &SourceRepository, revision: &str) -> Option<ReviewsCount> {
+        self.origins.code_host(repository, revision)
     }
 
     /// Forgets what a release that is gone has asked.
@@ -136,15 +204,15 @@ impl Lookups {
         });
     }
 
-    async fn ask(
+    async fn ask<T>(
         &self,
         asker: &Asker,
         question: Question,
-        image: &ImageRef,
-    ) -> Option<Result<Answer, Trouble>> {
-        let key = (asker.uid.clone(), question);
+        take: impl Fn(Answer) -> Option<T>,
+    ) -> Option<Result<T, Trouble>> {
+        let key = (asker.uid.clone(), question.subject());
         let begun = self.jobs().remove(&key);
-        let mut job = begun.unwrap_or_else(|| self.begin(asker, question, image));
+        let mut job = begun.unwrap_or_else(|| self.begin(asker, &question));
         job.ends.left.store(false, Ordering::SeqCst);
         let ended = match tokio::time::timeout(PATIENCE, &mut job.work).await {
             Ok(ended) => ended,
@@ -159,60 +227,52 @@ impl Lookups {
                 return None;
             }
         };
-        Some(ended.unwrap_or_else(|_| {
-            let message = format!("{image}: the question to the registry was cut off");
-            Err(Trouble::new(TroubleKind::Transient, message))
-        }))
+        let cut_off =
+            |_| Err(question.trouble(&format!("the question to {} was cut off", question.host())));
+        let mistaken = || question.trouble("the answer is to another question");
+        let answer = ended.unwrap_or_else(cut_off);
+        Some(answer.and_then(|answer| take(answer).ok_or_else(mistaken)))
     }
 
-    fn begin(&self, asker: &Asker, question: Question, image: &ImageRef) -> Job {
+    fn begin(&self, asker: &Asker, question: &Question) -> Job {
         let limits = vec![
-            (format!("registry {}", image.name().registry()), OF_REGISTRY),
+            (question.host(), OF_HOST),
             (format!("namespace {}", asker.namespace), OF_NAMESPACE),
             ("all".to_owned(), ALTOGETHER),
         ];
         let turns = self.turns.clone();
         let ends = Arc::new(Ends::default());
         let (origins, wake) = (self.origins.clone(), self.wake.clone());
-        let (image, asker, both) = (image.clone(), asker.clone(), ends.clone());
+        let (question, asker, both) = (question.clone(), asker.clone(), ends.clone());
         let work = tokio::spawn(async move {
             let _turn = turns.wait(limits).await;
-            let answer = tokio::time::timeout(LONGEST, put(&*origins, question, &image)).await;
+            let answer = tokio::time::timeout(LONGEST, put(&*origins, &question)).await;
             both.answered.store(true, Ordering::SeqCst);
             if both.left.load(Ordering::SeqCst) {
                 wake.fire(Some(&asker.namespace), &asker.name);
             }
             answer.unwrap_or_else(|_| {
-                let message = format!(
-                    "{image}: the registry took longer than {} s",
+                let why = format!(
+                    "{} took longer than {} s",
+                    question.host(),
                     LONGEST.as_secs()
                 );
-                Err(Trouble::new(TroubleKind::Transient, message))
+                Err(question.trouble(&why))
             })
         });
         Job { work, ends }
     }
 
-    fn jobs(&self) -> MutexGuard<'_, HashMap<(String, Question), Job>> {
+    fn jobs(&self) -> MutexGuard<'_, HashMap<(String, Subject), Job>> {
         self.jobs.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-async fn put(
-    origins: &dyn Origins,
-    question: Question,
-    image: &ImageRef,
-) -> Result<Answer, Trouble> {
+async fn put(origins: &dyn Origins, question: &Question) -> Result<Answer, Trouble> {
     match question {
-        Question::Resolve => origins.resolve(image).await.map(Answer::Resolved),
-        Question::Current => origins.current(image).await.map(Answer::Current),
-        Question::Search => origins.search(image).await.map(Answer::Searched),
+        Question::Resolve(image) => origins.resolve(image).await.map(Answer::Resolved),
+        Question::Current(image) => origins.current(image).await.map(Answer::Current),
+        Question::Search(image) => origins.search(image).await.map(Answer::Searched),
+        Question::Commit(commit) => origins.commit(commit).await.map(Answer::Commit),
     }
-}
-
-fn mistaken(image: &ImageRef) -> Trouble {
-    Trouble::new(
-        TroubleKind::Transient,
-        format!("{image}: the answer is to another question"),
-    )
 }

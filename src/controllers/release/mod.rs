@@ -2,12 +2,13 @@
 //!
 //! | step | file |
 //! |---|---|
-//! | gather: what registries say, aside of the passes | `origins.rs` (the port), `gather.rs`, `lookups.rs`, `turns.rs` |
+//! | gather: what registries and code hosts say, aside of the passes | `origins.rs` (the port), `gather.rs`, `lookups.rs`, `turns.rs` |
 //! | validate: the application, the version, the image | `validate.rs` |
 //! | decide | `plan::release`, `plan::approval` |
-//! | act: the digest, once; the source | `image.rs` |
+//! | act: the digest, once; the source; what is said of the commit | `image.rs`, `commit.rs` |
 //! | report: conditions | `report.rs` |
 
+mod commit;
 pub mod gather;
 mod image;
 pub mod lookups;
@@ -25,6 +26,7 @@ use async_trait::async_trait;
 use kube::ResourceExt;
 use tokio::time::Instant;
 
+use self::image::Look;
 use self::lookups::{Asker, Lookups};
 use super::Caches;
 use super::approval::Authors;
@@ -33,7 +35,8 @@ use crate::engine::frame::Reconcile;
 use crate::engine::reasons::Reason;
 use crate::engine::record::Record;
 use crate::engine::{Failure, Outcome};
-use crate::plan::approval::{Required, count};
+use crate::plan::approval::reviews::CODE_CHANGE;
+use crate::plan::approval::{Count, Given, Required, count};
 
 /// A registry is asked for nothing more often than this of one release, unless a person wants it.
 const LOOK_AGAIN: Duration = Duration::from_secs(3600);
@@ -50,6 +53,8 @@ pub struct Releases {
     pub authors: Authors,
     /// When the registry was asked about each release's image last, by uid.
     pub looked: Looked,
+    /// When the code host was asked about each release's commit last, by uid.
+    pub asked: Looked,
 }
 
 /// When something was looked at last, by uid.
@@ -81,31 +86,31 @@ impl Reconcile for Releases {
             namespace: object.namespace().unwrap_or_default(),
             name: object.name_any(),
         };
-        if let Some(waiting) = self.look(record, &valid, &asker, again).await? {
-            return Ok(waiting);
-        }
+        let searched = match self.look(record, &valid, &asker, again).await? {
+            Look::Waits(waiting) => return Ok(waiting),
+            Look::Searched => true,
+            Look::Known => false,
+        };
+        let is_approved = self.approvals(object, record, &valid.required).is_enough();
+        let ask = (again || searched, is_approved);
+        let owed = self.ask_code_host(record, &valid, &asker, ask).await;
         let approvals = self.approvals(object, record, &valid.required);
         let findings = report::findings(record, &valid, &approvals);
         record.status.last_handled_reconcile_at = requested;
-        Ok(report::outcome(&findings))
+        Ok(report::outcome(&findings, owed))
     }
 }
 
 impl Releases {
-    /// Counts the approvals of this release.
-    fn approvals(
-        &self,
-        object: &Release,
-        record: &Record<Release>,
-        required: &Required,
-    ) -> crate::plan::approval::Count {
+    /// Counts the approvals of this release, and the reviews of its commit.
+    fn approvals(&self, object: &Release, record: &Record<Release>, required: &Required) -> Count {
         let (namespace, name) = (object.namespace(), object.name_any());
         let of_it = |approval: &Approval| {
             approval.spec.release == name
                 && approval.namespace() == namespace
                 && approval.metadata.deletion_timestamp.is_none()
         };
-        let given: Vec<_> = self
+        let mut given: Vec<_> = self
             .caches
             .approvals
             .select(of_it)
@@ -116,6 +121,20 @@ impl Releases {
         let mut asked = self.authors.asked(object);
         let image = record.status.image.as_ref();
         asked.digest = image.map(|image| image.digest.clone());
+        let digest = asked.digest.clone().unwrap_or_default();
+        let reviews = record.status.reviews.iter().filter_map(|review| {
+            let approver = review.approver.clone()?;
+            Some(Given {
+                name: review.url.clone(),
+                type_: CODE_CHANGE.to_owned(),
+                author: Some(approver.clone()),
+                approver,
+                // Of the commit that this digest was built from.
+                digest: digest.clone(),
+                is_review: true,
+            })
+        });
+        given.extend(reviews);
         count(required, &asked, &given)
     }
 }

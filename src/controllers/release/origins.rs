@@ -5,6 +5,7 @@ use async_trait::async_trait;
 use crate::api::Evidence;
 use crate::engine::{Failure, FailureKind};
 use crate::model::{Digest, ImageRef, SourceRepository};
+use crate::plan::approval::reviews::{Review, Reviewed};
 
 /// What a reference means now.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -43,13 +44,48 @@ pub struct Searched {
     pub origin: Option<Origin>,
     /// The tickets that the image itself names.
     pub tickets: Vec<String>,
-    /// The message of the commit, where it could be read.
-    pub commit_message: Option<String>,
     /// What was found and does not count, or could not be looked at, and why; for people.
     pub remarks: Vec<String>,
 }
 
-/// Why a registry did not answer a question.
+/// A commit that its code host is asked about.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CommitRef {
+    /// The repository.
+    pub repository: SourceRepository,
+    /// The commit.
+    pub revision: String,
+    /// Whether its reviews are wanted, too.
+    pub with_reviews: bool,
+}
+
+impl std::fmt::Display for CommitRef {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "commit {} of {}", self.revision, self.repository)
+    }
+}
+
+/// What a code host says of a commit.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Said {
+    /// Its message.
+    pub message: String,
+    /// Whose work it is, and its reviews, if they were asked for.
+    pub reviews: Option<(Reviewed, Vec<Review>)>,
+}
+
+/// When the reviews on a code host count as approvals.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ReviewsCount {
+    /// Never: it is asked for the messages of commits only.
+    Never,
+    /// If somebody trusted has signed from which commit the image was built.
+    IfSigned,
+    /// Whatever says from which commit the image was built.
+    Always,
+}
+
+/// Why a registry or a code host did not answer a question.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{message}")]
 pub struct Trouble {
@@ -95,7 +131,7 @@ impl From<Trouble> for Failure {
     }
 }
 
-/// What is asked of registries.
+/// What is asked of registries, and of code hosts.
 #[async_trait]
 pub trait Origins: Send + Sync {
     /// What the reference means now.
@@ -106,6 +142,19 @@ pub trait Origins: Send + Sync {
 
     /// Where the image comes from, which is given by its digest.
     async fn search(&self, image: &ImageRef) -> Result<Searched, Trouble>;
+
+    /// When reviews count that are made where this commit is. `None`: nothing is asked there about it.
+    fn code_host(&self, _repository: &SourceRepository, _revision: &str) -> Option<ReviewsCount> {
+        None
+    }
+
+    /// What its code host says of a commit.
+    async fn commit(&self, commit: &CommitRef) -> Result<Said, Trouble> {
+        Err(Trouble::new(
+            TroubleKind::Denied,
+            format!("{commit}: this operator asks no code hosts"),
+        ))
+    }
 }
 
 /// Where no registry is configured: nothing can be resolved.

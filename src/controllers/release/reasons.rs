@@ -29,6 +29,7 @@ pub const APPROVED: &str = "Approved";
 pub const NONE_REQUIRED: &str = "NoneRequired";
 pub const AWAITING_APPROVAL: &str = "AwaitingApproval";
 pub const REQUESTER_UNKNOWN: &str = "RequesterUnknown";
+pub const CODE_HOST_UNANSWERED: &str = "CodeHostUnanswered";
 
 /// All of them, for the reference.
 pub const ALL: &[Reason] = &[
@@ -139,7 +140,12 @@ pub const ALL: &[Reason] = &[
     Reason::new(
         AWAITING_APPROVAL,
         "Approvals are missing; the message says which, and by how many people.",
-        "People other than the requester make an Approval each, of the release's digest.",
+        "People other than the requester make an Approval each, of the release's digest; or approve the commit on its code host, where the platform team lets that count.",
+    ),
+    Reason::new(
+        CODE_HOST_UNANSWERED,
+        "The code host owes an answer about the commit: its tickets, and its reviews where they count. It is asked again by itself, ever more rarely the longer it takes.",
+        "Nothing. If it stays: the platform team checks the host's entry in the Secret of the chart's registries.codeHostsSecret, and the operator's way to it.",
     ),
     Reason::new(
         REQUESTER_UNKNOWN,

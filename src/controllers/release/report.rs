@@ -1,8 +1,10 @@
 //! Report: every condition by itself, and the first that keeps the release from being Ready.
 
+use std::time::Duration;
+
 use super::reasons;
 use super::validate::Valid;
-use crate::api::{ApprovalSummary, Evidence, Release, SourceStatus};
+use crate::api::{ApprovalEvidence, ApprovalSummary, Evidence, Release, SourceStatus};
 use crate::engine::Outcome;
 use crate::engine::conditions::Truth;
 use crate::engine::record::Record;
@@ -55,11 +57,16 @@ pub fn findings(record: &mut Record<Release>, valid: &Valid, approvals: &Count) 
     missing
 }
 
-/// How the pass ends.
-pub fn outcome(missing: &Missing) -> Outcome {
-    match missing.first() {
-        None => Outcome::Settled { resync: None },
-        Some((reason, message)) => Outcome::blocked(reason, message),
+/// How the pass ends. `owed`: when the code host is asked again for what it owes.
+pub fn outcome(missing: &Missing, owed: Option<Duration>) -> Outcome {
+    match (missing.first(), owed) {
+        (None, resync) => Outcome::Settled { resync },
+        // Perhaps nobody has to do anything: the reviews may be there.
+        (Some((reasons::AWAITING_APPROVAL, message)), Some(after)) => {
+            let message = format!("{message}; its code host has not been heard yet");
+            Outcome::waiting(reasons::CODE_HOST_UNANSWERED, message, after)
+        }
+        (Some((reason, message)), _) => Outcome::blocked(reason, message),
     }
 }
 
@@ -72,6 +79,10 @@ fn approved(
         name: one.name.clone(),
         type_: one.type_.clone(),
         approver: one.approver.clone(),
+        evidence: match one.is_review {
+            true => ApprovalEvidence::Review,
+            false => ApprovalEvidence::Approval,
+        },
     });
     record.status.approvals = counted.collect();
     let (truth, reason, message) = if valid.required.types.is_empty() {

@@ -41,12 +41,7 @@ impl Envelope {
         }
         let written: Written = serde_json::from_slice(bytes)
             .map_err(|error| format!("it is no signed envelope: {error}"))?;
-        if written.payload_type != IN_TOTO {
-            return Err(format!(
-                "it is a signed {:.80}, no in-toto statement",
-                written.payload_type
-            ));
-        }
+        is_statement(&written.payload_type)?;
         if written.signatures.len() > MOST_SIGNATURES {
             return Err(format!("it has more than {MOST_SIGNATURES} signatures"));
         }
@@ -60,6 +55,16 @@ impl Envelope {
             signatures: signatures.collect(),
             payload,
         })
+    }
+}
+
+/// Whether a payload of this type says something about an image.
+pub(super) fn is_statement(payload_type: &str) -> Result<(), String> {
+    match payload_type == IN_TOTO {
+        true => Ok(()),
+        false => Err(format!(
+            "it is a signed {payload_type:.80}, no in-toto statement"
+        )),
     }
 }
 

@@ -6,11 +6,13 @@
 //! is without.
 
 mod dsse;
+mod identity;
 mod trust;
 
 use std::time::Duration;
 
 use serde::Deserialize;
+use sigstore_verify::types::Bundle;
 use tokio::time::timeout;
 
 use super::error::{ErrorKind, RegistryError};
@@ -19,7 +21,7 @@ use super::source::{SourceFacts, from_statement};
 use super::{Images, Result};
 use crate::model::{Digest, ImageName};
 use dsse::Envelope;
-pub use trust::{Trust, TrustEntry, TrustError};
+pub use trust::{Identity, Trust, TrustEntry, TrustError};
 
 /// How many attachments of one image are read, and how many statements in one of them.
 const MOST: usize = 50;
@@ -27,6 +29,8 @@ const MOST: usize = 50;
 const LONGEST: Duration = Duration::from_secs(120);
 const BUNDLE: &str = "application/vnd.dev.sigstore.bundle";
 const ENVELOPE: &str = "application/vnd.dsse.envelope.v1+json";
+const NO_STATEMENT: &str =
+    "it is a signature without a statement, which says nothing about the source";
 /// The annotation by which cosign says that an attachment is a bundle.
 const BUNDLE_CONTENT: &str = "dev.sigstore.bundle.content";
 
@@ -44,7 +48,7 @@ pub struct Verdict {
 pub struct Attested {
     /// The source.
     pub facts: SourceFacts,
-    /// The name of the trusted key.
+    /// The name of the trusted key or identity.
     pub key: String,
     /// Where the statement is kept.
     pub carrier: Digest,
@@ -117,22 +121,47 @@ fn verdict(judged: Vec<Judged>) -> Verdict {
     verdict
 }
 
-/// Judges one envelope, or the reason why there is none. Pure.
+/// What a layer holds, opened but not believed.
+enum Opened {
+    /// Signed with a key.
+    ByKey(Envelope),
+    /// Signed by an identity, with a certificate.
+    ByIdentity(Box<Bundle>),
+}
+
+impl Opened {
+    /// The statement, and the name of whom we trust that signed it.
+    fn believed<'a>(
+        &'a self,
+        trust: &'a Trust,
+        image: &Digest,
+    ) -> std::result::Result<(&'a str, &'a [u8]), String> {
+        match self {
+            Self::ByKey(envelope) => Ok((trust.signer(envelope)?, &envelope.payload)),
+            Self::ByIdentity(bundle) => {
+                let (kind, payload) = identity::payload(bundle).ok_or(NO_STATEMENT)?;
+                dsse::is_statement(kind)?;
+                Ok((trust.identity(bundle, image)?, payload))
+            }
+        }
+    }
+}
+
+/// Judges one attachment, or the reason why it cannot be opened. Pure.
 fn judge(
-    envelope: std::result::Result<Envelope, String>,
+    opened: std::result::Result<Opened, String>,
     carrier: &Digest,
     trust: &Trust,
     image: &Digest,
 ) -> Judged {
-    let attested = envelope.and_then(|envelope| {
-        let key = trust.signer(&envelope)?.to_owned();
-        let facts = from_statement(&envelope.payload, image)
+    let attested = opened.and_then(|opened| {
+        let (key, payload) = opened.believed(trust, image)?;
+        let facts = from_statement(payload, image)
             .map_err(|error| format!("signed by {key}, and {error}"))?;
-        let carrier = carrier.clone();
         Ok(Attested {
             facts,
-            key,
-            carrier,
+            key: key.to_owned(),
+            carrier: carrier.clone(),
         })
     });
     attested.map_err(|reason| skipped(carrier, reason))
@@ -212,16 +241,16 @@ impl Reader<'_> {
         let mut found = false;
         for layer in manifest.layers().iter().take(MOST) {
             let read: Open = match layer.media_type.as_str() {
-                ENVELOPE => Envelope::read,
+                ENVELOPE => |bytes| Envelope::read(bytes).map(Opened::ByKey),
                 kind if kind.starts_with(BUNDLE) => from_bundle,
                 _ => continue,
             };
             found = true;
-            let envelope = match self.images.blob(self.name, layer).await {
+            let opened = match self.images.blob(self.name, layer).await {
                 Ok(bytes) => read(&bytes),
                 Err(error) => Err(lasting(error)?),
             };
-            judged.push(judge(envelope, &layer.digest, self.trust, self.image));
+            judged.push(judge(opened, &layer.digest, self.trust, self.image));
         }
         if !found {
             let reason = format!("it is no attestation but {:.80}", kind_of(manifest));
@@ -232,7 +261,7 @@ impl Reader<'_> {
 }
 
 /// Opens what a layer holds.
-type Open = fn(&[u8]) -> std::result::Result<Envelope, String>;
+type Open = fn(&[u8]) -> std::result::Result<Opened, String>;
 
 fn looks_like_a_bundle(descriptor: &Descriptor) -> bool {
     descriptor.annotations.contains_key(BUNDLE_CONTENT)
@@ -258,11 +287,11 @@ fn kind_of(manifest: &Manifest) -> &str {
     }
 }
 
-/// The envelope in a Sigstore bundle that was signed by a key.
-fn from_bundle(bytes: &[u8]) -> std::result::Result<Envelope, String> {
+/// Opens a Sigstore bundle.
+fn from_bundle(bytes: &[u8]) -> std::result::Result<Opened, String> {
     #[derive(Deserialize)]
     #[serde(rename_all = "camelCase")]
-    struct Bundle {
+    struct Written {
         verification_material: Material,
         dsse_envelope: Option<Box<serde_json::value::RawValue>>,
     }
@@ -271,18 +300,15 @@ fn from_bundle(bytes: &[u8]) -> std::result::Result<Envelope, String> {
     struct Material {
         public_key: Option<serde::de::IgnoredAny>,
     }
-    let bundle: Bundle = serde_json::from_slice(bytes)
-        .map_err(|error| format!("it is no Sigstore bundle: {error}"))?;
-    if bundle.verification_material.public_key.is_none() {
-        return Err(
-            "it is signed by an identity, with a certificate, and only keys are trusted here"
-                .into(),
-        );
+    let none = |why: &dyn std::fmt::Display| format!("it is no Sigstore bundle: {why}");
+    let written: Written = serde_json::from_slice(bytes).map_err(|error| none(&error))?;
+    if written.verification_material.public_key.is_none() {
+        return identity::read(bytes)
+            .map(|bundle| Opened::ByIdentity(Box::new(bundle)))
+            .map_err(|error| none(&error));
     }
-    let envelope = bundle
-        .dsse_envelope
-        .ok_or("it is a signature without a statement, which says nothing about the source")?;
-    Envelope::read(envelope.get().as_bytes())
+    let envelope = written.dsse_envelope.ok_or(NO_STATEMENT)?;
+    Envelope::read(envelope.get().as_bytes()).map(Opened::ByKey)
 }
 
 #[cfg(test)]

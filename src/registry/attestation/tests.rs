@@ -96,8 +96,8 @@ fn envelope(signer: &Signer, payload: &str) -> serde_json::Value {
 /// The verdict on these envelopes; they are carried by 1, 2, ….
 fn judged(envelopes: &[&serde_json::Value], trust: &Trust) -> Verdict {
     let one = |(at, envelope): (usize, &&serde_json::Value)| {
-        let envelope = Envelope::read(envelope.to_string().as_bytes());
-        judge(envelope, &carrier(&(at + 1).to_string()), trust, &image())
+        let opened = Envelope::read(envelope.to_string().as_bytes()).map(Opened::ByKey);
+        judge(opened, &carrier(&(at + 1).to_string()), trust, &image())
     };
     verdict(envelopes.iter().enumerate().map(one).collect())
 }
@@ -227,14 +227,55 @@ fn trust_that_cannot_be_kept_is_refused() {
         name: "ci".into(),
         pem: pem.into(),
     };
-    let identity = TrustEntry::Identity {
-        name: "ci".into(),
+    let certificate = rcgen::generate_simple_self_signed(vec!["ca".to_owned()]).unwrap();
+    let whole = Identity {
         issuer: "https://token.actions.githubusercontent.com".into(),
         subject: "https://github.com/acme/shop/.github/workflows/build.yaml@refs/heads/main".into(),
+        roots: certificate.cert.pem(),
+        log: Some(p256().pem),
+        timestamps: None,
+        certificate_log: None,
     };
+    let identity = |change: &dyn Fn(&mut Identity)| {
+        let mut identity = whole.clone();
+        change(&mut identity);
+        TrustEntry::Identity {
+            name: "ci".into(),
+            identity,
+        }
+    };
+    assert!(!Trust::new(&[identity(&|_| {})]).unwrap().is_empty());
     let short = "\x30\x2a\x30\x05\x06\x03\x2b\x65\x70\x03\x21\x00abc";
     for (entry, reason) in [
-        (identity, "keyless"),
+        (identity(&|it| it.log = None), "needs log or timestamps"),
+        (
+            identity(&|it| it.roots.clear()),
+            "roots holds no certificate",
+        ),
+        (
+            identity(&|it| it.roots = p256().pem),
+            "roots holds no certificate",
+        ),
+        (
+            identity(&|it| it.roots = pem("CERTIFICATE", b"abc")),
+            "cannot be used",
+        ),
+        (
+            identity(&|it| it.log = Some(String::new())),
+            "log holds no public key",
+        ),
+        (
+            identity(&|it| it.log = Some(pem("PUBLIC KEY", b"abc"))),
+            "cannot be used",
+        ),
+        (
+            identity(&|it| it.timestamps = Some("abc".into())),
+            "timestamps holds no certificate",
+        ),
+        (
+            identity(&|it| it.certificate_log = Some("abc".into())),
+            "certificateLog holds no public key",
+        ),
         (key(""), "no public key in PEM"),
         (key(&pem("CERTIFICATE", b"abc")), "no public key in PEM"),
         (key(&pem("PUBLIC KEY", b"abc")), "none of ECDSA"),
@@ -256,7 +297,12 @@ fn bundles_are_opened_if_a_key_signed_them() {
     let signer = p256();
     let inner = envelope(&signer, &statement(SHOP, &image()));
     let by_key = json!({"publicKey": {"hint": "x"}});
-    let read = |bundle: serde_json::Value| from_bundle(bundle.to_string().as_bytes());
+    let read = |bundle: serde_json::Value| {
+        from_bundle(bundle.to_string().as_bytes()).map(|opened| match opened {
+            Opened::ByKey(envelope) => envelope,
+            Opened::ByIdentity(_) => panic!("by a key"),
+        })
+    };
     let good = json!({"mediaType": "m", "verificationMaterial": by_key, "dsseEnvelope": inner});
     assert_eq!(
         read(good).unwrap(),
@@ -265,7 +311,7 @@ fn bundles_are_opened_if_a_key_signed_them() {
     for (bundle, reason) in [
         (
             json!({"verificationMaterial": {"certificate": {}}, "dsseEnvelope": inner}),
-            "by an identity",
+            "no Sigstore bundle",
         ),
         (
             json!({"verificationMaterial": by_key, "messageSignature": {}}),

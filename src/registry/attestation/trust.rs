@@ -7,7 +7,11 @@ use aws_lc_rs::signature::{
 use rustls::pki_types::SubjectPublicKeyInfoDer;
 use rustls::pki_types::pem::PemObject;
 
+use sigstore_verify::types::Bundle;
+
 use super::dsse::Envelope;
+use super::identity::Trusted;
+use crate::model::Digest;
 
 /// One entry of the trust configuration, as somebody wrote it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -21,13 +25,28 @@ pub enum TrustEntry {
     },
     /// Whoever proved to this issuer to be this subject when signing ("keyless").
     Identity {
-        /// What people call it.
+        /// What people call it; it is shown where it was used.
         name: String,
-        /// The issuer of the identity.
-        issuer: String,
-        /// The identity.
-        subject: String,
+        /// The identity, and what proves it.
+        identity: Identity,
     },
+}
+
+/// An identity, and what is believed about it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Identity {
+    /// The issuer of the identity, as the certificate names it: the URL of an OpenID Connect provider.
+    pub issuer: String,
+    /// The identity: the certificate's alternative name, an e-mail address or the URL of a workflow.
+    pub subject: String,
+    /// The authorities whose certificates count, PEM: Fulcio's, or a company's own.
+    pub roots: String,
+    /// The public keys of transparency logs, PEM. If there are any, whatever is signed must be in one of them.
+    pub log: Option<String>,
+    /// The certificates of an RFC 3161 timestamp authority, PEM: its own first, its root last.
+    pub timestamps: Option<String>,
+    /// The public keys of certificate transparency logs, PEM. If there are any, certificates must be in one of them.
+    pub certificate_log: Option<String>,
 }
 
 /// An entry that cannot be used: which, and why. A configuration with one of them is refused as a whole: what somebody
@@ -39,10 +58,11 @@ pub struct TrustError {
     reason: String,
 }
 
-/// The keys whose signatures count.
+/// The keys and identities whose signatures count.
 #[derive(Debug, Default)]
 pub struct Trust {
     keys: Vec<Key>,
+    identities: Vec<Trusted>,
 }
 
 #[derive(Debug)]
@@ -63,13 +83,45 @@ const RSA: &[u8] = b"\x30\x0d\x06\x09\x2a\x86\x48\x86\xf7\x0d\x01\x01\x01\x05\x0
 impl Trust {
     /// The trust that these entries spell; fails at the first that cannot be used.
     pub fn new(entries: &[TrustEntry]) -> Result<Self, TrustError> {
-        let keys = entries.iter().map(key).collect::<Result<_, _>>()?;
-        Ok(Self { keys })
+        let mut trust = Self::default();
+        for entry in entries {
+            match entry {
+                TrustEntry::Key { name, pem } => trust.keys.push(key(name, pem)?),
+                TrustEntry::Identity { name, identity } => {
+                    let trusted = Trusted::new(name, identity);
+                    trust.identities.push(trusted.map_err(|reason| TrustError {
+                        name: name.clone(),
+                        reason,
+                    })?);
+                }
+            }
+        }
+        Ok(trust)
     }
 
     /// Whether nobody is trusted: then nothing needs to be read either.
     pub fn is_empty(&self) -> bool {
-        self.keys.is_empty()
+        self.keys.is_empty() && self.identities.is_empty()
+    }
+
+    /// The name of the trusted identity that signed what is in the bundle about this image, or why there is none.
+    pub(super) fn identity(&self, bundle: &Bundle, image: &Digest) -> Result<&str, String> {
+        if self.identities.is_empty() {
+            let why =
+                "it is signed by an identity, with a certificate, and only keys are trusted here";
+            return Err(why.to_owned());
+        }
+        let mut refused = Vec::new();
+        for trusted in &self.identities {
+            match trusted.signed(bundle, image) {
+                Ok(()) => return Ok(&trusted.name),
+                Err(why) => refused.push(format!("{}: {why}", trusted.name)),
+            }
+        }
+        let refused = refused.join("; ");
+        Err(format!(
+            "none of the trusted identities signed it ({refused})"
+        ))
     }
 
     /// The name of the trusted key that signed the envelope, or why there is none.
@@ -92,20 +144,9 @@ impl Trust {
     }
 }
 
-fn key(entry: &TrustEntry) -> Result<Key, TrustError> {
-    let (name, pem) = match entry {
-        TrustEntry::Key { name, pem } => (name, pem),
-        TrustEntry::Identity { name, .. } => {
-            return Err(TrustError {
-                name: name.clone(),
-                reason: "signatures by an identity (keyless) cannot be verified by this version; trust a public key \
-                         instead"
-                    .to_owned(),
-            });
-        }
-    };
+fn key(name: &str, pem: &str) -> Result<Key, TrustError> {
     let unusable = |reason: &str| TrustError {
-        name: name.clone(),
+        name: name.to_owned(),
         reason: reason.to_owned(),
     };
     let encoded = SubjectPublicKeyInfoDer::from_pem_slice(pem.as_bytes()).map_err(|_| {
@@ -115,7 +156,7 @@ fn key(entry: &TrustEntry) -> Result<Key, TrustError> {
         unusable("it is none of ECDSA on P-256 or P-384, Ed25519, RSA with 2048 to 8192 bits")
     })?;
     Ok(Key {
-        name: name.clone(),
+        name: name.to_owned(),
         ways,
     })
 }
