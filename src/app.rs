@@ -21,6 +21,7 @@ use crate::config::RunOptions;
 use crate::controllers::Caches;
 use crate::controllers::account_class::ClassList;
 use crate::controllers::journal::Keeper;
+use crate::controllers::oauth_client::outside::Outside;
 use crate::controllers::organization::Organization;
 use crate::controllers::release::gather::RegistryOrigins;
 use crate::controllers::release::origins::Origins;
@@ -105,6 +106,7 @@ async fn operate(options: RunOptions) -> Result<(), AppError> {
         client,
         cloud,
         origins: registries(&options)?,
+        outside: Outside::default(),
         journal,
         clock: Arc::new(SystemClock),
         metrics,
@@ -168,6 +170,8 @@ pub struct Parts {
     pub cloud: Cloud,
     /// What registries say of images.
     pub origins: Arc<dyn Origins>,
+    /// Authorization servers, and where credentials are delivered to.
+    pub outside: Outside,
     /// Where the journal is kept; nowhere, if there is none.
     pub journal: Option<Arc<dyn Bucket>>,
     /// The time.
@@ -241,6 +245,7 @@ async fn work(
         client,
         cloud,
         origins,
+        outside,
         journal,
         clock,
         metrics,
@@ -277,7 +282,7 @@ async fn work(
         &caches,
         watches,
         &organization,
-        origins,
+        (origins, outside),
         list,
         &engine,
     );

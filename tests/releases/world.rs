@@ -5,6 +5,7 @@ use std::process::{Command, Output};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use bailiwick::controllers::oauth_client::outside::Outside;
 use bailiwick::app::{self, Parts};
 use bailiwick::cloud::simulated::{self, Options, SimulatedCloud};
 use bailiwick::config::RunOptions;
@@ -116,6 +117,7 @@ impl World {
                 trust,
                 code_hosts: Some(self.code_hosts()),
             }),
+            outside: Outside::default(),
             journal: None,
             clock: Arc::new(SystemClock),
             metrics: Metrics::default(),
