@@ -4,12 +4,15 @@
 //! |---|---|
 //! | [`error`] | what can go wrong, classified once |
 //! | [`keys`] | the keys by which clients sign |
+//! | `simulated` | servers in memory, with faults on demand (cargo feature `dev`) |
 //!
 //! A server is one of three kinds (RFC 7591/7592, Keycloak, Amazon Cognito), and what they can do differs; whoever decides
 //! goes by [`Capabilities`] alone. Nothing here is retried: the caller knows what is durable.
 
 pub mod error;
 pub mod keys;
+#[cfg(feature = "dev")]
+pub mod simulated;
 
 use std::sync::Arc;
 

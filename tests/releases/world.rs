@@ -5,10 +5,10 @@ use std::process::{Command, Output};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use bailiwick::controllers::oauth_client::outside::Outside;
 use bailiwick::app::{self, Parts};
 use bailiwick::cloud::simulated::{self, Options, SimulatedCloud};
 use bailiwick::config::RunOptions;
+use bailiwick::controllers::oauth_client::outside::Outside;
 use bailiwick::controllers::release::gather::RegistryOrigins;
 use bailiwick::dev::Assets;
 use bailiwick::dev::plane::ControlPlane;
