@@ -5,7 +5,15 @@
 
 #[path = "oauth/kills.rs"]
 mod kills;
+#[path = "oauth/leaving.rs"]
+mod leaving;
+#[path = "oauth/lives.rs"]
+mod lives;
 #[path = "oauth/places.rs"]
 mod places;
+#[path = "oauth/scopes.rs"]
+mod scopes;
+#[path = "oauth/weather.rs"]
+mod weather;
 #[path = "oauth/world.rs"]
 mod world;

@@ -179,7 +179,7 @@ impl Work<'_> {
             (place, seen)
         });
         let looked = join_all(looking).await;
-        let mut refusals = Vec::new();
+        let (mut refusals, mut repaired) = (Vec::new(), Vec::new());
         for (place, seen) in looked {
             match seen {
                 Ok(seen) if seen.as_ref().map(|it| &it.0) == place.receipt.as_ref() => {
@@ -190,12 +190,16 @@ impl Work<'_> {
                         Some(_) => "somebody else has written to",
                         None => "somebody has removed what was at",
                     };
-                    let message = format!("{what} {}; it is written again", place.location);
-                    self.record.warn(reasons::DELIVERY_REPAIRED, message);
+                    repaired.push(format!("{what} {}", place.location));
                     forget(self.record, &place.name);
                 }
                 Err(refusal) => refusals.push((place.name, refusal)),
             }
+        }
+        // One event for all: the API server keeps one of a kind.
+        if !repaired.is_empty() {
+            let message = format!("{}; it is written again", repaired.join(", "));
+            self.record.warn(reasons::DELIVERY_REPAIRED, message);
         }
         // One that cannot be looked at hides nothing of the others, and is no reason to call what it holds missing.
         for (name, refusal) in refusals {
@@ -225,15 +229,11 @@ impl Work<'_> {
             Ok::<_, Refusal>(patiently(opened.remove()).await?)
         });
         let answers = join_all(cleaning).await;
-        let mut refusals = Vec::new();
+        let (mut refusals, mut cleaned) = (Vec::new(), Vec::new());
         for (place, answer) in gone.iter().zip(answers) {
             match answer {
                 Ok(()) => {
-                    let message = format!(
-                        "{} was cleaned: nothing is delivered there any more",
-                        place.location
-                    );
-                    self.record.note(reasons::DELIVERY_REMOVED, message);
+                    cleaned.push(place.location.as_str());
                     let all = &mut self.record.status.destinations;
                     all.retain(|other| other.name != place.name);
                 }
@@ -242,6 +242,13 @@ impl Work<'_> {
                     refusals.push((place.name.as_str(), refusal));
                 }
             }
+        }
+        if !cleaned.is_empty() {
+            let message = format!(
+                "nothing is delivered there any more, and it was cleaned: {}",
+                cleaned.join(", ")
+            );
+            self.record.note(reasons::DELIVERY_REMOVED, message);
         }
         self.save().await?;
         stop(&refusals).map_or(Ok(()), Err)
