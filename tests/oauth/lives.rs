@@ -228,6 +228,11 @@ async fn no_version_is_made_while_a_place_refuses() {
     world.ask("api", "renew", "one").await;
     tokio::time::sleep(3 * HOUR).await;
     assert_eq!(world.oauth[0].calls("register"), registered);
+    println!(
+        "{:?} {:?}",
+        world.server.all_requests(),
+        world.oauth[0].all_calls()
+    );
     let (ready, ..) = world.condition("api", "Ready").unwrap();
     assert_eq!(ready, "True", "what is in use works");
     let problem = world.object("api").unwrap()["status"]["destinations"].to_string();
