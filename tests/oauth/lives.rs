@@ -225,14 +225,15 @@ async fn no_version_is_made_while_a_place_refuses() {
     let readers = Readers::start(&world);
     let registered = world.oauth[0].calls("register");
     world.places.deny(TWO, true);
+    world.server.reset_counters();
+    let calls = world.oauth[0].all_calls();
     world.ask("api", "renew", "one").await;
     tokio::time::sleep(3 * HOUR).await;
     assert_eq!(world.oauth[0].calls("register"), registered);
-    println!(
-        "{:?} {:?}",
-        world.server.all_requests(),
-        world.oauth[0].all_calls()
-    );
+    let writes = world.server.writes();
+    assert!(writes < 40, "{writes}: {:?}", world.server.all_requests());
+    let calls = world.oauth[0].all_calls() - calls;
+    assert!(calls <= 2, "{calls}");
     let (ready, ..) = world.condition("api", "Ready").unwrap();
     assert_eq!(ready, "True", "what is in use works");
     let problem = world.object("api").unwrap()["status"]["destinations"].to_string();

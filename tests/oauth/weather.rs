@@ -39,7 +39,7 @@ async fn a_server_that_is_away_for_a_day_breaks_nothing() {
         assert!(calls < 3000, "{profile:?}: {calls} calls in a day");
         world.oauth[0].set_away(false);
         world
-            .until(HOUR, "renewed", |world| world.settled("api", 2))
+            .until(2 * HOUR, "renewed", |world| world.settled("api", 2))
             .await;
         assert_eq!(world.oauth[0].live("api").len(), 1, "{profile:?}");
         assert!(world.oauth[0].most_live("api") <= 2);

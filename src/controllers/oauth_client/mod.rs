@@ -253,8 +253,7 @@ impl OAuthClients {
         if end.is_ok() {
             work.record.status.last_handled_reconcile_at = requested;
         }
-        let looked = look && end.is_ok();
-        self.conclude(work, desired, end, obstacle, looked)
+        self.conclude(work, desired, end, obstacle)
     }
 
     /// Whether nothing is to be done, so that not even what is kept need be read. Then: until when.
@@ -295,8 +294,8 @@ impl OAuthClients {
         desired: &Desired,
         end: Result<(), Stop>,
         obstacle: Option<Outcome>,
-        looked: bool,
     ) -> Result<Outcome, Failure> {
+        let looked = work.looked;
         let uid = &desired.wanted.uid;
         let until = match work.next() {
             Ok(Next::Rest(until)) => until,
@@ -304,6 +303,10 @@ impl OAuthClients {
         };
         known::write(&work.known, &mut work.record.status);
         report::known(work.record, &work.known, work.seen.lost, desired);
+        // A rotation that waits for its turn says so until it has had it.
+        if work.known.open.is_none() && (!work.rotates || end.is_ok()) {
+            report::rests(work.record);
+        }
         let works = is_in_use(&work, desired);
         let trouble = work.trouble.take();
         let stop = match end {
@@ -350,7 +353,8 @@ impl OAuthClients {
             report::delayed(work.record, loud, reason, message);
         }
         tracing::info!(reason, message, "a step does not work; what is in use does");
-        let resync = Some(self.resync(work.record, desired, until, false).min(after));
+        let resync = self.resync(work.record, desired, until, looked);
+        let resync = Some(resync.min(after));
         Ok(obstacle.unwrap_or(Outcome::Settled { resync }))
     }
 }
@@ -368,6 +372,7 @@ impl Work<'_> {
         }
         // A server that is away keeps no place from what is in use.
         let maintained = self.maintain(look).await;
+        self.looked = look && verified.is_ok() && maintained.is_ok();
         run.and(maintained).and(verified)
     }
 

@@ -117,9 +117,11 @@ pub(super) fn known(
         ),
     }
     delivered(record, known, desired);
-    if known.open.is_none() {
-        conditions::remove(&mut record.status.conditions, ROTATING);
-    }
+}
+
+/// No rotation shall be.
+pub(super) fn rests(record: &mut Record<OAuthClient>) {
+    conditions::remove(&mut record.status.conditions, ROTATING);
 }
 
 fn delivered(record: &mut Record<OAuthClient>, known: &Known, desired: &Desired) {

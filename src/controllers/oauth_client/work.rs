@@ -86,6 +86,8 @@ pub(super) struct Work<'a> {
     pub(super) trouble: Option<Outcome>,
     /// A rotation shall be, be it open or not.
     pub(super) rotates: bool,
+    /// What is outside was looked at, and could be.
+    pub(super) looked: bool,
 }
 
 impl<'a> Work<'a> {
@@ -103,6 +105,7 @@ impl<'a> Work<'a> {
             seen: Seen::default(),
             trouble: None,
             rotates: false,
+            looked: false,
             controller,
             object,
             record,
