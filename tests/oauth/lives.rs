@@ -84,7 +84,7 @@ async fn credentials_are_replaced_when_their_time_comes_for_a_long_time() {
                 .as_str()
                 .unwrap()
                 .to_owned();
-            assert!(next > "2026".to_owned(), "{next}");
+            assert!(next.as_str() > "2026", "{next}");
         }
         // Every 70 minutes, and the first one at a moment of the client's own.
         let newest = *seen.last().unwrap();

@@ -215,7 +215,7 @@ impl Work<'_> {
     /// Cleans places that are declared no more, once all that are hold the version in use.
     async fn clean(&mut self) -> Result<(), Stop> {
         let declared = self.desired.map(|desired| &desired.places);
-        let gone: Vec<_> = self.record.status.destinations.iter().cloned().collect();
+        let gone = self.record.status.destinations.clone();
         let gone: Vec<DestinationStatus> = gone
             .into_iter()
             .filter(|place| !declared.is_some_and(|all| all.contains(&place.delivery)))
