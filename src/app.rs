@@ -21,6 +21,8 @@ use crate::config::RunOptions;
 use crate::controllers::Caches;
 use crate::controllers::account_class::ClassList;
 use crate::controllers::journal::Keeper;
+use crate::controllers::oauth_client::make::SystemMaker;
+use crate::controllers::oauth_client::outside::Outside;
 use crate::controllers::organization::Organization;
 use crate::controllers::release::gather::RegistryOrigins;
 use crate::controllers::release::origins::Origins;
@@ -30,6 +32,8 @@ use crate::engine::frame::Engine;
 use crate::engine::leader::{Candidate, Leadership};
 use crate::engine::metrics::Metrics;
 use crate::engine::shutdown;
+use crate::identity::observed::observe;
+use crate::identity::real::RealServers;
 use crate::model::AccountId;
 use crate::server::{self, Readiness};
 
@@ -105,6 +109,7 @@ async fn operate(options: RunOptions) -> Result<(), AppError> {
         client,
         cloud,
         origins: registries(&options)?,
+        outside: outside(&metrics),
         journal,
         clock: Arc::new(SystemClock),
         metrics,
@@ -133,6 +138,16 @@ async fn connect(
         .map_err(|error| AppError::Aws(error.to_string()))?;
     let observer = Arc::new(metrics.clone());
     Ok(govern(cloud, budgets.clone(), observer))
+}
+
+/// The authorization servers and places that there are.
+fn outside(metrics: &Metrics) -> Outside {
+    let servers = RealServers::new(Arc::new(|| SystemClock.now()));
+    Outside {
+        servers: observe(Arc::new(servers), Arc::new(metrics.clone())),
+        destinations: None,
+        maker: Arc::new(SystemMaker),
+    }
 }
 
 /// Registries, as they are configured. A trust that cannot be read ends the process: what somebody believes to be checked
@@ -179,6 +194,8 @@ pub struct Parts {
     pub cloud: Cloud,
     /// What registries say of images.
     pub origins: Arc<dyn Origins>,
+    /// Authorization servers, and where credentials are delivered to.
+    pub outside: Outside,
     /// Where the journal is kept; nowhere, if there is none.
     pub journal: Option<Arc<dyn Bucket>>,
     /// The time.
@@ -252,6 +269,7 @@ async fn work(
         client,
         cloud,
         origins,
+        outside,
         journal,
         clock,
         metrics,
@@ -288,7 +306,7 @@ async fn work(
         &caches,
         watches,
         &organization,
-        origins,
+        (origins, outside),
         list,
         &engine,
     );

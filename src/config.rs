@@ -63,9 +63,20 @@ pub struct RunOptions {
     /// How often the organization is read in bulk (30s, 10m, 6h).
     #[arg(long, env = "BAILIWICK_SWEEP_INTERVAL", default_value = "10m", value_parser = duration)]
     pub sweep_interval: Duration,
-    /// How often every account and every repository is looked into (30s, 10m, 6h).
+    /// How often every account, every repository and every OAuth client is looked into (30s, 10m, 6h).
     #[arg(long, env = "BAILIWICK_DEEP_CHECK_INTERVAL", default_value = "6h", value_parser = duration)]
     pub deep_check_interval: Duration,
+    /// How long credentials stay valid after their OAuthClient was deleted with deletionPolicy Delete, or its application
+    /// was retired.
+    #[arg(long, env = "BAILIWICK_CREDENTIAL_REMOVAL_GRACE", default_value = "1h", value_parser = duration)]
+    pub credential_removal_grace: Duration,
+    /// How many clients may be removed at authorization servers in an hour; more wait, and say so.
+    #[arg(
+        long,
+        env = "BAILIWICK_CREDENTIAL_REMOVALS_PER_HOUR",
+        default_value_t = 20
+    )]
+    pub credential_removals_per_hour: usize,
     /// How long one pass over an object may take.
     #[arg(long, env = "BAILIWICK_PASS_TIMEOUT", default_value = "120s", value_parser = duration)]
     pub pass_timeout: Duration,

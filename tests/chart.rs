@@ -9,6 +9,8 @@ mod approvals;
 mod guards;
 #[path = "chart/rendered.rs"]
 mod rendered;
+#[path = "chart/resource_types.rs"]
+mod resource_types;
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
@@ -157,6 +159,7 @@ async fn the_chart_installs_refuses_and_separates() {
     guards::members_read_their_team_and_the_classes(&world).await;
     guards::the_team_label_is_the_platforms(&world).await;
     guards::the_finalizer_is_the_operators(&world).await;
+    resource_types::are_their_applications_owners(&world).await;
     approvals::approvals_are_the_word_of_different_people(&world).await;
     let gone = helm(
         &assets,
@@ -271,6 +274,18 @@ async fn rights_are_separate(world: &World) {
         ("patch", "imagerepositories.bailiwick.dev", "y-y--y"),
         ("delete", "imagerepositories.bailiwick.dev", "y-y---"),
         ("patch", "imagerepositories.bailiwick.dev/status", "-----y"),
+        ("create", "oauthclients.bailiwick.dev", "y-----"),
+        ("get", "oauthclients.bailiwick.dev", "y-y--y"),
+        ("patch", "oauthclients.bailiwick.dev", "y----y"),
+        ("patch", "oauthclients.bailiwick.dev/status", "-----y"),
+        ("list", "oauthproviders.bailiwick.dev", "--y--y"),
+        ("create", "oauthproviders.bailiwick.dev", "--y---"),
+        ("patch", "oauthproviders.bailiwick.dev", "--y---"),
+        ("patch", "oauthproviders.bailiwick.dev/status", "-----y"),
+        // A policy decides by the application that owns it.
+        ("create", "resourcetypes.bailiwick.dev", "yyyy-y"),
+        ("delete", "resourcetypes.bailiwick.dev", "yyyy-y"),
+        ("patch", "resourcetypes.bailiwick.dev/status", "-----y"),
         ("get", "accountclasses.bailiwick.dev", "--y--y"),
         ("update", "accountclasses.bailiwick.dev", "--y---"),
         ("patch", "accountclasses.bailiwick.dev/status", "-----y"),

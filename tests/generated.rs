@@ -51,8 +51,8 @@ fn programs(folder: &Path) -> Vec<(String, String)> {
 #[test]
 fn every_word_for_programs_is_in_the_reference() {
     use bailiwick::controllers::{
-        account_class, application, application_name, approval, image_repository, release, team,
-        team_account,
+        account_class, application, application_name, approval, image_repository, oauth_client,
+        oauth_provider, release, resource_type, team, team_account,
     };
     use bailiwick::engine::reasons::ENGINE;
 
@@ -76,6 +76,14 @@ fn every_word_for_programs_is_in_the_reference() {
         "KmsException",
         // A condition of accounts that repositories go by.
         "Baselined",
+        // What a client's plan says would be done.
+        "Revoke",
+        "Remove",
+        "Update",
+        "Continue",
+        "Register",
+        "Deliver",
+        "Clean",
     ];
     let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
     let kinds = [
@@ -106,6 +114,21 @@ fn every_word_for_programs_is_in_the_reference() {
             "ImageRepository",
             "controllers/image_repository",
             image_repository::reasons::ALL,
+        ),
+        (
+            "OAuthProvider",
+            "controllers/oauth_provider",
+            oauth_provider::reasons::ALL,
+        ),
+        (
+            "OAuthClient",
+            "controllers/oauth_client",
+            oauth_client::reasons::ALL,
+        ),
+        (
+            "ResourceType",
+            "controllers/resource_type",
+            resource_type::reasons::ALL,
         ),
     ];
     for (kind, folder, reasons) in kinds {
@@ -148,8 +171,8 @@ fn every_word_for_programs_is_in_the_reference() {
 #[test]
 fn every_reason_is_said_once_and_explained() {
     use bailiwick::controllers::{
-        account_class, application, application_name, approval, image_repository, release, team,
-        team_account,
+        account_class, application, application_name, approval, image_repository, oauth_client,
+        oauth_provider, release, resource_type, team, team_account,
     };
     use bailiwick::engine::reasons::ENGINE;
     for table in [
@@ -161,6 +184,9 @@ fn every_reason_is_said_once_and_explained() {
         release::reasons::ALL,
         approval::reasons::ALL,
         image_repository::reasons::ALL,
+        oauth_provider::reasons::ALL,
+        oauth_client::reasons::ALL,
+        resource_type::reasons::ALL,
         ENGINE,
     ] {
         let mut names: Vec<_> = table.iter().map(|reason| reason.name).collect();

@@ -9,6 +9,7 @@ use bailiwick::cloud::budget::{BudgetOptions, Budgets};
 use bailiwick::cloud::governed::{govern, govern_bucket};
 use bailiwick::cloud::simulated::{self, Options, SimulatedCloud};
 use bailiwick::config::RunOptions;
+use bailiwick::controllers::oauth_client::outside::Outside;
 use bailiwick::dev::api_server::ApiServer;
 use bailiwick::engine::clock::VirtualClock;
 use bailiwick::engine::metrics::Metrics;
@@ -79,6 +80,7 @@ impl Cluster {
             client: self.server.client(),
             cloud: govern(self.cloud.cloud(), budgets.clone(), observer.clone()),
             origins: Arc::new(bailiwick::controllers::release::origins::NoRegistry),
+            outside: Outside::default(),
             journal: Some(govern_bucket(bucket, budgets, observer)),
             clock: Arc::new(self.clock),
             metrics,

@@ -11,6 +11,7 @@ use bailiwick::cloud::budget::{BudgetOptions, Budgets};
 use bailiwick::cloud::governed::govern;
 use bailiwick::cloud::simulated::{self, Options, SimulatedCloud};
 use bailiwick::config::RunOptions;
+use bailiwick::controllers::oauth_client::outside::Outside;
 use bailiwick::dev::api_server::{self, ApiServer, Call, Verdict};
 use bailiwick::engine::clock::{Clock, VirtualClock};
 use bailiwick::engine::metrics::Metrics;
@@ -220,6 +221,7 @@ impl World {
             client: self.server.client_with(self.wire.clone()),
             cloud: govern(self.cloud.cloud(), budgets, Arc::new(self.metrics.clone())),
             origins: Arc::new(bailiwick::controllers::release::origins::NoRegistry),
+            outside: Outside::default(),
             journal: None,
             clock: Arc::new(self.clock),
             metrics: self.metrics.clone(),

@@ -188,19 +188,32 @@ fn complete(
                 conditions["x-kubernetes-list-map-keys"] = json!(["type"]);
             }
         }
-        if let Some(rule) = name_rule(&kind) {
+        if let Some(rule) = root_rule(&kind) {
             schema["x-kubernetes-validations"] = rule;
         }
     }
     serde_json::from_value(value)
 }
 
-/// What an object of `kind` may be called, where its name is an id; others are called what Kubernetes allows.
-fn name_rule(kind: &str) -> Option<Value> {
+/// A scope that somebody holds cannot vanish unseen.
+fn held_scopes_stay() -> Value {
+    json!({
+        "rule": "!has(oldSelf.status) || !has(oldSelf.status.held) || oldSelf.status.held.all(held, \
+            !oldSelf.spec.scopes.exists(scope, scope.name == held.name) || \
+            self.spec.scopes.exists(scope, scope.name == held.name))",
+        "message": "spec.scopes: a scope that somebody holds cannot be removed; status.held says who: take back what is granted \
+            (grantedTo), or have them remove it from their spec.scopes, and remove it when nobody holds it any more",
+    })
+}
+
+/// The rule about an object as a whole, where there is one: what it may be called, where its name is an id; others are
+/// called what Kubernetes allows.
+fn root_rule(kind: &str) -> Option<Value> {
     let what = match kind {
         "Team" => "a team id",
         "Application" | "ApplicationName" => "an application id",
         "AccountClass" | "TeamAccount" => "its name",
+        "ResourceType" => return Some(json!([held_scopes_stay()])),
         _ => return None,
     };
     Some(json!([{

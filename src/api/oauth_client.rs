@@ -323,7 +323,7 @@ pub struct OAuthClientStatus {
     pub next_rotation: Option<Time>,
     /// The places that hold credentials, and which.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(length(max = 40), extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["name"]))]
+    #[schemars(length(max = 60), extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["name"]))]
     pub destinations: Vec<DestinationStatus>,
     /// The scopes that it is registered with.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]

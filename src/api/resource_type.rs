@@ -102,7 +102,7 @@ pub struct ResourceTypeStatus {
     pub held_by: Option<String>,
     /// The scopes that are held, and by whom; also one that is not in the spec any more.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["name"]))]
+    #[schemars(length(max = 200), extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["name"]))]
     pub held: Vec<HeldScope>,
     /// `Ready` is the summary of the others.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -114,6 +114,7 @@ pub struct ResourceTypeStatus {
 #[serde(rename_all = "camelCase")]
 pub struct HeldScope {
     /// The scope's name.
+    #[schemars(length(max = 40))]
     pub name: String,
     /// The `OAuthClient`s that are registered with it, as `<namespace>/<name>`, in their order.
     pub clients: Vec<String>,

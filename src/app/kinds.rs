@@ -8,23 +8,34 @@ use tokio::sync::OnceCell;
 use tokio::task::JoinSet;
 
 use super::routes;
-use crate::api::Release;
+use crate::api::{OAuthClient, OAuthProvider, Release, ResourceType};
 use crate::config::RunOptions;
 use crate::controllers::account_class::{AccountClasses, ClassList};
 use crate::controllers::application::Applications;
 use crate::controllers::application_name::ApplicationNames;
 use crate::controllers::approval::{Approvals, Authors};
 use crate::controllers::image_repository::{ImageRepositories, PlatformAccount};
+use crate::controllers::oauth_client::destination::Destinations;
+use crate::controllers::oauth_client::destinations::Places;
+use crate::controllers::oauth_client::make::Maker;
+use crate::controllers::oauth_client::outside::Outside;
+use crate::controllers::oauth_client::vault::Vault;
+use crate::controllers::oauth_client::{Departures, OAuthClients};
+use crate::controllers::oauth_provider::OAuthProviders;
+use crate::controllers::oauth_provider::directory::Directory;
 use crate::controllers::organization::Organization;
 use crate::controllers::release::lookups::Lookups;
 use crate::controllers::release::origins::Origins;
 use crate::controllers::release::{Looked, Releases};
+use crate::controllers::resource_type::ResourceTypes;
 use crate::controllers::team::Teams;
 use crate::controllers::team_account::TeamAccounts;
 use crate::controllers::{Caches, Watches};
+use crate::engine::backoff::Attempts;
 use crate::engine::cache::Watched;
 use crate::engine::due::DeepChecks;
 use crate::engine::frame::{self, Engine};
+use crate::identity::Servers;
 
 /// Runs every kind's controller.
 pub(super) fn run(
@@ -32,7 +43,7 @@ pub(super) fn run(
     caches: &Caches,
     mut watches: Watches,
     organization: &Arc<Organization>,
-    origins: Arc<dyn Origins>,
+    (origins, outside): (Arc<dyn Origins>, Outside),
     list: ClassList,
     engine: &Engine,
 ) -> JoinSet<()> {
@@ -47,6 +58,9 @@ pub(super) fn run(
         releases,
         approvals,
         repositories,
+        providers,
+        clients,
+        resource_types,
     } = watches;
     let mut tasks = JoinSet::new();
     let of_class = AccountClasses {
@@ -98,7 +112,75 @@ pub(super) fn run(
         company: OnceCell::new(),
     };
     tasks.spawn(frame::run(of_repository, repositories, engine.clone()));
+    let of_oauth = (providers, clients, resource_types);
+    let Outside {
+        servers,
+        destinations,
+        maker,
+    } = outside;
+    let destinations = destinations.unwrap_or_else(|| {
+        Arc::new(Places {
+            caches: caches.clone(),
+            client: engine.client.clone(),
+            sessions: organization.cloud().sessions.clone(),
+            cluster: options.cluster_name.clone(),
+        })
+    });
+    let outside = (servers, destinations, maker);
+    oauth(&mut tasks, options, caches, of_oauth, outside, engine);
     tasks
+}
+
+/// Runs the controllers of OAuth, which share the servers.
+fn oauth(
+    tasks: &mut JoinSet<()>,
+    options: &RunOptions,
+    caches: &Caches,
+    (providers, clients, resource_types): (
+        Watched<OAuthProvider>,
+        Watched<OAuthClient>,
+        Watched<ResourceType>,
+    ),
+    (servers, destinations, maker): (Arc<dyn Servers>, Arc<dyn Destinations>, Arc<dyn Maker>),
+    engine: &Engine,
+) {
+    let directory = Arc::new(Directory::default());
+    let of_provider = OAuthProviders {
+        caches: caches.clone(),
+        client: engine.client.clone(),
+        namespace: options.namespace.clone(),
+        servers,
+        directory: directory.clone(),
+        checks: DeepChecks::new(options.deep_check_interval),
+    };
+    let mut providers = providers;
+    let forgetting = directory.clone();
+    providers.on_change(move |change| {
+        if let (Some(provider), None) = (change.before, change.after) {
+            forgetting.forget(&provider.name_any());
+        }
+    });
+    tasks.spawn(frame::run(of_provider, providers, engine.clone()));
+    let of_client = OAuthClients {
+        caches: caches.clone(),
+        vault: Vault {
+            client: engine.client.clone(),
+            namespace: options.namespace.clone(),
+        },
+        directory,
+        destinations,
+        maker,
+        checks: DeepChecks::new(options.deep_check_interval),
+        departures: Departures::new(options.credential_removals_per_hour),
+        grace: options.credential_removal_grace,
+        attempts: Attempts::default(),
+        refusals: Attempts::default(),
+    };
+    tasks.spawn(frame::run(of_client, clients, engine.clone()));
+    let of_type = ResourceTypes {
+        caches: caches.clone(),
+    };
+    tasks.spawn(frame::run(of_type, resource_types, engine.clone()));
 }
 
 /// The account for the repositories of objects that name none.

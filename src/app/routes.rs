@@ -8,7 +8,10 @@ use k8s_openapi::api::rbac::v1::{ClusterRole, ClusterRoleBinding, RoleBinding};
 use kube::runtime::{WatchStreamExt, watcher};
 use kube::{Api, Client, ResourceExt};
 
-use crate::api::{AccountClass, Application, LABEL_TEAM, Release, Status, Team, TeamAccount};
+use crate::api::{
+    AccountClass, Application, LABEL_TEAM, OAuthClient, Release, ResourceType, Status, Team,
+    TeamAccount,
+};
 use crate::controllers::application::{ACCEPTED, summary};
 use crate::controllers::team::report::summary_of;
 use crate::controllers::team::{is_accepted, namespace_of};
@@ -25,6 +28,8 @@ pub(super) fn enter(caches: &Caches, watches: &mut Watches) {
     of_releases(caches, watches);
     of_approvals(caches, watches);
     to_repositories(caches, watches);
+    to_clients(caches, watches);
+    of_clients(caches, watches);
 }
 
 /// A class's change concerns its accounts, and a team's what is in its namespace. Their own status concerns nobody.
@@ -237,6 +242,107 @@ fn to_repositories(caches: &Caches, watches: &mut Watches) {
             });
         }
     });
+}
+
+/// A provider, an application with its name, an account and a resource type say what becomes of a client. Who waits for
+/// something that is merely not there yet looks again by itself.
+fn to_clients(caches: &Caches, watches: &mut Watches) {
+    let clients = caches.clients.clone();
+    watches.providers.on_change(move |change| {
+        if let Some(provider) = change.object()
+            && change.of(|provider| provider.metadata.generation)
+        {
+            let name = provider.name_any();
+            clients.wake_where(|client| client.spec.provider == name);
+        }
+    });
+    let clients = caches.clients.clone();
+    watches.applications.on_change(move |change| {
+        let retired = |one: &Application| {
+            let status = one.status.as_ref();
+            status.and_then(|status| Some(status.retirement.as_ref()?.effective))
+        };
+        if let Some(application) = change.object()
+            && change.of(|one| (retired(one), accepted(one)))
+        {
+            let (name, namespace) = (application.name_any(), application.namespace());
+            clients.wake_where(|client| {
+                client.spec.application == name && client.namespace() == namespace
+            });
+        }
+    });
+    let clients = caches.clients.clone();
+    watches.accounts.on_change(move |change| {
+        if let Some(account) = change.object()
+            && change.of(shown)
+        {
+            let (name, namespace) = (account.name_any(), account.namespace());
+            clients
+                .wake_where(|client| client.namespace() == namespace && delivers_to(client, &name));
+        }
+    });
+    let (clients, types) = (caches.clients.clone(), caches.resource_types.clone());
+    watches.resource_types.on_change(move |change| {
+        let judged = |one: &ResourceType| {
+            let status = one.status.as_ref();
+            let accepted = status.is_some_and(|it| conditions::is_true(&it.conditions, ACCEPTED));
+            (one.metadata.generation, accepted)
+        };
+        if let Some(resource_type) = change.object()
+            && change.of(judged)
+        {
+            let prefix = format!("{}.", resource_type.name_any());
+            clients.wake_where(|client| {
+                let mut scopes = client.spec.scopes.iter();
+                scopes.any(|scope| scope.starts_with(&prefix))
+            });
+        }
+    });
+    watches.names.on_change(move |change| {
+        if let Some(name) = change.object()
+            && change.of(|name| name.metadata.generation)
+        {
+            let name = name.name_any();
+            types.wake_where(|one| one.spec.application == name);
+        }
+    });
+}
+
+/// A client's scopes concern their resource types, and whether it has credentials its provider, which counts them.
+fn of_clients(caches: &Caches, watches: &mut Watches) {
+    let of = caches.clone();
+    watches.clients.on_change(move |change| {
+        let Some(client) = change.object() else {
+            return;
+        };
+        let scopes = |client: &OAuthClient| {
+            let status = client.status.as_ref();
+            status
+                .map(|status| status.scopes.clone())
+                .unwrap_or_default()
+        };
+        if change.of(scopes) {
+            let both = change.before.iter().chain(&change.after);
+            let all: Vec<String> = both.flat_map(|client| scopes(client)).collect();
+            let of_type = |name: &str| {
+                let mut all = all.iter();
+                all.any(|scope| scope.rsplit_once('.').is_some_and(|(of, _)| of == name))
+            };
+            of.resource_types.wake_where(|one| of_type(&one.name_any()));
+        }
+        if change.of(|client| client.status.as_ref().and_then(|it| it.version).is_some()) {
+            of.providers.wake(None, &client.spec.provider);
+        }
+    });
+}
+
+/// Whether a client's credentials go to that account.
+fn delivers_to(client: &OAuthClient, account: &str) -> bool {
+    client.spec.delivery.iter().any(|delivery| {
+        let bucket = delivery.s3.as_ref().map(|it| it.account.as_str());
+        let manager = delivery.secrets_manager.as_ref();
+        bucket == Some(account) || manager.is_some_and(|it| it.account == account)
+    })
 }
 
 /// What a team and a class tell of an account in their own status.

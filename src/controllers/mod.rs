@@ -8,16 +8,18 @@ pub mod approval;
 pub mod image_repository;
 pub mod journal;
 pub mod oauth_client;
+pub mod oauth_provider;
 pub mod organization;
 pub mod release;
+pub mod resource_type;
 pub mod team;
 pub mod team_account;
 
 use kube::{Client, ResourceExt};
 
 use crate::api::{
-    AccountClass, Application, ApplicationName, Approval, ImageRepository, Release, Team,
-    TeamAccount,
+    AccountClass, Application, ApplicationName, Approval, ImageRepository, OAuthClient,
+    OAuthProvider, Release, ResourceType, Team, TeamAccount,
 };
 use crate::engine::cache::{self, Cached, Watched};
 
@@ -69,6 +71,12 @@ kinds! {
     approvals: Approval,
     /// All repositories for images.
     repositories: ImageRepository,
+    /// All authorization servers.
+    providers: OAuthProvider,
+    /// All applications' credentials at them.
+    clients: OAuthClient,
+    /// All resource types, with their scopes.
+    resource_types: ResourceType,
 }
 
 impl Caches {

@@ -7,6 +7,7 @@
 //! | [`real`] | the servers that there are: `dynamic` (RFC 7591/7592), `keycloak` |
 //! | `http`, `discovery`, `token` | what those share: requests, the server's metadata, asking for a token |
 //! | [`observed`] | the same servers, and every call is counted |
+//! | `simulated` | servers in memory, with faults on demand (cargo feature `dev`) |
 //!
 //! A server is one of three kinds (RFC 7591/7592, Keycloak, Amazon Cognito), and what they can do differs; whoever decides
 //! goes by [`Capabilities`] alone. Nothing here is retried: the caller knows what is durable.
@@ -17,8 +18,11 @@ pub mod error;
 mod http;
 mod keycloak;
 pub mod keys;
+pub mod keys;
 pub mod observed;
 pub mod real;
+#[cfg(feature = "dev")]
+pub mod simulated;
 mod token;
 
 use std::sync::Arc;

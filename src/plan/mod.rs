@@ -12,4 +12,5 @@ pub mod release;
 pub mod repository;
 pub mod retirement;
 pub mod revision;
+pub mod rotation;
 pub mod rounds;

@@ -9,6 +9,7 @@ use async_trait::async_trait;
 use bailiwick::app::{self, Parts};
 use bailiwick::cloud::simulated::{self, Options, SimulatedCloud};
 use bailiwick::config::RunOptions;
+use bailiwick::controllers::oauth_client::outside::Outside;
 use bailiwick::controllers::release::origins::{
     CommitRef, Origin, Origins, Resolved, ReviewsCount, Said, Searched, Trouble, TroubleKind,
 };
@@ -269,6 +270,7 @@ impl World {
             client: self.server.client_with(fate.clone()),
             cloud: self.cloud.cloud(),
             origins,
+            outside: Outside::default(),
             journal: None,
             clock: Arc::new(self.clock),
             metrics: Metrics::default(),

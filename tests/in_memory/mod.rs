@@ -8,6 +8,7 @@ use bailiwick::cloud::budget::{BudgetOptions, Budgets};
 use bailiwick::cloud::governed::govern;
 use bailiwick::cloud::simulated::{self, Options, SimulatedCloud};
 use bailiwick::config::RunOptions;
+use bailiwick::controllers::oauth_client::outside::Outside;
 use bailiwick::dev::api_server::{self, ApiServer};
 use bailiwick::engine::clock::VirtualClock;
 use bailiwick::engine::metrics::Metrics;
@@ -52,6 +53,7 @@ impl World {
             client: server.client_with(between.clone()),
             cloud: govern(cloud, budgets, Arc::new(metrics.clone())),
             origins: Arc::new(bailiwick::controllers::release::origins::NoRegistry),
+            outside: Outside::default(),
             journal: None,
             clock: Arc::new(VirtualClock::starting_at(epoch)),
             metrics,

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use bailiwick::app::{self, Parts};
 use bailiwick::cloud::simulated::{self, Options, SimulatedCloud};
 use bailiwick::config::RunOptions;
+use bailiwick::controllers::oauth_client::outside::Outside;
 use bailiwick::controllers::release::gather::RegistryOrigins;
 use bailiwick::dev::Assets;
 use bailiwick::dev::plane::ControlPlane;
@@ -116,6 +117,7 @@ impl World {
                 trust,
                 code_hosts: Some(self.code_hosts()),
             }),
+            outside: Outside::default(),
             journal: None,
             clock: Arc::new(SystemClock),
             metrics: Metrics::default(),

@@ -8,6 +8,7 @@ use bailiwick::cloud::budget::{BudgetOptions, Budgets};
 use bailiwick::cloud::governed::govern;
 use bailiwick::cloud::simulated::{self, Member, Options, SimulatedCloud};
 use bailiwick::config::RunOptions;
+use bailiwick::controllers::oauth_client::outside::Outside;
 use bailiwick::dev::api_server::ApiServer;
 use bailiwick::engine::clock::VirtualClock;
 use bailiwick::engine::metrics::Metrics;
@@ -146,6 +147,7 @@ impl World {
                 Arc::new(metrics.clone()),
             ),
             origins: Arc::new(bailiwick::controllers::release::origins::NoRegistry),
+            outside: Outside::default(),
             journal: None,
             clock: Arc::new(self.clock),
             metrics,

@@ -1,4 +1,502 @@
 //! `OAuthClient`: an application's credentials at an authorization server, rotated and delivered.
+//!
+//! | step | file |
+//! |---|---|
+//! | validate: spec, application, provider, scopes → `Desired` | `validate.rs`, `scopes.rs` |
+//! | decide | `plan::rotation` |
+//! | act: the steps of a rotation | `work.rs`, `create.rs`, `places.rs`, `remove.rs`; leave: `leave.rs` |
+//! | what is kept of each version; what nobody may guess | `vault.rs`, `make.rs` |
+//! | report | `report.rs`, `known.rs` |
+//!
+//! The order of writes is what keeps credentials from being lost: the intent (status) before what we choose (vault) before the
+//! server is called, what it gave (vault) before the status says so, and the places only with what has been tried. Whatever
+//! does not work, the version in use stays in use: `Ready` says whether it does, `Rotating` how its successor gets on.
 
+mod create;
 pub mod destination;
 pub mod destinations;
+mod known;
+mod leave;
+pub mod make;
+pub mod outside;
+mod places;
+pub mod reasons;
+mod remove;
+mod report;
+mod scopes;
+mod validate;
+pub mod vault;
+mod work;
+
+pub use leave::Departures;
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use kube::ResourceExt;
+
+use super::Caches;
+use super::oauth_provider::directory::Directory;
+use crate::api::{ANNOTATION_RECONCILE, Mode, NameState, OAuthClient, OAuthProvider};
+use crate::engine::backoff::jitter;
+use crate::engine::backoff::{Attempts, Backoff};
+use crate::engine::conditions::{self, Truth};
+use crate::engine::due::DeepChecks;
+use crate::engine::frame::Reconcile;
+use crate::engine::reasons::Reason;
+use crate::engine::record::Record;
+use crate::engine::{Failure, FailureKind, Outcome};
+use crate::identity::TokenAnswer;
+use crate::plan::rotation::{self, Abilities, Known, Next, Seen};
+use destination::Destinations;
+use make::Maker;
+use validate::{Desired, Given, SOON};
+use vault::Vault;
+use work::{Stop, Work, until_then};
+
+/// After how many failures in a row somebody is told although the version in use works.
+const FAILURES_UNTIL_LOUD: u32 = 4;
+/// How soon something that a person must mend is looked at again.
+const BLOCKED_AGAIN: Duration = Duration::from_secs(600);
+
+/// The controller of `OAuthClient`.
+pub struct OAuthClients {
+    /// The caches.
+    pub caches: Caches,
+    /// What was registered.
+    pub vault: Vault,
+    /// The servers that were opened.
+    pub directory: Arc<Directory>,
+    /// The places.
+    pub destinations: Arc<dyn Destinations>,
+    /// What nobody may guess.
+    pub maker: Arc<dyn Maker>,
+    /// How often a client is looked at although nothing has changed here.
+    pub checks: DeepChecks,
+    /// How many clients may go in an hour.
+    pub departures: Departures,
+    /// How long credentials stay when their object is deleted.
+    pub grace: Duration,
+    /// How often in a row something did not work while the version in use did.
+    pub attempts: Attempts,
+    /// How often in a row a server refused what it had just given.
+    pub refusals: Attempts,
+}
+
+#[async_trait]
+impl Reconcile for OAuthClients {
+    type Kind = OAuthClient;
+    const KIND: &'static str = "OAuthClient";
+    const REASONS: &'static [Reason] = reasons::ALL;
+
+    async fn pass(
+        &self,
+        object: &OAuthClient,
+        record: &mut Record<OAuthClient>,
+    ) -> Result<Outcome, Failure> {
+        self.caches.filled().await;
+        if object.metadata.deletion_timestamp.is_some() {
+            return self.leave(object, record).await;
+        }
+        if self.is_retired(object) {
+            return self.retire(object, record).await;
+        }
+        if record.status.leaves_at.take().is_some() {
+            let message = "the application is active again: its credentials stay";
+            record.note(reasons::LEAVING_CALLED_OFF, message);
+        }
+        let name = &object.spec.provider;
+        let Some(provider) = self.caches.providers.get(None, name) else {
+            let message = format!(
+                "spec.provider: there is no OAuthProvider {name:?}; nothing is changed: declare it, or make another OAuthClient"
+            );
+            let outcome = Outcome::blocked(reasons::PROVIDER_NOT_FOUND, message);
+            report::refused(record, &outcome);
+            return Ok(outcome);
+        };
+        match self.demands(object, record, &provider) {
+            Ok((desired, obstacle)) => {
+                self.bring_about(object, record, &provider, &desired, obstacle)
+                    .await
+            }
+            Err(outcome) => {
+                report::refused(record, &outcome);
+                Ok(outcome)
+            }
+        }
+    }
+}
+
+impl OAuthClients {
+    fn is_retired(&self, object: &OAuthClient) -> bool {
+        let namespace = object.namespace();
+        let applications = &self.caches.applications;
+        let application = applications.get(namespace.as_deref(), &object.spec.application);
+        application
+            .and_then(|application| application.status?.retirement)
+            .is_some_and(|retirement| retirement.effective)
+    }
+
+    /// What the object demands, without a call; and what is in the way of calling it ready even so.
+    fn demands(
+        &self,
+        object: &OAuthClient,
+        record: &mut Record<OAuthClient>,
+        provider: &OAuthProvider,
+    ) -> Result<(Desired, Option<Outcome>), Outcome> {
+        let known = known::read(&record.status);
+        let is_new = known.versions.is_empty();
+        let mut obstacle = self.homeless(object);
+        if let Some(outcome) = obstacle.take_if(|_| is_new) {
+            return Err(outcome);
+        }
+        let namespace = object.namespace().unwrap_or_default();
+        let application = &object.spec.application;
+        let has_its_name = self
+            .caches
+            .names
+            .get(None, application)
+            .is_some_and(|name| {
+                name.spec.state == NameState::Held && name.spec.owner.namespace == namespace
+            });
+        let held: BTreeSet<String> = record.status.scopes.iter().cloned().collect();
+        let of = |name: &str| self.caches.resource_types.get(None, name);
+        let judged = scopes::judge(&object.spec.scopes, &held, (application, has_its_name), of);
+        let server = self.directory.get(&provider.name_any());
+        let desired = validate::desired(
+            object,
+            Given {
+                provider,
+                description: server.as_ref().map(|server| &server.description),
+                scopes: judged.granted,
+                in_use: known.current().map(|current| current.auth),
+            },
+        )?;
+        let accepted = "the spec can be carried out";
+        record.set("Accepted", Truth::True, reasons::ACCEPTED, accepted);
+        if let Some((reason, _)) = judged.refused.first() {
+            let told: Vec<_> = judged.refused.iter().map(|it| it.1.as_str()).collect();
+            let message = told.join("; ");
+            record.set("ScopesGranted", Truth::False, reason, &message);
+            let outcome = Outcome::blocked(reason, message);
+            if is_new {
+                return Err(outcome);
+            }
+            obstacle = obstacle.or(Some(outcome));
+        } else {
+            let message = "every scope exists and may be held";
+            record.set(
+                "ScopesGranted",
+                Truth::True,
+                reasons::SCOPES_GRANTED,
+                message,
+            );
+        }
+        Ok((desired, obstacle))
+    }
+
+    /// Every client is an application's of a team. That either is not there takes nothing away.
+    fn homeless(&self, object: &OAuthClient) -> Option<Outcome> {
+        let namespace = object.namespace().unwrap_or_default();
+        if self.caches.team_of(&namespace).is_none() {
+            let message = format!(
+                "namespace {namespace} belongs to no Team: create the Team first, or use its namespace"
+            );
+            return Some(Outcome::blocked(reasons::TEAM_NOT_FOUND, message));
+        }
+        let name = &object.spec.application;
+        if !self.caches.applications.exists(Some(&namespace), name) {
+            let message = format!(
+                "spec.application: there is no Application {name:?} in namespace {namespace}; nothing is removed for that: \
+                 declare it, or delete this OAuthClient"
+            );
+            let reason = reasons::APPLICATION_NOT_FOUND;
+            return Some(Outcome::waiting(reason, message, SOON));
+        }
+        None
+    }
+
+    /// Brings about what is demanded.
+    async fn bring_about(
+        &self,
+        object: &OAuthClient,
+        record: &mut Record<OAuthClient>,
+        provider: &OAuthProvider,
+        desired: &Desired,
+        obstacle: Option<Outcome>,
+    ) -> Result<Outcome, Failure> {
+        let uid = desired.wanted.uid.clone();
+        let requested = object.annotations().get(ANNOTATION_RECONCILE).cloned();
+        let look = self.checks.is_due(&uid) || record.status.last_handled_reconcile_at != requested;
+        let server = self.directory.get(&provider.name_any());
+        if !look && let Some(resync) = self.settled(record, desired) {
+            return Ok(obstacle.unwrap_or(Outcome::Settled {
+                resync: Some(resync),
+            }));
+        }
+        let held = object.spec.mode == Mode::Plan || object.spec.suspend || provider.spec.suspend;
+        let mut work = Work::begin(self, object, record, Some(desired), server).await?;
+        if held {
+            let next = match work.next() {
+                Ok(next) => next,
+                Err(Stop::Failed(failure)) => return Err(failure),
+                Err(Stop::Ended(outcome)) => return Ok(outcome),
+            };
+            let suspended = provider.spec.suspend;
+            let outcome = self.hold(object, work.record, next, desired, suspended);
+            let resync = Some(self.checks.next(&uid, false));
+            return Ok(outcome.or(obstacle).unwrap_or(Outcome::Settled { resync }));
+        }
+        work.record.status.plan.clear();
+        work.freshen(desired);
+        let end = work.whole(look).await;
+        if end.is_ok() {
+            work.record.status.last_handled_reconcile_at = requested;
+        }
+        self.conclude(work, desired, end, obstacle)
+    }
+
+    /// Whether nothing is to be done, so that not even what is kept need be read. Then: until when.
+    fn settled(&self, record: &Record<OAuthClient>, desired: &Desired) -> Option<Duration> {
+        let known = known::read(&record.status);
+        let as_seen = record.status.observed_generation == Some(record.generation);
+        let registered = record.is_true(report::REGISTERED) && record.is_true("Delivered");
+        if !as_seen || !registered || !is_whole(record, &known, desired) {
+            return None;
+        }
+        // What the server can do decides how something is done, not whether.
+        let able = Abilities {
+            secrets_in_place: false,
+            updates: false,
+        };
+        let seen = Seen::default();
+        match rotation::next(&desired.wanted, &known, &seen, able, record.now) {
+            Next::Rest(until) => Some(self.resync(record, desired, until, false)),
+            _ => None,
+        }
+    }
+
+    fn resync(
+        &self,
+        record: &Record<OAuthClient>,
+        desired: &Desired,
+        until: Option<k8s_openapi::jiff::Timestamp>,
+        looked: bool,
+    ) -> Duration {
+        let check = self.checks.next(&desired.wanted.uid, looked);
+        until.map_or(check, |until| check.min(until_then(record.now, until)))
+    }
+
+    /// What the pass comes to. Whether it is ready is a question of the version in use, not of the next one.
+    fn conclude(
+        &self,
+        mut work: Work<'_>,
+        desired: &Desired,
+        end: Result<(), Stop>,
+        obstacle: Option<Outcome>,
+    ) -> Result<Outcome, Failure> {
+        let looked = work.looked;
+        let uid = &desired.wanted.uid;
+        let until = match work.next() {
+            Ok(Next::Rest(until)) => until,
+            _ => None,
+        };
+        known::write(&work.known, &mut work.record.status);
+        report::known(work.record, &work.known, work.seen.lost, desired);
+        // A rotation that waits for its turn says so until it has had it.
+        if work.known.open.is_none() && (!work.rotates || end.is_ok()) {
+            report::rests(work.record);
+        }
+        let works = is_in_use(&work, desired);
+        let trouble = work.trouble.take();
+        let stop = match end {
+            Ok(()) if works && is_whole(work.record, &work.known, desired) => {
+                self.attempts.succeeded(uid);
+                let resync = Some(self.resync(work.record, desired, until, looked));
+                let settled = Outcome::Settled { resync };
+                return Ok(trouble.or(obstacle).unwrap_or(settled));
+            }
+            Ok(()) => {
+                let message = "a new version is on its way";
+                let after = Duration::from_secs(2);
+                return Ok(Outcome::waiting(reasons::ROTATING, message, after));
+            }
+            Err(Stop::Failed(failure))
+                if !works
+                    || matches!(failure.kind, FailureKind::Conflict | FailureKind::Bug)
+                    || failure.label == crate::engine::reasons::NOT_LEADER =>
+            {
+                return Err(failure);
+            }
+            Err(Stop::Ended(outcome)) if !works => return Ok(outcome),
+            Err(stop) => stop,
+        };
+        let attempt = self.attempts.failed(uid);
+        let backoff = Backoff::default().delay(attempt, jitter(uid, attempt));
+        let (reason, message, after, terminal) = match &stop {
+            Stop::Failed(failure) => {
+                let terminal = failure.kind == FailureKind::Terminal;
+                (failure.label, &failure.message, backoff, terminal)
+            }
+            Stop::Ended(Outcome::Waiting {
+                reason,
+                message,
+                after,
+            }) => (*reason, message, *after, false),
+            Stop::Ended(Outcome::Blocked { reason, message }) => {
+                (*reason, message, BLOCKED_AGAIN, true)
+            }
+            Stop::Ended(outcome) => return Ok(outcome.clone()),
+        };
+        if work.rotates {
+            let loud = terminal || attempt >= FAILURES_UNTIL_LOUD || is_near_its_end(&work);
+            report::delayed(work.record, loud, reason, message);
+        }
+        tracing::info!(reason, message, "a step does not work; what is in use does");
+        let resync = self.resync(work.record, desired, until, looked);
+        let resync = Some(resync.min(after));
+        Ok(obstacle.unwrap_or(Outcome::Settled { resync }))
+    }
+}
+
+impl Work<'_> {
+    /// Everything that this pass has to do.
+    async fn whole(&mut self, look: bool) -> Result<(), Stop> {
+        let verified = self.verify(look).await;
+        if verified.as_ref().is_err_and(Stop::is_final) {
+            return verified;
+        }
+        let run = self.run().await;
+        if run.as_ref().is_err_and(Stop::is_final) {
+            return run;
+        }
+        // A server that is away keeps no place from what is in use.
+        let maintained = self.maintain(look).await;
+        self.looked = look && verified.is_ok() && maintained.is_ok();
+        run.and(maintained).and(verified)
+    }
+
+    /// A period that was changed counts from when the version was made.
+    fn freshen(&mut self, desired: &Desired) {
+        let Some((number, created)) = self
+            .known
+            .current()
+            .and_then(|current| Some((current.number, current.created?)))
+        else {
+            return;
+        };
+        let Some(registration) = self.kept.registration(number) else {
+            return;
+        };
+        let expires = create::expires(created, desired.period, registration.secret_expires);
+        if let Some(version) = self.version_mut(number) {
+            version.expires = expires;
+        }
+    }
+
+    /// Whether what is in use is kept, and taken by the server.
+    async fn verify(&mut self, look: bool) -> Result<(), Stop> {
+        if self.known.open.is_some() {
+            return Ok(());
+        }
+        let Some(current) = self.known.current() else {
+            return Ok(());
+        };
+        let (number, id) = (
+            current.number,
+            current.client_id.clone().unwrap_or_default(),
+        );
+        let condition = conditions::find(&self.record.status.conditions, report::REGISTERED);
+        let suspected = condition.is_some_and(|it| it.reason == reasons::CLIENT_LOST);
+        let missed = condition.is_some_and(|it| it.reason == reasons::CREDENTIALS_MISSING);
+        if self.kept.registration(number).is_none() {
+            let message = format!(
+                "what is kept of version {number}, client {id}, is gone from Secret {}: a new version is made, and the client \
+                 at the server stays until somebody removes it there, where the server cannot be searched",
+                Vault::name(self.object)
+            );
+            return self.lose(reasons::CREDENTIALS_MISSING, message, missed);
+        }
+        if !look && !suspected {
+            return Ok(());
+        }
+        match self.token(number).await? {
+            Some(TokenAnswer::UnknownClient(why)) => {
+                let message = format!(
+                    "the server does not take version {number}, client {id}, any more: {why}"
+                );
+                self.lose(reasons::CLIENT_LOST, message, suspected)
+            }
+            Some(TokenAnswer::Refused(why)) => {
+                let message = format!(
+                    "the server knows client {id} and gives it no token for what spec.scopes and spec.grantTypes say: {why}"
+                );
+                self.trouble = Some(Outcome::blocked(reasons::TOKEN_REFUSED, message));
+                Ok(())
+            }
+            Some(TokenAnswer::Accepted) | None => Ok(()),
+        }
+    }
+
+    fn lose(&mut self, reason: &'static str, message: String, told: bool) -> Result<(), Stop> {
+        self.seen.lost = true;
+        self.record
+            .set(report::REGISTERED, Truth::False, reason, &message);
+        if !told {
+            self.record.warn(reason, message);
+        }
+        Ok(())
+    }
+}
+
+/// Whether a version is in use and works, with all that is declared.
+fn is_in_use(work: &Work<'_>, desired: &Desired) -> bool {
+    let now = work.record.now;
+    let Some(current) = work.known.current() else {
+        return false;
+    };
+    // A period that is over ends nothing at the server; only what the server ends is over.
+    let ends = work.kept.registration(current.number);
+    let ends = ends.and_then(|registration| registration.secret_expires);
+    let lost = work.seen.lost || !work.record.is_true(report::REGISTERED);
+    let numbers = numbers(&work.known);
+    let all = |delivery| places::holds(work.record, delivery, &numbers);
+    !lost
+        && ends.is_none_or(|ends| ends > now)
+        && current.revision == desired.wanted.revision
+        && current.auth == desired.wanted.auth
+        && desired.places.iter().all(all)
+}
+
+fn numbers(known: &Known) -> Vec<i64> {
+    let versions = known.current().into_iter().chain(known.pending());
+    versions.map(|version| version.number).collect()
+}
+
+/// Whether every place holds the version in use, and no other place anything.
+fn is_whole(record: &Record<OAuthClient>, known: &Known, desired: &Desired) -> bool {
+    let current: Vec<i64> = known.current().map(|it| it.number).into_iter().collect();
+    let declared = |delivery| desired.places.contains(delivery);
+    known.open.is_none()
+        && desired
+            .places
+            .iter()
+            .all(|delivery| places::holds(record, delivery, &current))
+        && record
+            .status
+            .destinations
+            .iter()
+            .all(|place| declared(&place.delivery))
+}
+
+/// Whether less than a sixth of the life of the version in use is left.
+fn is_near_its_end(work: &Work<'_>) -> bool {
+    let current = work.known.current();
+    let life = current.and_then(|current| Some((current.created?, current.expires?)));
+    life.is_some_and(|(created, expires)| {
+        let whole = expires.as_second() - created.as_second();
+        expires.as_second() - work.record.now.as_second() < whole / 6
+    })
+}

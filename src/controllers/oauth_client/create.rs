@@ -1,0 +1,252 @@
+//! Act: a new version beside the one in use, tried before it is delivered and again before it counts.
+//!
+//! What we choose is durable before the server is called, and what the server gives before anything else is done.
+
+use k8s_openapi::jiff::Timestamp;
+
+use super::reasons;
+use super::vault::Entry;
+use super::work::{Stop, Work};
+use crate::engine::{Failure, FailureKind, Outcome};
+use crate::identity::{NewClient, Registration, TokenAnswer};
+use crate::plan::rotation::{Auth, Step, Way};
+
+/// After how many refusals in a row a version that was never in use is given up.
+const REFUSALS: u32 = 5;
+
+impl Work<'_> {
+    /// The version that the open rotation brings.
+    fn pending(&self) -> Result<(i64, Way, Auth), Stop> {
+        let pending = self.known.pending();
+        let found = pending.map(|version| (version.number, version.way, version.auth));
+        found.ok_or_else(|| {
+            let message = "a rotation is open without a version that it brings";
+            let label = crate::engine::reasons::INTERNAL_ERROR;
+            Stop::Failed(Failure::new(FailureKind::Bug, label, message))
+        })
+    }
+
+    /// Makes the new version at the server, and tries it there.
+    pub(super) async fn create(&mut self) -> Result<(), Stop> {
+        let (number, way, auth) = self.pending()?;
+        let desired = self.desired()?;
+        self.prepare(number, auth).await?;
+        if self.kept.registration(number).is_none() {
+            let registration = match way {
+                Way::Client => self.register(number).await?,
+                Way::Secret => self.second_secret().await?,
+                Way::Key => self.second_key(number).await?,
+            };
+            let Some(registration) = registration else {
+                return Ok(());
+            };
+            self.keep(number, way, registration).await?;
+        }
+        let (client_id, ends) = match self.kept.registration(number) {
+            Some(it) => (it.client_id.clone(), it.secret_expires),
+            None => return Ok(()),
+        };
+        let now = self.record.now;
+        if let Some(version) = self.version_mut(number) {
+            version.client_id = Some(client_id);
+            let created = *version.created.get_or_insert(now);
+            version.expires = expires(created, desired.period, ends);
+        }
+        if self.tried(number).await? {
+            if let Some(open) = &mut self.known.open {
+                open.step = Step::Deliver;
+            }
+            self.save().await?;
+        }
+        Ok(())
+    }
+
+    /// Makes durable what we choose.
+    async fn prepare(&mut self, number: i64, auth: Auth) -> Result<(), Stop> {
+        if self.kept.entries.contains_key(&number) {
+            return Ok(());
+        }
+        let maker = &self.controller.maker;
+        let entry = Entry {
+            chosen: maker.secret()?,
+            key: (auth == Auth::Key).then(|| maker.key()).transpose()?,
+            registration: None,
+        };
+        self.record.may_write()?;
+        self.kept.entries.insert(number, entry);
+        self.write_kept().await
+    }
+
+    pub(super) async fn write_kept(&mut self) -> Result<(), Stop> {
+        let vault = &self.controller.vault;
+        Ok(vault.write(self.object, &mut self.kept).await?)
+    }
+
+    /// Makes durable what the server gave. If another replica has done so before, its version counts, and ours goes.
+    async fn keep(
+        &mut self,
+        number: i64,
+        way: Way,
+        registration: Registration,
+    ) -> Result<(), Stop> {
+        if let Some(entry) = self.kept.entries.get_mut(&number) {
+            entry.registration = Some(registration.clone());
+        }
+        let Err(stop) = self.write_kept().await else {
+            return Ok(());
+        };
+        if stop.is_final() && way == Way::Client {
+            let theirs = self.controller.vault.read(self.object).await?;
+            let other = |theirs: &Registration| theirs.client_id != registration.client_id;
+            if theirs.registration(number).is_some_and(other) {
+                self.server()?.port.delete(&registration).await?;
+            }
+        }
+        Err(stop)
+    }
+
+    /// Another client; or the one that an earlier call made whose answer was lost.
+    async fn register(&mut self, number: i64) -> Result<Option<Registration>, Stop> {
+        let (server, desired) = (self.server()?, self.desired()?);
+        let Some(entry) = self.kept.entries.get(&number).cloned() else {
+            return Ok(None);
+        };
+        let new = NewClient {
+            handle: self.handle(number),
+            uid: desired.wanted.uid.clone(),
+            metadata: self.metadata(number, &desired.metadata),
+            secret: entry.chosen,
+        };
+        self.record.may_write()?;
+        if server.description.capabilities.search {
+            let secret = matches!(desired.wanted.auth, Auth::SecretBasic | Auth::SecretPost);
+            let mut usable = None;
+            for found in server.port.find(&new.handle, &new.uid).await? {
+                if usable.is_none() && (found.secret.is_some() || !secret) {
+                    usable = Some(found);
+                } else {
+                    server.port.delete(&found).await?;
+                }
+            }
+            if usable.is_some() {
+                return Ok(usable);
+            }
+        }
+        Ok(Some(server.port.register(&new).await?))
+    }
+
+    /// By which the server is searched, and what the client is called where we may choose that.
+    pub(super) fn handle(&self, number: i64) -> String {
+        use kube::ResourceExt;
+        let uid = self.object.uid().unwrap_or_default();
+        format!("{}-{uid}-{number}", self.object.spec.application)
+    }
+
+    /// What is kept of the version in use. `None`: it is not kept any more, and is of no use for what was intended.
+    async fn of_current(&mut self) -> Result<Option<(i64, Registration)>, Stop> {
+        let current = self.known.current().map(|current| current.number);
+        let kept =
+            current.and_then(|number| Some((number, self.kept.registration(number)?.clone())));
+        if kept.is_none() {
+            let (number, ..) = self.pending()?;
+            self.abandon(number).await?;
+        }
+        Ok(kept)
+    }
+
+    async fn second_secret(&mut self) -> Result<Option<Registration>, Stop> {
+        let Some((_, current)) = self.of_current().await? else {
+            return Ok(None);
+        };
+        let server = self.server()?;
+        self.record.may_write()?;
+        Ok(Some(server.port.add_secret(&current).await?))
+    }
+
+    async fn second_key(&mut self, number: i64) -> Result<Option<Registration>, Stop> {
+        let Some((current, registration)) = self.of_current().await? else {
+            return Ok(None);
+        };
+        let (server, desired) = (self.server()?, self.desired()?);
+        let mut metadata = self.metadata(current, &desired.metadata);
+        metadata.keys.extend(self.public_key(number));
+        self.record.may_write()?;
+        server.port.update(&registration, &metadata).await?;
+        Ok(Some(registration))
+    }
+
+    /// Whether the server gives a token for that version.
+    async fn tried(&mut self, number: i64) -> Result<bool, Stop> {
+        let uid = self.desired()?.wanted.uid.clone();
+        match self.token(number).await? {
+            Some(TokenAnswer::Accepted) => {
+                self.controller.refusals.succeeded(&uid);
+                Ok(true)
+            }
+            Some(TokenAnswer::Refused(why)) => {
+                let message = format!(
+                    "the server knows version {number} and gives it no token for what spec.scopes and spec.grantTypes say: {why}"
+                );
+                Err(Stop::Ended(Outcome::blocked(
+                    reasons::TOKEN_REFUSED,
+                    message,
+                )))
+            }
+            Some(TokenAnswer::UnknownClient(why)) => {
+                if self.controller.refusals.failed(&uid) >= REFUSALS {
+                    self.controller.refusals.succeeded(&uid);
+                    self.abandon(number).await?;
+                    return Ok(false);
+                }
+                let message = format!(
+                    "the server does not take version {number}, which it has just made: {why}"
+                );
+                let failure = Failure::new(
+                    FailureKind::Transient,
+                    reasons::CREDENTIALS_REFUSED,
+                    message,
+                );
+                Err(Stop::Failed(failure))
+            }
+            None => {
+                self.abandon(number).await?;
+                Ok(false)
+            }
+        }
+    }
+
+    /// Tries what was delivered; then it is the one to use.
+    pub(super) async fn test(&mut self) -> Result<(), Stop> {
+        let (number, ..) = self.pending()?;
+        let desired = self.desired()?;
+        if !self.tried(number).await? {
+            return Ok(());
+        }
+        let now = self.record.now;
+        self.known.promote(desired.overlap, now);
+        let as_declared = self
+            .known
+            .current()
+            .is_some_and(|current| current.revision == desired.wanted.revision);
+        if as_declared {
+            self.record
+                .status
+                .scopes
+                .clone_from(&desired.metadata.scopes);
+        }
+        self.seen.lost = false;
+        super::report::promoted(self.record, &self.known);
+        self.save().await
+    }
+}
+
+/// Until when a version is valid, or should be.
+pub(super) fn expires(
+    created: Timestamp,
+    period: std::time::Duration,
+    ends: Option<Timestamp>,
+) -> Option<Timestamp> {
+    let by_period = created.checked_add(period).ok()?;
+    let ends = ends.and_then(|ends| Timestamp::from_second(ends.as_second()).ok());
+    Some(ends.map_or(by_period, |ends| ends.min(by_period)))
+}

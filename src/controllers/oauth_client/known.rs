@@ -1,0 +1,147 @@
+//! The status and what the machine knows are one and the same, in two forms.
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+
+use crate::api::{
+    AuthMethod, OAuthClientStatus, RotationCause, RotationStatus, RotationStep, VersionMethod,
+    VersionState, VersionStatus,
+};
+use crate::identity::Method;
+use crate::plan::rotation::{Auth, Cause, Known, Open, State, Step, Version, Way};
+
+/// Two words for one thing, both ways.
+macro_rules! same {
+    ($one:ident, $to:ident: $From:ty = $To:ty, $back:ident { $($a:ident = $b:ident),+ $(,)? }) => {
+        pub(super) fn $to($one: $From) -> $To {
+            match $one { $(<$From>::$a => <$To>::$b,)+ }
+        }
+        pub(super) fn $back($one: $To) -> $From {
+            match $one { $(<$To>::$b => <$From>::$a,)+ }
+        }
+    };
+}
+
+same!(auth, auth_of: AuthMethod = Auth, method_of {
+    PrivateKeyJwt = Key, ClientSecretBasic = SecretBasic, ClientSecretPost = SecretPost, None = Public,
+});
+same!(auth, at_server: Auth = Method, of_server {
+    Key = PrivateKeyJwt, SecretBasic = SecretBasic, SecretPost = SecretPost, Public = Public,
+});
+same!(state, state_of: VersionState = State, state_in_status {
+    Pending = Pending, Current = Current, Previous = Previous, Retiring = Retiring,
+});
+same!(way, way_of: VersionMethod = Way, way_in_status { Client = Client, Secret = Secret, Key = Key });
+same!(cause, cause_of: RotationCause = Cause, cause_in_status {
+    Initial = Initial, Due = Due, Requested = Requested, Changed = Changed, Revoked = Revoked, Lost = Lost,
+});
+same!(step, step_of: RotationStep = Step, step_in_status { Create = Create, Deliver = Deliver, Test = Test });
+
+/// What the status says.
+pub(super) fn read(status: &OAuthClientStatus) -> Known {
+    let time = |time: &Option<Time>| time.as_ref().map(|time| time.0);
+    let version = |version: &VersionStatus| Version {
+        number: version.number,
+        state: state_of(version.state),
+        way: way_of(version.method),
+        auth: auth_of(version.auth_method),
+        client_id: version.client_id.clone(),
+        revision: version.revision.clone(),
+        created: time(&version.created_at),
+        expires: time(&version.expires_at),
+        retires: time(&version.retires_at),
+    };
+    let open = status.rotation.as_ref().map(|open| Open {
+        version: open.version,
+        cause: cause_of(open.cause),
+        step: step_of(open.step),
+        started: open.started_at.0,
+    });
+    Known {
+        versions: status.versions.iter().map(version).collect(),
+        open,
+        newest: status.last_version.unwrap_or(0),
+        renewed: status.last_handled_renew_at.clone(),
+        revoked: status.last_handled_revoke_at.clone(),
+    }
+}
+
+/// Says it in the status.
+pub(super) fn write(known: &Known, status: &mut OAuthClientStatus) {
+    let version = |version: &Version| VersionStatus {
+        number: version.number,
+        state: state_in_status(version.state),
+        method: way_in_status(version.way),
+        auth_method: method_of(version.auth),
+        client_id: version.client_id.clone(),
+        revision: version.revision.clone(),
+        created_at: version.created.map(Time),
+        expires_at: version.expires.map(Time),
+        retires_at: version.retires.map(Time),
+    };
+    status.versions = known.versions.iter().map(version).collect();
+    status.rotation = known.open.as_ref().map(|open| RotationStatus {
+        version: open.version,
+        cause: cause_in_status(open.cause),
+        step: step_in_status(open.step),
+        started_at: Time(open.started),
+    });
+    status.last_version = (known.newest > 0).then_some(known.newest);
+    status.last_handled_renew_at.clone_from(&known.renewed);
+    status.last_handled_revoke_at.clone_from(&known.revoked);
+    let current = known.current();
+    status.version = current.map(|current| current.number);
+    status.client_id = current.and_then(|current| current.client_id.clone());
+    status.auth_method = current.map(|current| method_of(current.auth));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_is_lost_between_the_two() {
+        let time = |text: &str| Some(Time(text.parse().unwrap()));
+        let status = OAuthClientStatus {
+            versions: vec![
+                VersionStatus {
+                    number: 3,
+                    state: VersionState::Current,
+                    method: VersionMethod::Secret,
+                    auth_method: AuthMethod::ClientSecretPost,
+                    client_id: Some("c".to_owned()),
+                    revision: "r".to_owned(),
+                    created_at: time("2026-01-01T00:00:00Z"),
+                    expires_at: time("2026-02-01T00:00:00Z"),
+                    retires_at: None,
+                },
+                VersionStatus {
+                    number: 4,
+                    state: VersionState::Pending,
+                    method: VersionMethod::Client,
+                    auth_method: AuthMethod::None,
+                    client_id: None,
+                    revision: "s".to_owned(),
+                    created_at: None,
+                    expires_at: None,
+                    retires_at: time("2026-02-02T00:00:00Z"),
+                },
+            ],
+            rotation: Some(RotationStatus {
+                version: 4,
+                cause: RotationCause::Changed,
+                step: RotationStep::Deliver,
+                started_at: time("2026-01-02T00:00:00Z").unwrap(),
+            }),
+            last_version: Some(4),
+            version: Some(3),
+            client_id: Some("c".to_owned()),
+            auth_method: Some(AuthMethod::ClientSecretPost),
+            last_handled_renew_at: Some("a".to_owned()),
+            last_handled_revoke_at: Some("b".to_owned()),
+            ..OAuthClientStatus::default()
+        };
+        let mut again = OAuthClientStatus::default();
+        write(&read(&status), &mut again);
+        assert_eq!(again, status);
+    }
+}

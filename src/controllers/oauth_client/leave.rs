@@ -1,0 +1,262 @@
+//! Act, when the object is deleted or its application retired: credentials go after a grace period and only so many in an
+//! hour, or stay.
+
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use k8s_openapi::jiff::Timestamp;
+use kube::ResourceExt;
+
+use super::vault::Vault;
+use super::work::{Stop, Work, until_then};
+use super::{OAuthClients, reasons, report};
+use crate::api::{CredentialsDeletionPolicy, Mode, OAuthClient};
+use crate::engine::conditions;
+use crate::engine::record::Record;
+use crate::engine::{Failure, Outcome};
+use crate::plan::rotation::Next;
+
+/// An hour.
+const HOUR: Duration = Duration::from_secs(3600);
+
+/// How many clients may be removed in an hour: a wave of deletions that nobody meant is noticed before it is over. Kept in
+/// memory: after a restart an hour begins anew.
+pub struct Departures {
+    limit: usize,
+    lately: Mutex<Vec<(Timestamp, String)>>,
+}
+
+impl Departures {
+    /// So many in an hour.
+    pub fn new(limit: usize) -> Self {
+        Self {
+            limit,
+            lately: Mutex::default(),
+        }
+    }
+
+    /// Whether this one may go now; one that may goes on. `Err`: when the next one may.
+    fn admit(&self, uid: &str, now: Timestamp) -> Result<(), Duration> {
+        let mut lately = self.lately.lock().unwrap_or_else(PoisonError::into_inner);
+        let end = |since: Timestamp| since.checked_add(HOUR).unwrap_or(since);
+        lately.retain(|(since, _)| end(*since) > now);
+        if lately.iter().any(|(_, admitted)| admitted == uid) {
+            return Ok(());
+        }
+        if lately.len() < self.limit {
+            lately.push((now, uid.to_owned()));
+            return Ok(());
+        }
+        let first = lately.iter().map(|(since, _)| end(*since)).min();
+        Err(first.map_or(HOUR, |at| until_then(now, at)))
+    }
+}
+
+impl OAuthClients {
+    /// The object is deleted.
+    pub(super) async fn leave(
+        &self,
+        object: &OAuthClient,
+        record: &mut Record<OAuthClient>,
+    ) -> Result<Outcome, Failure> {
+        let uid = object.uid().unwrap_or_default();
+        self.checks.forget(&uid);
+        self.attempts.succeeded(&uid);
+        self.refusals.succeeded(&uid);
+        let status = &record.status;
+        if status.versions.is_empty() && status.destinations.is_empty() {
+            return Ok(Outcome::Released);
+        }
+        let vault = Vault::name(object);
+        if object.spec.mode == Mode::Plan {
+            let why = "with mode Plan nothing is written outside";
+            report::retained(record, &vault, why);
+            return Ok(Outcome::Released);
+        }
+        if object.spec.deletion_policy == CredentialsDeletionPolicy::Retain {
+            report::retained(record, &vault, "spec.deletionPolicy is Retain");
+            return Ok(Outcome::Released);
+        }
+        let how = "set spec.deletionPolicy to Retain to keep them";
+        let gone = self.depart(object, record, how).await?;
+        Ok(gone.unwrap_or(Outcome::Released))
+    }
+
+    /// The application is retired: everything goes but the object.
+    pub(super) async fn retire(
+        &self,
+        object: &OAuthClient,
+        record: &mut Record<OAuthClient>,
+    ) -> Result<Outcome, Failure> {
+        let retired = || {
+            let message = format!(
+                "application {} is retired and has no credentials: set spec.active of the application to true to have new ones",
+                object.spec.application
+            );
+            Outcome::blocked(reasons::APPLICATION_RETIRED, message)
+        };
+        let status = &record.status;
+        if status.versions.is_empty() && status.destinations.is_empty() {
+            return Ok(retired());
+        }
+        if object.spec.mode == Mode::Plan {
+            let message = "the application is retired; with mode Plan nothing is removed";
+            return Ok(Outcome::blocked(reasons::CHANGES_PLANNED, message));
+        }
+        let how = "set spec.active of the application to true to keep them";
+        let gone = self.depart(object, record, how).await?;
+        Ok(gone.unwrap_or_else(retired))
+    }
+
+    /// Removes everything, when it may. `None`: all is gone.
+    async fn depart(
+        &self,
+        object: &OAuthClient,
+        record: &mut Record<OAuthClient>,
+        how: &str,
+    ) -> Result<Option<Outcome>, Failure> {
+        if let Some(outcome) = self.may_not_remove(object) {
+            return Ok(Some(outcome));
+        }
+        let now = record.now;
+        let leaves_at = match &record.status.leaves_at {
+            Some(at) => at.0,
+            None => {
+                let at = now.checked_add(self.grace).unwrap_or(now);
+                record.status.leaves_at = Some(Time(at));
+                record.save().await?;
+                at
+            }
+        };
+        if now < leaves_at {
+            let message = format!(
+                "the credentials are removed at the server and from all places at {leaves_at}; until then {how}"
+            );
+            let after = until_then(now, leaves_at);
+            return Ok(Some(Outcome::waiting(reasons::LEAVING, message, after)));
+        }
+        let uid = object.uid().unwrap_or_default();
+        if let Err(after) = self.departures.admit(&uid, now) {
+            let message = format!(
+                "{} clients are removed in an hour at most (--credential-removals-per-hour), and there were so many; {how}",
+                self.departures.limit
+            );
+            return Ok(Some(Outcome::waiting(
+                reasons::REMOVALS_LIMITED,
+                message,
+                after,
+            )));
+        }
+        match self.remove_all(object, record).await {
+            Ok(()) => Ok(None),
+            Err(Stop::Failed(failure)) => Err(failure),
+            Err(Stop::Ended(outcome)) => Ok(Some(outcome)),
+        }
+    }
+
+    /// Nothing is removed for the absence of something, or while somebody says that nothing shall be done.
+    fn may_not_remove(&self, object: &OAuthClient) -> Option<Outcome> {
+        let name = &object.spec.provider;
+        let Some(provider) = self.caches.providers.get(None, name) else {
+            let message = format!(
+                "there is no OAuthProvider {name:?}, so nothing can be removed there: declare it again, or set \
+                 spec.deletionPolicy to Retain"
+            );
+            return Some(Outcome::blocked(reasons::PROVIDER_NOT_FOUND, message));
+        };
+        if provider.spec.suspend {
+            let message = format!("OAuthProvider {name} is suspended: nothing is removed there");
+            return Some(Outcome::blocked(reasons::PROVIDER_SUSPENDED, message));
+        }
+        if object.spec.suspend {
+            let message = "suspended: set spec.suspend to false to have the removal go on";
+            return Some(Outcome::blocked(reasons::SUSPENDED, message));
+        }
+        None
+    }
+
+    /// The server, the places, what is kept, in this order: what can still be used goes first.
+    async fn remove_all(
+        &self,
+        object: &OAuthClient,
+        record: &mut Record<OAuthClient>,
+    ) -> Result<(), Stop> {
+        let server = self.directory.get(&object.spec.provider);
+        let mut work = Work::begin(self, object, record, None, server).await?;
+        let request = work.known.revoked.clone();
+        work.known.revoke(request);
+        work.save().await?;
+        let numbers: Vec<i64> = work.known.versions.iter().map(|it| it.number).collect();
+        for number in numbers {
+            work.remove(number).await?;
+        }
+        if let Some(trouble) = work.trouble.take() {
+            return Err(Stop::Ended(trouble));
+        }
+        work.maintain(false).await?;
+        self.vault.delete(object).await?;
+        let record = work.record;
+        record.note(
+            reasons::CREDENTIALS_REMOVED,
+            "the credentials were removed at the server and from all places",
+        );
+        let status = &mut record.status;
+        (status.leaves_at, status.next_rotation) = (None, None);
+        status.scopes.clear();
+        status.plan.clear();
+        conditions::remove(&mut status.conditions, report::ROTATING);
+        let none = "the credentials were removed";
+        for condition in [report::REGISTERED, "Delivered"] {
+            let reason = reasons::CREDENTIALS_REMOVED;
+            record.set(condition, conditions::Truth::False, reason, none);
+        }
+        Ok(())
+    }
+
+    /// What is held back is only said.
+    pub(super) fn hold(
+        &self,
+        object: &OAuthClient,
+        record: &mut Record<OAuthClient>,
+        next: Next,
+        desired: &super::validate::Desired,
+        provider_suspended: bool,
+    ) -> Option<Outcome> {
+        record.status.plan = report::held(record, next, desired);
+        let count = record.status.plan.len();
+        if count == 0 {
+            return None;
+        }
+        let (reason, how) = if provider_suspended {
+            let how = "the platform team sets spec.suspend of the provider to false";
+            (reasons::PROVIDER_SUSPENDED, how)
+        } else if object.spec.suspend {
+            (reasons::SUSPENDED, "set spec.suspend to false")
+        } else {
+            (reasons::CHANGES_PLANNED, "set spec.mode to Apply")
+        };
+        let message = format!(
+            "status.plan lists {count} change(s) that would be made; {how} to have them made"
+        );
+        Some(Outcome::blocked(reason, message))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn so_many_go_in_an_hour_and_one_that_may_goes_on() {
+        let departures = Departures::new(2);
+        let at = |second| Timestamp::from_second(second).unwrap();
+        assert_eq!(departures.admit("a", at(0)), Ok(()));
+        assert_eq!(departures.admit("b", at(60)), Ok(()));
+        let wait = departures.admit("c", at(120)).unwrap_err();
+        assert_eq!(wait, Duration::from_secs(3600 - 120 + 1));
+        assert_eq!(departures.admit("a", at(130)), Ok(()));
+        assert_eq!(departures.admit("c", at(3600)), Ok(()));
+        assert!(departures.admit("d", at(3600)).is_err());
+    }
+}

@@ -1,0 +1,387 @@
+//! Act: bringing versions to the places, all at once, and looking after what is there.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::future::join_all;
+use serde_json::json;
+
+use super::destination::{Bundle, Destination, Receipt};
+use super::reasons;
+use super::work::{Stop, Work};
+use crate::api::{DeliverySpec, DestinationStatus, OAuthClient};
+use crate::engine::record::Record;
+use crate::engine::{Failure, FailureKind, Outcome};
+use crate::identity::Method;
+use crate::model::Secret;
+use crate::plan::rotation::{Auth, Cause, Step};
+
+/// How long a place may take; it is tried again.
+const PATIENCE: Duration = Duration::from_secs(15);
+
+/// A place, opened.
+type Opened = Arc<dyn Destination>;
+
+/// What is in the way at a place: why, what of it a person is told, and whether it may mend itself.
+struct Refusal {
+    reason: &'static str,
+    message: String,
+    mends: bool,
+}
+
+impl From<Failure> for Refusal {
+    fn from(failure: Failure) -> Self {
+        Self {
+            reason: reasons::DELIVERY_FAILED,
+            mends: failure.kind != FailureKind::Terminal,
+            message: failure.message,
+        }
+    }
+}
+
+impl Work<'_> {
+    async fn open(&self, delivery: &DeliverySpec) -> Result<Opened, Refusal> {
+        let opening = self.controller.destinations.open(self.object, delivery);
+        match patiently(opening).await? {
+            Ok(opened) => Ok(opened),
+            Err(Outcome::Waiting { message, .. }) => Err(Refusal {
+                reason: reasons::DELIVERY_FAILED,
+                message,
+                mends: true,
+            }),
+            Err(Outcome::Blocked { message, .. }) => Err(Refusal {
+                reason: reasons::DELIVERY_FAILED,
+                message,
+                mends: false,
+            }),
+            Err(Outcome::Settled { .. } | Outcome::Released) => Err(Refusal {
+                reason: reasons::DELIVERY_FAILED,
+                message: "the place is not there".to_owned(),
+                mends: true,
+            }),
+        }
+    }
+
+    /// Asks every place whether it will take what comes, before anything is made. Where nothing is in use any more the
+    /// places that do must not wait for those that do not.
+    pub(super) async fn preflight(&mut self, cause: Cause) -> Result<(), Stop> {
+        let places = &self.desired()?.places;
+        let asking = places.iter().map(|delivery| async {
+            let opened = self.open(delivery).await?;
+            patiently(opened.check()).await?;
+            Ok::<_, Refusal>(opened.location())
+        });
+        let answers = join_all(asking).await;
+        let urgent = matches!(cause, Cause::Revoked | Cause::Lost);
+        let some = answers.iter().any(Result::is_ok);
+        let mut refusals = Vec::new();
+        for (delivery, answer) in places.iter().zip(answers) {
+            match answer {
+                Ok(location) => declare(self.record, delivery, location),
+                Err(refusal) => {
+                    trouble_at(self.record, &delivery.name, Some(&refusal));
+                    refusals.push((delivery.name.as_str(), refusal));
+                }
+            }
+        }
+        match stop(&refusals) {
+            Some(stop) if !(urgent && some) => Err(stop),
+            _ => Ok(()),
+        }
+    }
+
+    /// Brings the new version to all places that do not hold it; then it is tried again.
+    pub(super) async fn deliver(&mut self) -> Result<(), Stop> {
+        let Some(number) = self.known.pending().map(|pending| pending.number) else {
+            return Ok(());
+        };
+        self.bring(number).await?;
+        if let Some(open) = &mut self.known.open {
+            open.step = Step::Test;
+        }
+        self.save().await
+    }
+
+    /// Brings a version to all places that are declared and do not hold it. What was brought is recorded even if another
+    /// place refuses: that one alone is tried again, with the same version.
+    async fn bring(&mut self, number: i64) -> Result<(), Stop> {
+        let places = &self.desired()?.places;
+        let lacking: Vec<_> = places
+            .iter()
+            .filter(|delivery| !holds(self.record, delivery, &[number]))
+            .cloned()
+            .collect();
+        if lacking.is_empty() {
+            return Ok(());
+        }
+        let Some(bundle) = self.bundle(number)? else {
+            self.seen.lost = true;
+            return Ok(());
+        };
+        self.record.may_write()?;
+        let opening = lacking.iter().map(|delivery| self.open(delivery));
+        let opened = join_all(opening).await;
+        // Whatever is written to is known before, so that it can be cleaned.
+        for (delivery, opened) in lacking.iter().zip(&opened) {
+            if let Ok(opened) = opened {
+                declare(self.record, delivery, opened.location());
+            }
+        }
+        self.save().await?;
+        let bundle = &bundle;
+        let putting = opened
+            .into_iter()
+            .map(|opened| async move { Ok::<_, Refusal>(patiently(opened?.put(bundle)).await?) });
+        let answers = join_all(putting).await;
+        let mut refusals = Vec::new();
+        for (delivery, answer) in lacking.iter().zip(answers) {
+            match answer {
+                Ok(receipt) => received(self.record, &delivery.name, number, receipt),
+                Err(refusal) => {
+                    trouble_at(self.record, &delivery.name, Some(&refusal));
+                    refusals.push((delivery.name.as_str(), refusal));
+                }
+            }
+        }
+        self.save().await?;
+        stop(&refusals).map_or(Ok(()), Err)
+    }
+
+    /// Looks after the places while no delivery is open: what was added gets the version in use, what was removed is
+    /// cleaned, and with `look`, what somebody else has changed is written again.
+    pub(super) async fn maintain(&mut self, look: bool) -> Result<(), Stop> {
+        let delivering = self
+            .known
+            .open
+            .as_ref()
+            .is_some_and(|open| open.step > Step::Create);
+        if !delivering && let Some(current) = self.known.current().map(|current| current.number) {
+            if look {
+                self.look().await?;
+            }
+            self.bring(current).await?;
+        }
+        self.clean().await
+    }
+
+    /// Whether what is there is what was written.
+    async fn look(&mut self) -> Result<(), Stop> {
+        let written: Vec<_> = self.record.status.destinations.clone();
+        let declared = &self.desired()?.places;
+        let mine = written
+            .into_iter()
+            .filter(|place| place.receipt.is_some() && declared.contains(&place.delivery));
+        let looking = mine.map(|place| async {
+            let seen = match self.open(&place.delivery).await {
+                Ok(opened) => patiently(opened.look()).await.map_err(Refusal::from),
+                Err(refusal) => Err(refusal),
+            };
+            (place, seen)
+        });
+        let looked = join_all(looking).await;
+        let (mut refusals, mut repaired) = (Vec::new(), Vec::new());
+        for (place, seen) in looked {
+            match seen {
+                Ok(seen) if seen.as_ref().map(|it| &it.0) == place.receipt.as_ref() => {
+                    trouble_at(self.record, &place.name, None);
+                }
+                Ok(seen) => {
+                    let what = match seen {
+                        Some(_) => "somebody else has written to",
+                        None => "somebody has removed what was at",
+                    };
+                    repaired.push(format!("{what} {}", place.location));
+                    forget(self.record, &place.name);
+                }
+                Err(refusal) => refusals.push((place.name, refusal)),
+            }
+        }
+        // One event for all: the API server keeps one of a kind.
+        if !repaired.is_empty() {
+            let message = format!("{}; it is written again", repaired.join(", "));
+            self.record.warn(reasons::DELIVERY_REPAIRED, message);
+        }
+        // One that cannot be looked at hides nothing of the others, and is no reason to call what it holds missing.
+        for (name, refusal) in refusals {
+            tracing::info!(
+                place = name,
+                why = refusal.message,
+                "a place could not be looked at"
+            );
+        }
+        Ok(())
+    }
+
+    /// Cleans places that are declared no more, once all that are hold the version in use.
+    async fn clean(&mut self) -> Result<(), Stop> {
+        let declared = self.desired.map(|desired| &desired.places);
+        let gone = self.record.status.destinations.clone();
+        let gone: Vec<DestinationStatus> = gone
+            .into_iter()
+            .filter(|place| !declared.is_some_and(|all| all.contains(&place.delivery)))
+            .collect();
+        if gone.is_empty() {
+            return Ok(());
+        }
+        self.record.may_write()?;
+        let cleaning = gone.iter().map(|place| async {
+            let opened = self.open(&place.delivery).await?;
+            Ok::<_, Refusal>(patiently(opened.remove()).await?)
+        });
+        let answers = join_all(cleaning).await;
+        let (mut refusals, mut cleaned) = (Vec::new(), Vec::new());
+        for (place, answer) in gone.iter().zip(answers) {
+            match answer {
+                Ok(()) => {
+                    cleaned.push(place.location.as_str());
+                    let all = &mut self.record.status.destinations;
+                    all.retain(|other| other.name != place.name);
+                }
+                Err(refusal) => {
+                    trouble_at(self.record, &place.name, Some(&refusal));
+                    refusals.push((place.name.as_str(), refusal));
+                }
+            }
+        }
+        if !cleaned.is_empty() {
+            let message = format!(
+                "nothing is delivered there any more, and it was cleaned: {}",
+                cleaned.join(", ")
+            );
+            self.record.note(reasons::DELIVERY_REMOVED, message);
+        }
+        self.save().await?;
+        stop(&refusals).map_or(Ok(()), Err)
+    }
+
+    /// What is delivered of a version. `None`: it is not kept any more.
+    fn bundle(&self, number: i64) -> Result<Option<Bundle>, Stop> {
+        let desired = self.desired()?;
+        let kept = self.kept.entries.get(&number);
+        let version = self.known.version(number);
+        let (Some(entry), Some(version)) = (kept, version) else {
+            return Ok(None);
+        };
+        let Some(registration) = &entry.registration else {
+            return Ok(None);
+        };
+        let method = match super::known::at_server(version.auth) {
+            Method::PrivateKeyJwt => "private_key_jwt",
+            Method::SecretBasic => "client_secret_basic",
+            Method::SecretPost => "client_secret_post",
+            Method::Public => "none",
+        };
+        let secret = registration.secret.as_ref();
+        let secret =
+            secret.filter(|_| matches!(version.auth, Auth::SecretBasic | Auth::SecretPost));
+        let not_after = version.expires.filter(|_| version.auth != Auth::Public);
+        let not_after = not_after.map(|at| at.to_string());
+        let mut client = json!({
+            "client_id": registration.client_id,
+            "client_secret": secret.map(Secret::reveal),
+            "version": number,
+            "not_after": not_after,
+            "issuer": desired.issuer,
+            "token_endpoint": desired.token_endpoint,
+            "token_endpoint_auth_method": method,
+        });
+        if let Some(key) = &entry.key {
+            client["key_id"] = json!(key.id);
+            client["private_key"] = json!(key.pem.reveal());
+        }
+        Ok(Some(Bundle {
+            version: number,
+            client_json: Secret::new(client.to_string()),
+            not_after,
+        }))
+    }
+}
+
+/// Whether the place that is declared holds one of these versions.
+pub(super) fn holds(
+    record: &Record<OAuthClient>,
+    delivery: &DeliverySpec,
+    versions: &[i64],
+) -> bool {
+    let mut all = record.status.destinations.iter();
+    all.any(|place| {
+        place.delivery == *delivery
+            && place.receipt.is_some()
+            && place
+                .version
+                .is_some_and(|version| versions.contains(&version))
+    })
+}
+
+/// A place is about to be written to. One of the same name that is somewhere else keeps its entry, under another name, until
+/// it is cleaned.
+fn declare(record: &mut Record<OAuthClient>, delivery: &DeliverySpec, location: String) {
+    let all = &mut record.status.destinations;
+    if let Some(place) = all.iter_mut().find(|place| place.delivery == *delivery) {
+        place.location = location;
+        return;
+    }
+    if let Some(before) = all.iter_mut().find(|place| place.name == delivery.name) {
+        before.name = format!("{} before, at {}", before.name, before.location);
+    }
+    all.push(DestinationStatus {
+        name: delivery.name.clone(),
+        location,
+        delivery: delivery.clone(),
+        version: None,
+        receipt: None,
+        problem: None,
+    });
+}
+
+fn at<'a>(record: &'a mut Record<OAuthClient>, name: &str) -> Option<&'a mut DestinationStatus> {
+    let mut all = record.status.destinations.iter_mut();
+    all.find(|place| place.name == name)
+}
+
+fn received(record: &mut Record<OAuthClient>, name: &str, version: i64, receipt: Receipt) {
+    if let Some(place) = at(record, name) {
+        (place.version, place.receipt, place.problem) = (Some(version), Some(receipt.0), None);
+    }
+}
+
+fn forget(record: &mut Record<OAuthClient>, name: &str) {
+    if let Some(place) = at(record, name) {
+        (place.version, place.receipt) = (None, None);
+    }
+}
+
+fn trouble_at(record: &mut Record<OAuthClient>, name: &str, refusal: Option<&Refusal>) {
+    if let Some(place) = at(record, name) {
+        place.problem = refusal.map(|refusal| refusal.message.chars().take(500).collect());
+    }
+}
+
+/// All refusals in one sentence.
+fn stop(refusals: &[(&str, Refusal)]) -> Option<Stop> {
+    let (_, first) = refusals.first()?;
+    let told: Vec<String> = refusals
+        .iter()
+        .map(|(name, refusal)| format!("{name}: {}", refusal.message))
+        .collect();
+    let message = told.join("; ");
+    Some(if refusals.iter().any(|(_, refusal)| refusal.mends) {
+        Stop::Failed(Failure::new(FailureKind::Transient, first.reason, message))
+    } else {
+        Stop::Ended(Outcome::blocked(first.reason, message))
+    })
+}
+
+/// A place that hangs holds up nobody for long.
+async fn patiently<T>(asking: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
+    tokio::time::timeout(PATIENCE, asking)
+        .await
+        .unwrap_or_else(|_| {
+            let message = format!("no answer within {} s", PATIENCE.as_secs());
+            Err(Failure::new(
+                FailureKind::Transient,
+                reasons::DELIVERY_FAILED,
+                message,
+            ))
+        })
+}

@@ -1,0 +1,269 @@
+//! Report: what the status and the events say.
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+
+use super::validate::Desired;
+use super::{places, reasons};
+use crate::api::{ChangeStatus, OAuthClient};
+use crate::engine::Outcome;
+use crate::engine::conditions::{self, Truth};
+use crate::engine::record::Record;
+use crate::plan::rotation::{self, Cause, Known, Next, Step};
+
+/// The condition that says whether there are credentials in use.
+pub(super) const REGISTERED: &str = "Registered";
+/// The condition that is there while a rotation is.
+pub(super) const ROTATING: &str = "Rotating";
+
+/// Why a rotation is, in words.
+fn why(cause: Cause) -> &'static str {
+    match cause {
+        Cause::Initial => "there were no credentials",
+        Cause::Due => "two thirds of the life of the ones before are over",
+        Cause::Requested => "somebody asked for new ones",
+        Cause::Changed => "what is declared has changed, and cannot be changed in place",
+        Cause::Revoked => "the ones before were revoked",
+        Cause::Lost => "the server does not take the ones before any more",
+    }
+}
+
+/// A rotation has begun.
+pub(super) fn rotating(record: &mut Record<OAuthClient>, number: i64, cause: Cause) {
+    let message = format!(
+        "version {number} is being made and delivered: {}",
+        why(cause)
+    );
+    record.set(ROTATING, Truth::True, reasons::ROTATING, &message);
+}
+
+/// A new version is in use.
+pub(super) fn promoted(record: &mut Record<OAuthClient>, known: &Known) {
+    let Some(current) = known.current() else {
+        return;
+    };
+    let mut message = format!(
+        "version {} is in use, with client id {}",
+        current.number,
+        current.client_id.as_deref().unwrap_or_default()
+    );
+    let mut versions = known.versions.iter();
+    let before = versions.find(|version| version.state == rotation::State::Previous);
+    if let Some((before, at)) = before.and_then(|before| Some((before.number, before.retires?))) {
+        message.push_str(&format!("; version {before} stays valid until {at}"));
+    }
+    record.note(reasons::ROTATED, message);
+    record.set(
+        REGISTERED,
+        Truth::True,
+        reasons::REGISTERED,
+        "there are credentials at the server, and it gave a token for them",
+    );
+}
+
+/// What a revocation breaks.
+pub(super) fn revocation(record: &Record<OAuthClient>, known: &Known) -> String {
+    let versions: Vec<String> = known
+        .versions
+        .iter()
+        .map(|version| version.number.to_string())
+        .collect();
+    let places: Vec<String> = record
+        .status
+        .destinations
+        .iter()
+        .map(|place| match place.version {
+            Some(version) => format!("{} (version {version})", place.location),
+            None => place.location.clone(),
+        })
+        .collect();
+    let places = match places.as_slice() {
+        [] => "no place".to_owned(),
+        some => some.join(", "),
+    };
+    format!(
+        "revoked as was asked for, since {}: version {} is removed at the server at once. Whoever reads {places} gets no token \
+         until a new version is there and has been read",
+        record.now,
+        versions.join(" and ")
+    )
+}
+
+/// The conditions and times that follow from what is known.
+pub(super) fn known(
+    record: &mut Record<OAuthClient>,
+    known: &Known,
+    lost: bool,
+    desired: &Desired,
+) {
+    let current = known.current();
+    let due = current.and_then(|current| rotation::due_at(&desired.wanted, current));
+    record.status.next_rotation = due.map(Time);
+    match current {
+        None => {
+            let message = "no credentials are in use";
+            record.set(REGISTERED, Truth::False, reasons::NOT_REGISTERED, message);
+        }
+        Some(_) if lost => {}
+        Some(_)
+            if known
+                .open
+                .as_ref()
+                .is_some_and(|open| open.cause == Cause::Lost) => {}
+        Some(_) => record.set(
+            REGISTERED,
+            Truth::True,
+            reasons::REGISTERED,
+            "there are credentials at the server, and it gave a token for them",
+        ),
+    }
+    delivered(record, known, desired);
+}
+
+/// No rotation shall be.
+pub(super) fn rests(record: &mut Record<OAuthClient>) {
+    conditions::remove(&mut record.status.conditions, ROTATING);
+}
+
+fn delivered(record: &mut Record<OAuthClient>, known: &Known, desired: &Desired) {
+    let numbers: Vec<i64> = known.current().map(|it| it.number).into_iter().collect();
+    let lacking: Vec<String> = desired
+        .places
+        .iter()
+        .filter(|delivery| !places::holds(record, delivery, &numbers))
+        .map(|delivery| {
+            let mut all = record.status.destinations.iter();
+            let problem = all
+                .find(|place| place.delivery == *delivery)
+                .and_then(|place| place.problem.as_deref());
+            format!("{}: {}", delivery.name, problem.unwrap_or("not yet"))
+        })
+        .collect();
+    let troubled = record
+        .status
+        .destinations
+        .iter()
+        .any(|place| place.problem.is_some());
+    let delivering = known
+        .open
+        .as_ref()
+        .is_some_and(|open| open.step > Step::Create);
+    let (truth, reason, message) = if known.current().is_some() && lacking.is_empty() {
+        let message = "every place holds the version in use".to_owned();
+        (Truth::True, reasons::DELIVERED, message)
+    } else if troubled {
+        (Truth::False, reasons::DELIVERY_FAILED, lacking.join("; "))
+    } else if delivering && record.is_true("Delivered") {
+        // On the way from one version to the next, both of which are valid.
+        return;
+    } else {
+        (Truth::False, reasons::NOT_DELIVERED, lacking.join("; "))
+    };
+    record.set("Delivered", truth, reason, &message);
+}
+
+/// A rotation is due or open and cannot go on, while the version in use works.
+pub(super) fn delayed(record: &mut Record<OAuthClient>, loud: bool, reason: &str, why: &str) {
+    let was = conditions::find(&record.status.conditions, ROTATING)
+        .is_some_and(|it| it.reason == reasons::ROTATION_DELAYED);
+    if reason == reasons::OVERLAP {
+        record.set(ROTATING, Truth::True, reasons::OVERLAP, why);
+    } else if loud || was {
+        let message = format!("the version in use is valid; a new one cannot be brought: {why}");
+        record.set(ROTATING, Truth::True, reasons::ROTATION_DELAYED, &message);
+        if !was {
+            record.warn(reasons::ROTATION_DELAYED, message);
+        }
+    }
+}
+
+/// What would be done, if it may not be.
+pub(super) fn held(
+    record: &mut Record<OAuthClient>,
+    next: Next,
+    desired: &Desired,
+) -> Vec<ChangeStatus> {
+    let change = |action: &str, target: String, after: String| ChangeStatus {
+        action: action.to_owned(),
+        target,
+        before: None,
+        after: Some(after),
+    };
+    let version = |number: i64| format!("version {number}");
+    let issuer = || desired.issuer.clone();
+    let mut plan = match next {
+        Next::Rest(_) | Next::Wait(..) => Vec::new(),
+        Next::Revoke => vec![change("Revoke", issuer(), "no version".to_owned())],
+        Next::Remove(number) | Next::Abandon(number) => {
+            vec![change("Remove", issuer(), version(number))]
+        }
+        Next::Update(number) => vec![change("Update", issuer(), version(number))],
+        Next::Continue(_) => vec![change("Continue", issuer(), "a new version".to_owned())],
+        Next::Begin(cause, _) => {
+            vec![change(
+                "Register",
+                issuer(),
+                format!("a new version, since {}", why(cause)),
+            )]
+        }
+    };
+    let current: Vec<i64> = record.status.version.into_iter().collect();
+    let begins = matches!(next, Next::Begin(..) | Next::Continue(_) | Next::Revoke);
+    for delivery in &desired.places {
+        if begins || !places::holds(record, delivery, &current) {
+            let after = if begins {
+                "a new version"
+            } else {
+                "the version in use"
+            };
+            plan.push(change("Deliver", delivery.name.clone(), after.to_owned()));
+        }
+    }
+    for place in &record.status.destinations {
+        if !desired.places.contains(&place.delivery) {
+            plan.push(change(
+                "Clean",
+                place.location.clone(),
+                "nothing".to_owned(),
+            ));
+        }
+    }
+    plan
+}
+
+/// What stays when the object goes.
+pub(super) fn retained(record: &mut Record<OAuthClient>, vault: &str, why: &str) {
+    let status = &record.status;
+    let clients: Vec<&str> = status
+        .versions
+        .iter()
+        .filter_map(|version| version.client_id.as_deref())
+        .collect();
+    let places: Vec<&str> = status
+        .destinations
+        .iter()
+        .map(|place| place.location.as_str())
+        .collect();
+    let list = |names: &[&str]| match names {
+        [] => "none".to_owned(),
+        some => some.join(", "),
+    };
+    let message = format!(
+        "{why}: the clients at the server ({}), what was delivered ({}) and the operator's Secret {vault} stay as they are, and \
+         nobody rotates them any more",
+        list(&clients),
+        list(&places)
+    );
+    record.note(reasons::CREDENTIALS_RETAINED, message);
+}
+
+/// The refusal of an object that is not accepted.
+pub(super) fn refused(record: &mut Record<OAuthClient>, outcome: &Outcome) {
+    if let Outcome::Blocked { reason, message }
+    | Outcome::Waiting {
+        reason, message, ..
+    } = outcome
+    {
+        record.set("Accepted", Truth::False, reason, message);
+    }
+    record.status.plan.clear();
+}

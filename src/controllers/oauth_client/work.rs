@@ -1,0 +1,335 @@
+//! Act: one step after another, until nothing is to be done or something is in the way.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use k8s_openapi::jiff::Timestamp;
+
+use super::validate::Desired;
+use super::vault::Kept;
+use super::{OAuthClients, known, reasons};
+use crate::api::OAuthClient;
+use crate::controllers::oauth_provider::directory::Server;
+use crate::engine::record::Record;
+use crate::engine::{Failure, FailureKind, Outcome};
+use crate::identity::{
+    ClientMetadata, Credential, ErrorKind, IdentityError, PublicKey, TokenAnswer, TokenRequest,
+    keys,
+};
+use crate::plan::rotation::{self, Abilities, Auth, Cause, Known, Next, Seen, Step, Version, Way};
+
+/// How many steps one pass takes at most; a whole rotation has nine.
+const STEPS: usize = 24;
+
+/// Why a pass does not go on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Stop {
+    /// It has failed.
+    Failed(Failure),
+    /// It ends with this.
+    Ended(Outcome),
+}
+
+impl From<Failure> for Stop {
+    fn from(failure: Failure) -> Self {
+        Self::Failed(failure)
+    }
+}
+
+impl From<IdentityError> for Stop {
+    fn from(error: IdentityError) -> Self {
+        use ErrorKind as K;
+        let reason = match error.kind {
+            K::Throttled => reasons::PROVIDER_BUSY,
+            K::Unavailable => reasons::PROVIDER_UNAVAILABLE,
+            K::Denied => reasons::PROVIDER_DENIED,
+            K::NotFound => reasons::CLIENT_LOST,
+            K::AlreadyExists | K::Refused | K::Invalid => reasons::PROVIDER_REFUSED,
+        };
+        let message = error.to_string();
+        match error.retry_after {
+            Some(after) if error.kind.is_transient() => {
+                Self::Ended(Outcome::waiting(reason, message, after))
+            }
+            _ if error.kind.is_transient() || error.kind == K::NotFound => {
+                Self::Failed(Failure::new(FailureKind::Transient, reason, message))
+            }
+            _ => Self::Ended(Outcome::blocked(reason, message)),
+        }
+    }
+}
+
+impl Stop {
+    /// Whether this replica must not, or need not, do anything more in this pass.
+    pub(super) fn is_final(&self) -> bool {
+        matches!(
+            self,
+            Self::Failed(failure) if failure.kind == FailureKind::Conflict
+                || failure.label == crate::engine::reasons::NOT_LEADER
+        )
+    }
+}
+
+/// What a pass works with.
+pub(super) struct Work<'a> {
+    pub(super) controller: &'a OAuthClients,
+    pub(super) object: &'a OAuthClient,
+    pub(super) record: &'a mut Record<OAuthClient>,
+    /// What shall be; nothing, where all is removed.
+    pub(super) desired: Option<&'a Desired>,
+    /// The server, if it has been reached since the operator began.
+    pub(super) server: Option<Arc<Server>>,
+    pub(super) known: Known,
+    pub(super) seen: Seen,
+    pub(super) kept: Kept,
+    /// What stays in the way although everything else was done.
+    pub(super) trouble: Option<Outcome>,
+    /// A rotation shall be, be it open or not.
+    pub(super) rotates: bool,
+    /// What is outside was looked at, and could be.
+    pub(super) looked: bool,
+}
+
+impl<'a> Work<'a> {
+    /// Reads what is kept.
+    pub(super) async fn begin(
+        controller: &'a OAuthClients,
+        object: &'a OAuthClient,
+        record: &'a mut Record<OAuthClient>,
+        desired: Option<&'a Desired>,
+        server: Option<Arc<Server>>,
+    ) -> Result<Self, Failure> {
+        Ok(Self {
+            kept: controller.vault.read(object).await?,
+            known: known::read(&record.status),
+            seen: Seen::default(),
+            trouble: None,
+            rotates: false,
+            looked: false,
+            controller,
+            object,
+            record,
+            desired,
+            server,
+        })
+    }
+
+    pub(super) fn desired(&self) -> Result<&'a Desired, Stop> {
+        self.desired.ok_or_else(|| {
+            let message = "a step was taken that needs to know what shall be";
+            let label = crate::engine::reasons::INTERNAL_ERROR;
+            Stop::Failed(Failure::new(FailureKind::Bug, label, message))
+        })
+    }
+
+    pub(super) fn server(&self) -> Result<Arc<Server>, Stop> {
+        let missing = || {
+            Stop::Ended(super::validate::provider_not_ready(
+                &self.object.spec.provider,
+            ))
+        };
+        self.server.clone().ok_or_else(missing)
+    }
+
+    /// Makes what is known durable.
+    pub(super) async fn save(&mut self) -> Result<(), Stop> {
+        known::write(&self.known, &mut self.record.status);
+        self.record.save().await?;
+        Ok(())
+    }
+
+    /// What comes next.
+    pub(super) fn next(&self) -> Result<Next, Stop> {
+        let desired = self.desired()?;
+        let able = self
+            .server
+            .as_ref()
+            .map(|server| server.description.capabilities);
+        // What needs the server says so itself.
+        let able = Abilities {
+            secrets_in_place: able.is_some_and(|able| able.secrets_in_place),
+            updates: able.is_some_and(|able| able.updates),
+        };
+        Ok(rotation::next(
+            &desired.wanted,
+            &self.known,
+            &self.seen,
+            able,
+            self.record.now,
+        ))
+    }
+
+    /// One step after another.
+    pub(super) async fn run(&mut self) -> Result<(), Stop> {
+        for _ in 0..STEPS {
+            let next = self.next()?;
+            self.rotates |= matches!(next, Next::Begin(..) | Next::Continue(_) | Next::Wait(..));
+            if !matches!(next, Next::Rest(_) | Next::Wait(..)) {
+                // What the server can do decides how; without it only what is in use can be looked after.
+                self.server()?;
+            }
+            match next {
+                Next::Rest(_) => return Ok(()),
+                Next::Wait(cause, until) => return Err(Stop::Ended(self.wait(cause, until))),
+                Next::Revoke => self.revoke().await?,
+                Next::Abandon(number) => self.abandon(number).await?,
+                Next::Remove(number) => self.remove(number).await?,
+                Next::Update(number) => self.update(number).await?,
+                Next::Begin(cause, way) => self.intend(cause, way).await?,
+                Next::Continue(Step::Create) => self.create().await?,
+                Next::Continue(Step::Deliver) => self.deliver().await?,
+                Next::Continue(Step::Test) => self.test().await?,
+            }
+        }
+        Ok(())
+    }
+
+    /// There are never three.
+    fn wait(&self, cause: Cause, until: Timestamp) -> Outcome {
+        let why = match cause {
+            Cause::Changed => "what is declared has changed",
+            Cause::Requested => "new credentials were asked for",
+            _ => "new credentials are due",
+        };
+        let message = format!(
+            "{why}; the version before the current one is valid until {until}, and there are never three: it goes on then"
+        );
+        Outcome::waiting(
+            reasons::OVERLAP,
+            message,
+            until_then(self.record.now, until),
+        )
+    }
+
+    /// The intent, once every place has said that it takes what will come.
+    async fn intend(&mut self, cause: Cause, way: Way) -> Result<(), Stop> {
+        let desired = self.desired()?;
+        self.preflight(cause).await?;
+        self.record.may_write()?;
+        let now = self.record.now;
+        let number = self.known.begin(&desired.wanted, cause, way, now);
+        let mut scopes = self.record.status.scopes.clone();
+        scopes.extend(desired.metadata.scopes.iter().cloned());
+        scopes.sort();
+        scopes.dedup();
+        self.record.status.scopes = scopes;
+        super::report::rotating(self.record, number, cause);
+        self.save().await
+    }
+
+    async fn revoke(&mut self) -> Result<(), Stop> {
+        let desired = self.desired()?;
+        self.record.may_write()?;
+        let message = super::report::revocation(self.record, &self.known);
+        self.record.warn(reasons::REVOKED, message);
+        self.known.revoke(desired.wanted.revoke.clone());
+        self.save().await
+    }
+
+    /// Gives one up.
+    pub(super) async fn abandon(&mut self, number: i64) -> Result<(), Stop> {
+        let message = format!(
+            "version {number} is given up and removed; what was in use before it stays in use"
+        );
+        self.record.note(reasons::ABANDONED, message);
+        self.known.abandon(number);
+        self.save().await
+    }
+
+    /// Changes what is registered, where the server can.
+    async fn update(&mut self, number: i64) -> Result<(), Stop> {
+        let desired = self.desired()?;
+        let server = self.server()?;
+        let Some(registration) = self.kept.registration(number).cloned() else {
+            self.seen.lost = true;
+            return Ok(());
+        };
+        let metadata = self.metadata(number, &desired.metadata);
+        self.record.may_write()?;
+        server.port.update(&registration, &metadata).await?;
+        let revision = desired.wanted.revision.clone();
+        if let Some(version) = self.version_mut(number) {
+            version.revision = revision;
+        }
+        self.record
+            .status
+            .scopes
+            .clone_from(&desired.metadata.scopes);
+        let message = format!("what is registered for version {number} was changed in place");
+        self.record.note(reasons::UPDATED, message);
+        self.save().await
+    }
+
+    pub(super) fn version_mut(&mut self, number: i64) -> Option<&mut Version> {
+        let mut versions = self.known.versions.iter_mut();
+        versions.find(|version| version.number == number)
+    }
+
+    /// What the client of that version is registered with: the keys of all its versions that live.
+    pub(super) fn metadata(&self, number: i64, base: &ClientMetadata) -> ClientMetadata {
+        let client = self
+            .known
+            .version(number)
+            .and_then(|version| version.client_id.clone());
+        let same = |version: &&Version| {
+            version.number == number
+                || (version.client_id == client && version.state != rotation::State::Retiring)
+        };
+        let numbers = self.known.versions.iter().filter(same);
+        let keys = numbers.filter_map(|version| self.public_key(version.number));
+        ClientMetadata {
+            keys: keys.collect(),
+            ..base.clone()
+        }
+    }
+
+    pub(super) fn public_key(&self, number: i64) -> Option<PublicKey> {
+        keys::public_of(self.kept.entries.get(&number)?.key.as_ref()?)
+    }
+
+    /// Asks for a token with the credentials of that version. `None`: they are not kept any more.
+    pub(super) async fn token(&self, number: i64) -> Result<Option<TokenAnswer>, Stop> {
+        let Some(request) = self.token_request(number) else {
+            return Ok(None);
+        };
+        let server = self.server()?;
+        Ok(Some(server.port.request_token(&request).await?))
+    }
+
+    fn token_request(&self, number: i64) -> Option<TokenRequest> {
+        let version = self.known.version(number)?;
+        let entry = self.kept.entries.get(&number)?;
+        let registration = entry.registration.as_ref()?;
+        let method = known::at_server(version.auth);
+        let credential = match version.auth {
+            Auth::Key => Credential::Key(entry.key.clone()?),
+            Auth::Public => Credential::Public,
+            Auth::SecretBasic | Auth::SecretPost => {
+                Credential::Secret(method, registration.secret.clone()?)
+            }
+        };
+        let own_behalf = self
+            .object
+            .spec
+            .grant_types
+            .contains(&crate::api::GrantType::ClientCredentials)
+            && version.auth != Auth::Public;
+        let scopes = match self.desired {
+            Some(desired) if desired.wanted.revision == version.revision => {
+                desired.metadata.scopes.clone()
+            }
+            // What an older version was registered with is not known any more.
+            _ => Vec::new(),
+        };
+        Some(TokenRequest {
+            client_id: registration.client_id.clone(),
+            credential,
+            scopes: own_behalf.then_some(scopes),
+        })
+    }
+}
+
+/// How long it is until then; a second more, since the clock of a pass has no fractions.
+pub(super) fn until_then(now: Timestamp, then: Timestamp) -> Duration {
+    Duration::try_from(then.duration_since(now)).unwrap_or_default() + Duration::from_secs(1)
+}

@@ -1,0 +1,31 @@
+//! The reasons in conditions and events of a `ResourceType`: a closed set. What each means is in [`ALL`].
+#![expect(missing_docs, reason = "each is described in ALL")]
+
+use crate::engine::reasons::{DONE, Reason};
+
+pub const READY: &str = crate::engine::reasons::READY;
+pub const ACCEPTED: &str = "Accepted";
+pub const NOT_OWNED: &str = "NotOwned";
+pub const STILL_HELD: &str = "StillHeld";
+pub const NOT_HELD: &str = "NotHeld";
+
+/// All of them, for the reference.
+pub const ALL: &[Reason] = &[
+    Reason::new(READY, "Everything is as declared.", DONE),
+    Reason::new(
+        ACCEPTED,
+        "The application's name is held by the namespace that the spec names.",
+        DONE,
+    ),
+    Reason::new(
+        NOT_OWNED,
+        "The application's name is not held by the namespace that the spec names. Scopes that are held stay held; no others are given.",
+        "Whoever edits the resource type corrects spec.application or spec.namespace, or the team declares the application there.",
+    ),
+    Reason::new(
+        STILL_HELD,
+        "The resource type is deleted, and somebody holds a scope of it.",
+        "The owners of the clients that the message names remove the scope, or the owner of the resource type takes back what was granted; then it goes by itself.",
+    ),
+    Reason::new(NOT_HELD, "Nobody holds a scope of it.", DONE),
+];

@@ -1,0 +1,398 @@
+//! What becomes of an application's credentials next: the machine behind `OAuthClient`.
+//!
+//! | module | what |
+//! |---|---|
+//! | this one | the step that comes next, and what each step makes of what is known |
+//! | [`schedule`] | when credentials are replaced if nobody asks for it |
+//!
+//! Everything that must survive a kill is in [`Known`], which is written down before the step that it announces. Never are
+//! more than two versions alive: a rotation begins when there is one at most, and one that is open is resumed or
+//! abandoned, never overtaken. The version in use stays in use until another one has been made, tried, delivered to every
+//! place, and tried again.
+
+pub mod schedule;
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use k8s_openapi::jiff::Timestamp;
+
+pub use schedule::Window;
+
+/// How a client authenticates.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Auth {
+    /// By a key.
+    Key,
+    /// By a secret, in the header.
+    SecretBasic,
+    /// By a secret, in the body.
+    SecretPost,
+    /// Not at all.
+    Public,
+}
+
+/// What a version is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum State {
+    /// It is being made and delivered.
+    Pending,
+    /// It is the one to use.
+    Current,
+    /// It was the one to use, and is valid until the end of the overlap.
+    Previous,
+    /// It is being removed.
+    Retiring,
+}
+
+/// How a version comes beside the one before it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Way {
+    /// By another client.
+    Client,
+    /// By a second secret of the same client.
+    Secret,
+    /// By a second key of the same client.
+    Key,
+}
+
+/// Why a rotation is begun.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Cause {
+    /// There were no credentials.
+    Initial,
+    /// Their time has come.
+    Due,
+    /// Somebody asked for it.
+    Requested,
+    /// What is registered is not what is declared, and cannot be changed in place.
+    Changed,
+    /// All were revoked.
+    Revoked,
+    /// The server does not take the current ones any more.
+    Lost,
+}
+
+/// The step that a rotation is at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Step {
+    /// The new version is made at the server, and tried there.
+    Create,
+    /// It is delivered to all places.
+    Deliver,
+    /// It is tried again.
+    Test,
+}
+
+/// One version of the credentials.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Version {
+    /// Its number.
+    pub number: i64,
+    /// What it is for.
+    pub state: State,
+    /// How it came beside the one before it.
+    pub way: Way,
+    /// How it authenticates.
+    pub auth: Auth,
+    /// The client's id, once it is known.
+    pub client_id: Option<String>,
+    /// The revision of what was registered.
+    pub revision: String,
+    /// Since when it exists.
+    pub created: Option<Timestamp>,
+    /// Until when it is valid, or should be.
+    pub expires: Option<Timestamp>,
+    /// When it is removed, if it is the previous one.
+    pub retires: Option<Timestamp>,
+}
+
+/// A rotation that is under way.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Open {
+    /// The number of the version that it brings.
+    pub version: i64,
+    /// Why it was begun.
+    pub cause: Cause,
+    /// The step that it is at; what is before it is durable.
+    pub step: Step,
+    /// When it was begun.
+    pub started: Timestamp,
+}
+
+/// What is known and durable.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Known {
+    /// The versions that there are.
+    pub versions: Vec<Version>,
+    /// The rotation that is under way.
+    pub open: Option<Open>,
+    /// The number of the newest version that was ever begun.
+    pub newest: i64,
+    /// The last request to renew that was acted upon.
+    pub renewed: Option<String>,
+    /// The last request to revoke that was acted upon.
+    pub revoked: Option<String>,
+}
+
+/// What was seen in this pass alone.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Seen {
+    /// The server does not take the current version.
+    pub lost: bool,
+    /// The versions that could not be removed in this pass.
+    pub stuck: BTreeSet<i64>,
+}
+
+/// What is declared.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Wanted {
+    /// The object's uid: each has moments of its own.
+    pub uid: String,
+    /// How the client shall authenticate.
+    pub auth: Auth,
+    /// The revision of what shall be registered.
+    pub revision: String,
+    /// When credentials may be replaced.
+    pub window: Option<Window>,
+    /// The request to renew, if there is one.
+    pub renew: Option<String>,
+    /// The request to revoke, if there is one.
+    pub revoke: Option<String>,
+}
+
+/// What the server can do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Abilities {
+    /// A client can have two secrets for a while.
+    pub secrets_in_place: bool,
+    /// What a client is registered with can be changed.
+    pub updates: bool,
+}
+
+/// What comes next.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Next {
+    /// All versions are given up at once.
+    Revoke,
+    /// This version is removed at the server.
+    Remove(i64),
+    /// This version is given up: one that was never finished, or that is of no use any more.
+    Abandon(i64),
+    /// The rotation that is open goes on at its step.
+    Continue(Step),
+    /// A rotation begins: all places are asked first whether they take it.
+    Begin(Cause, Way),
+    /// The current version's registration is changed in place.
+    Update(i64),
+    /// A rotation must wait until then: until there is one version alone.
+    Wait(Cause, Timestamp),
+    /// Nothing is to be done before then.
+    Rest(Option<Timestamp>),
+}
+
+impl Known {
+    /// The version of that number.
+    pub fn version(&self, number: i64) -> Option<&Version> {
+        self.versions
+            .iter()
+            .find(|version| version.number == number)
+    }
+
+    /// The version in use.
+    pub fn current(&self) -> Option<&Version> {
+        self.in_state(State::Current)
+    }
+
+    /// The version that is being made.
+    pub fn pending(&self) -> Option<&Version> {
+        self.in_state(State::Pending)
+    }
+
+    fn in_state(&self, state: State) -> Option<&Version> {
+        self.versions.iter().find(|version| version.state == state)
+    }
+
+    fn retires(&self) -> Option<Timestamp> {
+        self.in_state(State::Previous)
+            .and_then(|previous| previous.retires)
+    }
+
+    /// All are given up at once, whatever was under way.
+    pub fn revoke(&mut self, request: Option<String>) {
+        for version in &mut self.versions {
+            version.state = State::Retiring;
+        }
+        (self.open, self.revoked) = (None, request);
+    }
+
+    /// One is given up, and the rotation that would have brought it.
+    pub fn abandon(&mut self, number: i64) {
+        let given_up = |version: &&mut Version| version.number == number;
+        if let Some(version) = self.versions.iter_mut().find(given_up) {
+            version.state = State::Retiring;
+        }
+        self.open = self.open.take().filter(|open| open.version != number);
+    }
+
+    /// One is gone at the server and in the vault.
+    pub fn removed(&mut self, number: i64) {
+        self.versions.retain(|version| version.number != number);
+    }
+
+    /// The intent: a version under a number that was never used. What was asked for until now is answered by it.
+    pub fn begin(&mut self, wanted: &Wanted, cause: Cause, way: Way, now: Timestamp) -> i64 {
+        self.newest += 1;
+        self.versions.push(Version {
+            number: self.newest,
+            state: State::Pending,
+            way,
+            auth: wanted.auth,
+            client_id: None,
+            revision: wanted.revision.clone(),
+            created: None,
+            expires: None,
+            retires: None,
+        });
+        self.open = Some(Open {
+            version: self.newest,
+            cause,
+            step: Step::Create,
+            started: now,
+        });
+        self.renewed.clone_from(&wanted.renew);
+        self.revoked.clone_from(&wanted.revoke);
+        self.newest
+    }
+
+    /// The new version is the one to use, and the one before it is valid for the overlap.
+    pub fn promote(&mut self, overlap: Duration, now: Timestamp) {
+        for version in &mut self.versions {
+            match version.state {
+                State::Current => {
+                    version.state = State::Previous;
+                    version.retires = now.checked_add(overlap).ok();
+                }
+                State::Pending => version.state = State::Current,
+                State::Previous | State::Retiring => {}
+            }
+        }
+        self.open = None;
+    }
+}
+
+/// What comes next.
+pub fn next(wanted: &Wanted, known: &Known, seen: &Seen, able: Abilities, now: Timestamp) -> Next {
+    if wanted.revoke.is_some() && wanted.revoke != known.revoked && !known.versions.is_empty() {
+        return Next::Revoke;
+    }
+    let over = |version: &&Version| match version.state {
+        State::Retiring => true,
+        State::Previous => version.retires.is_none_or(|at| at <= now),
+        State::Pending | State::Current => false,
+    };
+    let mut removable = known.versions.iter().filter(over);
+    if let Some(gone) = removable.find(|version| !seen.stuck.contains(&version.number)) {
+        return Next::Remove(gone.number);
+    }
+    if let Some(open) = &known.open {
+        let other =
+            |pending: &Version| pending.revision != wanted.revision || pending.auth != wanted.auth;
+        return match known.version(open.version) {
+            Some(pending) if open.step == Step::Create && other(pending) => {
+                Next::Abandon(open.version)
+            }
+            Some(_) => Next::Continue(open.step),
+            None => Next::Abandon(open.version),
+        };
+    }
+    let Some(current) = known.current() else {
+        let cause = match known.revoked {
+            _ if known.retires().is_some() => Cause::Lost,
+            Some(_) => Cause::Revoked,
+            None => Cause::Initial,
+        };
+        return begin(known, cause, Way::Client, now);
+    };
+    if seen.lost {
+        // The one before it may still work, and must not go for its sake.
+        return match known.versions.len() {
+            1 => Next::Begin(Cause::Lost, Way::Client),
+            _ => Next::Abandon(current.number),
+        };
+    }
+    for_current(wanted, known, current, able, now)
+}
+
+/// What comes next where there is a version that works.
+fn for_current(
+    wanted: &Wanted,
+    known: &Known,
+    current: &Version,
+    able: Abilities,
+    now: Timestamp,
+) -> Next {
+    if current.auth != wanted.auth {
+        return begin(known, Cause::Changed, Way::Client, now);
+    }
+    if current.revision != wanted.revision {
+        return match able.updates {
+            true => Next::Update(current.number),
+            false => begin(known, Cause::Changed, Way::Client, now),
+        };
+    }
+    let way = match current.auth {
+        Auth::Key if able.updates => Way::Key,
+        Auth::SecretBasic | Auth::SecretPost if able.secrets_in_place => Way::Secret,
+        _ => Way::Client,
+    };
+    let secret = current.auth != Auth::Public;
+    if secret && wanted.renew.is_some() && wanted.renew != known.renewed {
+        return begin(known, Cause::Requested, way, now);
+    }
+    let due = due_at(wanted, current);
+    match due {
+        Some(at) if at <= now => {
+            let life = (current.created, current.expires);
+            if let (Some(created), Some(expires)) = life
+                && let Err(then) = schedule::may_begin(
+                    &wanted.uid,
+                    now,
+                    (created, expires),
+                    wanted.window.as_ref(),
+                )
+            {
+                return Next::Rest(earlier(Some(then), known.retires()));
+            }
+            begin(known, Cause::Due, way, now)
+        }
+        due => Next::Rest(earlier(due, known.retires())),
+    }
+}
+
+/// When the version is replaced, if nobody asks for it. A public client has nothing that grows old.
+pub fn due_at(wanted: &Wanted, current: &Version) -> Option<Timestamp> {
+    if current.auth == Auth::Public {
+        return None;
+    }
+    let (created, expires) = (current.created?, current.expires?);
+    let window = wanted.window.as_ref();
+    Some(schedule::due_at(&wanted.uid, created, expires, window))
+}
+
+/// A rotation begins when one version is alive at most.
+fn begin(known: &Known, cause: Cause, way: Way, now: Timestamp) -> Next {
+    match known.versions.len() {
+        0 | 1 => Next::Begin(cause, way),
+        _ => Next::Wait(cause, known.retires().unwrap_or(now)),
+    }
+}
+
+fn earlier(one: Option<Timestamp>, other: Option<Timestamp>) -> Option<Timestamp> {
+    match (one, other) {
+        (Some(one), Some(other)) => Some(one.min(other)),
+        (one, other) => one.or(other),
+    }
+}

@@ -1,0 +1,19 @@
+//! Applications' credentials against an API server, authorization servers and places in memory, in virtual time.
+
+#![cfg(feature = "dev")]
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+#[path = "oauth/kills.rs"]
+mod kills;
+#[path = "oauth/leaving.rs"]
+mod leaving;
+#[path = "oauth/lives.rs"]
+mod lives;
+#[path = "oauth/places.rs"]
+mod places;
+#[path = "oauth/scopes.rs"]
+mod scopes;
+#[path = "oauth/weather.rs"]
+mod weather;
+#[path = "oauth/world.rs"]
+mod world;

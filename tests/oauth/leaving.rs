@@ -1,0 +1,179 @@
+//! Credentials go by explicit objects alone, after a grace period, and only so many in an hour; or stay.
+
+use bailiwick::identity::simulated::Profile;
+use serde_json::json;
+
+use super::world::{HOUR, Life, MINUTE, NAMESPACE, Readers, World};
+
+#[tokio::test(start_paused = true)]
+async fn what_is_retained_stays_and_is_named() {
+    let world = World::new(Profile::Dynamic);
+    world.declare("api", &["one"], json!({}));
+    let operator = world.operator(&Life::new(None));
+    world
+        .until(HOUR, "version 1", |world| world.settled("api", 1))
+        .await;
+    let id = world.object("api").unwrap()["status"]["clientId"].clone();
+    let readers = Readers::start(&world);
+    world.delete("api").await;
+    world
+        .until(MINUTE, "gone", |world| world.object("api").is_none())
+        .await;
+    tokio::time::sleep(3 * HOUR).await;
+    assert_eq!(world.oauth[0].live("api").len(), 1);
+    let event = world.events("api", "CredentialsRetained").join("");
+    for word in [
+        id.as_str().unwrap(),
+        "secret team-shop/one",
+        "bailiwick-oauth-",
+    ] {
+        assert!(event.contains(word), "{word}: {event}");
+    }
+    readers.end("retained");
+    operator.abort();
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_deleted_goes_after_its_grace_period() {
+    for profile in Profile::ALL {
+        let world = World::new(profile);
+        world.declare(
+            "api",
+            &["one", "s3:two"],
+            json!({"deletionPolicy": "Delete"}),
+        );
+        let operator = world.operator(&Life::new(None));
+        world
+            .until(HOUR, "version 1", |world| world.settled("api", 1))
+            .await;
+        // In the middle of a rotation, too.
+        world.ask("api", "renew", "one").await;
+        let two = |world: &World| world.object("api").unwrap()["status"]["version"] == 2;
+        world.until(HOUR, "version 2", two).await;
+        let readers = Readers::start(&world);
+        world.delete("api").await;
+        let message = world.until_ready_says("api", "Leaving").await;
+        assert!(message.contains("Retain"), "{message}");
+        tokio::time::sleep(59 * MINUTE).await;
+        readers.end("within the grace period");
+        assert!(!world.object("api").unwrap()["status"]["leavesAt"].is_null());
+        world
+            .until(10 * MINUTE, "gone", |world| world.object("api").is_none())
+            .await;
+        assert!(world.oauth[0].live("api").is_empty(), "{profile:?}");
+        assert!(world.places.all().is_empty(), "{profile:?}");
+        let secrets = world.server.objects("secrets");
+        let vaults = secrets.iter().filter(|secret| {
+            secret["metadata"]["name"]
+                .as_str()
+                .unwrap()
+                .starts_with("bailiwick-oauth-")
+        });
+        assert_eq!(vaults.count(), 0, "{profile:?}");
+        operator.abort();
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn nothing_is_removed_while_the_provider_is_missing_or_away() {
+    let world = World::new(Profile::Keycloak);
+    world.declare("api", &["one"], json!({"deletionPolicy": "Delete"}));
+    let operator = world.operator(&Life::new(None));
+    world
+        .until(HOUR, "version 1", |world| world.settled("api", 1))
+        .await;
+    world.oauth[0].set_away(true);
+    world.delete("api").await;
+    tokio::time::sleep(3 * HOUR).await;
+    assert!(world.object("api").is_some());
+    assert_eq!(world.places.all().len(), 1, "the server first");
+    let provider = world.server.get("oauthproviders", "", "as").unwrap();
+    let providers: kube::Api<bailiwick::api::OAuthProvider> = kube::Api::all(world.server.client());
+    providers
+        .delete("as", &kube::api::DeleteParams::default())
+        .await
+        .unwrap();
+    world.oauth[0].set_away(false);
+    world.until_ready_says("api", "ProviderNotFound").await;
+    tokio::time::sleep(3 * HOUR).await;
+    assert_eq!(
+        (world.oauth[0].live("api").len(), world.places.all().len()),
+        (1, 1)
+    );
+    world.put("OAuthProvider", "", "as", provider["spec"].clone());
+    world
+        .until(HOUR, "gone", |world| world.object("api").is_none())
+        .await;
+    assert!(world.oauth[0].live("api").is_empty());
+    operator.abort();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_wave_of_deletions_goes_bit_by_bit() {
+    let mut world = World::new(Profile::Keycloak);
+    world
+        .arguments
+        .push("--credential-removals-per-hour=5".to_owned());
+    let names: Vec<String> = (0..12).map(|number| format!("c{number}")).collect();
+    for name in &names {
+        world.declare(name, &[name], json!({"deletionPolicy": "Delete"}));
+    }
+    let operator = world.operator(&Life::new(None));
+    for name in &names {
+        world
+            .until(HOUR, "version 1", |world| world.settled(name, 1))
+            .await;
+    }
+    for name in &names {
+        world.delete(name).await;
+    }
+    tokio::time::sleep(HOUR + 10 * MINUTE).await;
+    assert_eq!(world.server.objects("oauthclients").len(), 7);
+    let waiting = names.iter().filter(|name| {
+        let found = world.condition(name, "Ready");
+        found.is_some_and(|(_, reason, _)| reason == "RemovalsLimited")
+    });
+    assert_eq!(waiting.count(), 7);
+    tokio::time::sleep(HOUR).await;
+    assert_eq!(world.server.objects("oauthclients").len(), 2);
+    tokio::time::sleep(HOUR).await;
+    assert!(world.server.objects("oauthclients").is_empty());
+    operator.abort();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_retired_application_loses_its_credentials_and_may_come_back() {
+    let world = World::new(Profile::KeycloakRotating);
+    world.declare("api", &["one"], json!({}));
+    let operator = world.operator(&Life::new(None));
+    world
+        .until(HOUR, "version 1", |world| world.settled("api", 1))
+        .await;
+    let activate = |active: bool| {
+        let mut application = world.server.get("applications", NAMESPACE, "api").unwrap();
+        application["spec"]["active"] = json!(active);
+        application["spec"]["retirementPeriod"] = json!("3h");
+        world.server.put(&application).unwrap();
+    };
+    activate(false);
+    tokio::time::sleep(2 * HOUR).await;
+    assert!(world.settled("api", 1), "it is only announced");
+    let message = world.until_ready_says("api", "Leaving").await;
+    assert!(message.contains("spec.active"), "{message}");
+    // Called off in time.
+    activate(true);
+    world
+        .until(HOUR, "version 1", |world| world.settled("api", 1))
+        .await;
+    assert_eq!(world.events("api", "LeavingCalledOff").len(), 1);
+    activate(false);
+    tokio::time::sleep(3 * HOUR).await;
+    world.until_ready_says("api", "ApplicationRetired").await;
+    assert!(world.oauth[0].live("api").is_empty());
+    assert!(world.places.all().is_empty());
+    activate(true);
+    world
+        .until(HOUR, "version 2", |world| world.settled("api", 2))
+        .await;
+    operator.abort();
+}
