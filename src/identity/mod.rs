@@ -18,7 +18,6 @@ pub mod error;
 mod http;
 mod keycloak;
 pub mod keys;
-pub mod keys;
 pub mod observed;
 pub mod real;
 #[cfg(feature = "dev")]

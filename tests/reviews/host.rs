@@ -5,9 +5,10 @@ use std::sync::{Arc, Mutex};
 
 use bailiwick::controllers::release::gather::RegistryOrigins;
 use bailiwick::controllers::release::origins::Origins;
+use bailiwick::model::Secret;
 use bailiwick::registry::attestation::Trust;
 use bailiwick::registry::code_hosts::{CodeHost, CodeHosts, Reviewing};
-use bailiwick::registry::oci::{Limits, Login, Registries, Secret, Settings};
+use bailiwick::registry::oci::{Limits, Login, Registries, Settings};
 use serde_json::{Value, json};
 
 use super::server::{Reply, Request, Server};
