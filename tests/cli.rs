@@ -138,7 +138,7 @@ fn what_is_for_programs_can_be_read_by_them() {
         serde_json::from_slice(&output.stdout).unwrap()
     };
     let definitions = json(&["crds", "-o", "json"]);
-    assert_eq!(definitions.as_array().unwrap().len(), 8);
+    assert_eq!(definitions.as_array().unwrap().len(), 11);
     let status = json(&["dev", "status", "-o", "json"]);
     assert_eq!(status["running"], false);
 

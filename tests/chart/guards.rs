@@ -332,11 +332,23 @@ async fn the_operator_makes_no_other_role(world: &World, roles: &Api<ClusterRole
         let written = roles.patch(name, &params, &Patch::Apply(&role)).await;
         written.unwrap_err().to_string()
     };
-    // By name, whatever it may do; and whatever its name, what the operator itself may not.
+    // By name, whatever it may do; and whatever its name, what is more than to read.
     let refusal = write("bailiwick-team-member", "bailiwick.dev", "teams").await;
     assert!(refusal.contains("begins with bailiwick:team:"), "{refusal}");
     let refusal = write("bailiwick:team:more", "", "secrets").await;
-    assert!(refusal.contains("attempting to grant"), "{refusal}");
+    assert!(refusal.contains("and nothing else"), "{refusal}");
+    // What it may bind in the namespaces of teams it may not bind everywhere.
+    let bindings: Api<ClusterRoleBinding> = Api::all(roles.clone().into_client());
+    let binding = json!({
+        "apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRoleBinding",
+        "metadata": {"name": "bailiwick:team:more"},
+        "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "bailiwick-credentials-writer"},
+        "subjects": [{"kind": "ServiceAccount", "name": "bailiwick", "namespace": "bailiwick"}],
+    });
+    let binding = Patch::Apply(&binding);
+    let bound = bindings.patch("bailiwick:team:more", &params, &binding);
+    let refusal = bound.await.unwrap_err().to_string();
+    assert!(refusal.contains("roleRef.name"), "{refusal}");
     let get = ["get", "clusterrole", "bailiwick-team-member", "-o", "yaml"];
     let admin = world.plane.admin_kubeconfig();
     let left = text(&world.kubectl(&admin, &get, "").await);
