@@ -262,6 +262,28 @@ fn clients_servers_environment_and_time_have_their_places() {
     );
 }
 
+/// Who takes a secret out of its cover: what sends it to where it belongs, and what keeps it.
+#[test]
+fn secrets_are_revealed_only_where_they_are_sent_or_kept() {
+    only_in(
+        &[
+            "agent/",
+            "cloud/aws/",
+            "controllers/oauth_client/destinations/",
+            // What `client.json` says, and what the vault keeps.
+            "controllers/oauth_client/places.rs",
+            "controllers/oauth_client/vault.rs",
+            // Read from a Secret, and parsed.
+            "controllers/oauth_provider/gather.rs",
+            "identity/",
+            "model/secret.rs",
+            "registry/code_hosts.rs",
+            "registry/oci/tokens.rs",
+        ],
+        &[".reveal()", "::reveal"],
+    );
+}
+
 #[test]
 fn no_module_is_a_drawer_for_everything() {
     for (name, _) in sources() {

@@ -3,14 +3,18 @@
 #![cfg(feature = "dev")]
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+#[path = "oauth/canaries.rs"]
+mod canaries;
 #[path = "oauth/kills.rs"]
 mod kills;
 #[path = "oauth/leaving.rs"]
 mod leaving;
 #[path = "oauth/lives.rs"]
 mod lives;
+mod paper;
 #[path = "oauth/places.rs"]
 mod places;
+mod scan;
 #[path = "oauth/scopes.rs"]
 mod scopes;
 #[path = "oauth/weather.rs"]

@@ -7,11 +7,11 @@
 #[path = "telemetry/collector.rs"]
 mod collector;
 mod in_memory;
+mod paper;
 
 use std::collections::HashMap;
-use std::io::{self, Write};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -19,8 +19,8 @@ use bailiwick::cloud::simulated;
 use bailiwick::dev::api_server;
 use bailiwick::telemetry::{self, LogFormat};
 use in_memory::World;
+use paper::Paper;
 use serde_json::Value;
-use tracing_subscriber::fmt::MakeWriter;
 
 /// Little goes wrong: one call is throttled, so that one pass fails and says so.
 #[derive(Default)]
@@ -39,35 +39,6 @@ impl simulated::Interceptor for Sound {
 
     async fn after(&self, _call: &simulated::Call, _ok: bool) -> simulated::Verdict {
         simulated::Verdict::Continue
-    }
-}
-
-/// Keeps what is written.
-#[derive(Clone, Default)]
-struct Paper(Arc<Mutex<Vec<u8>>>);
-
-impl Write for Paper {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.lock().unwrap().extend(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
-impl MakeWriter<'_> for Paper {
-    type Writer = Self;
-
-    fn make_writer(&self) -> Self {
-        self.clone()
-    }
-}
-
-impl Paper {
-    fn text(&self) -> String {
-        String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
     }
 }
 

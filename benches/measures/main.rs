@@ -5,12 +5,14 @@
 //! A goal that is missed is said to be missed, and is no failure; a measurement that could not be made is one.
 
 mod binary;
+mod credentials;
 mod edits;
 mod emulator;
 mod images;
 mod journal;
 mod kept;
 mod layer;
+mod oauth;
 mod population;
 mod process;
 mod processor;
@@ -123,6 +125,34 @@ const RUNS: &[Run] = &[
         seconds: 10,
         limit: 120,
         execute: journal::measure,
+    },
+    Run {
+        ids: &["O1"],
+        what: "one rotation of a client's credentials, in virtual time",
+        seconds: 5,
+        limit: 60,
+        execute: credentials::rotation,
+    },
+    Run {
+        ids: &["O2"],
+        what: "when the credentials of 10,000 clients are replaced",
+        seconds: 5,
+        limit: 60,
+        execute: credentials::evenness,
+    },
+    Run {
+        ids: &["O3"],
+        what: "100 settled clients over twelve hours, in virtual time",
+        seconds: 10,
+        limit: 120,
+        execute: credentials::settled,
+    },
+    Run {
+        ids: &["O5", "O6"],
+        what: "200 rotations while answers are lost and the operator is killed, in virtual time",
+        seconds: 30,
+        limit: 240,
+        execute: credentials::turmoil,
     },
     Run {
         ids: &["R3"],

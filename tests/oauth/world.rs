@@ -10,7 +10,7 @@ use bailiwick::api::OAuthClient;
 use bailiwick::app::{self, Parts};
 use bailiwick::cloud::simulated::{Options, SimulatedCloud, tokio_clock};
 use bailiwick::config::RunOptions;
-use bailiwick::controllers::oauth_client::make::SystemMaker;
+use bailiwick::controllers::oauth_client::make::{Maker, SystemMaker};
 use bailiwick::controllers::oauth_client::outside::Outside;
 use bailiwick::dev::api_server::{self, ApiServer};
 use bailiwick::engine::clock::VirtualClock;
@@ -151,6 +151,10 @@ pub struct World {
     pub places: Places,
     cloud: SimulatedCloud,
     clock: VirtualClock,
+    /// Makes keys and secrets for all operators.
+    pub maker: Arc<dyn Maker>,
+    /// What all operators count.
+    pub metrics: Metrics,
     /// Further arguments of the operator.
     pub arguments: Vec<String>,
 }
@@ -170,6 +174,8 @@ impl World {
             places: Places::default(),
             cloud: SimulatedCloud::new(Options::default(), 1, time),
             clock: VirtualClock::starting_at(epoch),
+            maker: Arc::new(SystemMaker),
+            metrics: Metrics::default(),
             arguments: Vec::new(),
         };
         world.provider("as", profile);
@@ -271,11 +277,11 @@ impl World {
                     places: self.places.clone(),
                     life: life.clone(),
                 })),
-                maker: Arc::new(SystemMaker),
+                maker: self.maker.clone(),
             },
             journal: None,
             clock: Arc::new(self.clock),
-            metrics: Metrics::default(),
+            metrics: self.metrics.clone(),
             readiness: Readiness::default(),
         };
         tokio::spawn(async move {
