@@ -99,7 +99,7 @@ async fn rotated_under_a_reader(trial: &Trial) {
     let status = clients.get("index").await.unwrap().status.unwrap();
     let places = status.destinations.iter();
     let delivered: Vec<_> = places.map(|place| place.version).collect();
-    assert_eq!(delivered, [Some(2), Some(2)], "both places have version 2");
+    assert_eq!(delivered, [Some(2)], "the place has version 2");
 }
 
 /// Reads the Secret, and must get a token with what is in it. The client's id.
@@ -140,7 +140,7 @@ fn everything_is_ready_at_the_first_go_and_again_at_once_and_gone_when_told() {
         "The chain is whole.",
         "✗ tree",
         "gave one with the scope payment.read for what is in Secret team-search/index-oauth",
-        "acme-search-test-credentials/index/client.json, version 1",
+        "The credentials of OAuthClient team-search/index were delivered to:",
         "The chain is broken at one hop.",
         "export KUBECONFIG=",
     ] {
