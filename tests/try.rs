@@ -2,11 +2,22 @@
 #![cfg(feature = "dev")]
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::process::Command;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use bailiwick::api::OAuthClient;
 use bailiwick::dev::trial::Trial;
+use bailiwick::identity::{
+    OAuthServer, RealServers, RegistrationOptions, ServerOptions, Servers, TokenAnswer,
+    TokenRequest, client_json,
+};
+use k8s_openapi::api::core::v1::Secret;
+use k8s_openapi::jiff::Timestamp;
+use kube::api::{Patch, PatchParams};
+use serde_json::json;
 
 /// A trial in a folder of its own. It ends with this value, whatever fails.
 struct Try(tempfile::TempDir);
@@ -43,6 +54,70 @@ impl Drop for Try {
     }
 }
 
+/// Renews the credentials by hand while somebody asks for tokens with whatever is in the Secret: no request fails, and in
+/// the end it is another client that asks.
+#[tokio::main(flavor = "current_thread")]
+async fn rotated_under_a_reader(trial: &Trial) {
+    let issuer = trial.issuer().expect("there is an authorization server");
+    let options = ServerOptions {
+        issuer: issuer.parse().unwrap(),
+        authorities: String::new(),
+        registration: RegistrationOptions::Dynamic {
+            initial_access_token: None,
+        },
+    };
+    let server = RealServers::new(Arc::new(Timestamp::now))
+        .open(options)
+        .unwrap();
+    let client = bailiwick::dev::plane::client(&trial.kubeconfig())
+        .await
+        .unwrap();
+    let secrets: kube::Api<Secret> = kube::Api::namespaced(client.clone(), "team-search");
+    let clients: kube::Api<OAuthClient> = kube::Api::namespaced(client, "team-search");
+
+    let mut ids = BTreeSet::new();
+    ids.insert(asked_once(&secrets, &*server).await);
+    let renew = json!({"metadata": {"annotations": {"bailiwick.dev/renew-requested-at": "now"}}});
+    clients
+        .patch("index", &PatchParams::default(), &Patch::Merge(renew))
+        .await
+        .unwrap();
+    let (start, mut after) = (Instant::now(), 0);
+    // A while longer than until the new ones are there.
+    while after < 20 {
+        assert!(
+            start.elapsed() < Duration::from_secs(90),
+            "nothing was rotated: {:?}",
+            clients.get("index").await.unwrap().status
+        );
+        ids.insert(asked_once(&secrets, &*server).await);
+        let status = clients.get("index").await.unwrap().status.unwrap();
+        after += usize::from(status.version == Some(2));
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    assert_eq!(ids.len(), 2, "one client after the other: {ids:?}");
+    let status = clients.get("index").await.unwrap().status.unwrap();
+    let places = status.destinations.iter();
+    let delivered: Vec<_> = places.map(|place| place.version).collect();
+    assert_eq!(delivered, [Some(2)], "the place has version 2");
+}
+
+/// Reads the Secret, and must get a token with what is in it. The client's id.
+async fn asked_once(secrets: &kube::Api<Secret>, server: &dyn OAuthServer) -> String {
+    let secret = secrets.get("index-oauth").await.unwrap();
+    let content = secret.data.unwrap().remove("client.json").unwrap();
+    let found = client_json::credential(std::str::from_utf8(&content.0).unwrap());
+    let (client_id, credential) = found.expect("a client.json");
+    let request = TokenRequest {
+        client_id: client_id.clone(),
+        credential,
+        scopes: Some(vec!["payment.read".to_owned()]),
+    };
+    let answer = server.request_token(&request).await.unwrap();
+    assert_eq!(answer, TokenAnswer::Accepted, "of client {client_id}");
+    client_id
+}
+
 #[test]
 fn everything_is_ready_at_the_first_go_and_again_at_once_and_gone_when_told() {
     let folder = tempfile::Builder::new()
@@ -64,6 +139,8 @@ fn everything_is_ready_at_the_first_go_and_again_at_once_and_gone_when_told() {
         "PAY-42 (https://tickets.example.com/PAY-42)",
         "The chain is whole.",
         "✗ tree",
+        "gave one with the scope payment.read for what is in Secret team-search/index-oauth",
+        "The credentials of OAuthClient team-search/index were delivered to:",
         "The chain is broken at one hop.",
         "export KUBECONFIG=",
     ] {
@@ -72,6 +149,8 @@ fn everything_is_ready_at_the_first_go_and_again_at_once_and_gone_when_told() {
     let trial = Trial::load(attempt.folder()).unwrap().unwrap();
     let accounts = bailiwick::dev::moto::accounts(trial.emulator()).unwrap();
     assert!(trial.is_whole() && trial.operator_runs());
+
+    rotated_under_a_reader(&trial);
 
     let start = Instant::now();
     let second = attempt.dev("up");

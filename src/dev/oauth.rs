@@ -30,25 +30,50 @@ pub struct OAuthAssets {
 impl OAuthAssets {
     /// Asks `tools/build` of the given checkout, which installs what is missing: about a minute where neither is there.
     pub fn find(repository: &Path) -> Result<Self, Error> {
-        let tool = repository.join("tools/build");
-        let output = Command::new(&tool)
-            .arg("--print-oauth")
-            .stdin(Stdio::null())
-            .stderr(Stdio::inherit())
-            .output()
-            .map_err(|source| Error::io("run", &tool, source))?;
-        let text = String::from_utf8_lossy(&output.stdout);
-        let mut lines = text.lines().map(PathBuf::from);
-        match (output.status.success(), lines.next(), lines.next()) {
-            (true, Some(oidc_provider), Some(keycloak)) => Ok(Self {
+        let mut lines = print(repository, "--print-oauth")?.into_iter();
+        match (lines.next(), lines.next()) {
+            (Some(oidc_provider), Some(keycloak)) => Ok(Self {
                 oidc_provider,
                 keycloak,
             }),
             _ => Err(Error::Assets {
-                tool,
-                status: output.status.to_string(),
+                tool: repository.join("tools/build"),
+                status: "fewer than two folders printed".to_owned(),
             }),
         }
+    }
+}
+
+/// The folder with `oidc-provider` alone. Asks `tools/build` of the given checkout, which installs it if it is missing.
+///
+/// # Errors
+/// If it cannot be installed: without Node.js, for example.
+pub fn oidc_provider(repository: &Path) -> Result<PathBuf, Error> {
+    let mut lines = print(repository, "--print-oidc-provider")?.into_iter();
+    lines.next().ok_or_else(|| Error::Assets {
+        tool: repository.join("tools/build"),
+        status: "no folder printed".to_owned(),
+    })
+}
+
+/// The folders that `tools/build` prints.
+fn print(repository: &Path, argument: &str) -> Result<Vec<PathBuf>, Error> {
+    let tool = repository.join("tools/build");
+    let output = Command::new(&tool)
+        .arg(argument)
+        .stdin(Stdio::null())
+        .stderr(Stdio::inherit())
+        .output()
+        .map_err(|source| Error::io("run", &tool, source))?;
+    match output.status.success() {
+        true => Ok(String::from_utf8_lossy(&output.stdout)
+            .lines()
+            .map(PathBuf::from)
+            .collect()),
+        false => Err(Error::Assets {
+            tool,
+            status: output.status.to_string(),
+        }),
     }
 }
 
@@ -58,27 +83,23 @@ pub struct OidcProvider(Running);
 impl OidcProvider {
     /// Starts one that knows these scopes, and waits until it serves.
     pub async fn start(assets: &OAuthAssets, scopes: &[&str]) -> Result<Self, Error> {
-        Self::start_at(assets, scopes, None).await
+        Self::start_at(&assets.oidc_provider, scopes, None).await
     }
 
-    /// Starts one whose log is kept in this folder: for long runs.
-    pub async fn start_in(
-        assets: &OAuthAssets,
-        scopes: &[&str],
-        folder: PathBuf,
-    ) -> Result<Self, Error> {
-        Self::start_at(assets, scopes, Some(folder)).await
+    /// Starts the one of this folder, with its log kept in another: for long runs.
+    pub async fn start_in(program: &Path, scopes: &[&str], folder: PathBuf) -> Result<Self, Error> {
+        Self::start_at(program, scopes, Some(folder)).await
     }
 
     async fn start_at(
-        assets: &OAuthAssets,
+        program: &Path,
         scopes: &[&str],
         folder: Option<PathBuf>,
     ) -> Result<Self, Error> {
         let command = |port: u16, _: &Path| {
             let mut command = Command::new("node");
             command
-                .current_dir(&assets.oidc_provider)
+                .current_dir(program)
                 .args(["server.mjs", &port.to_string(), INITIAL_ACCESS_TOKEN])
                 .args(scopes);
             command

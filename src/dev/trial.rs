@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::oauth::OidcProvider;
 use super::process::Detached;
 use super::registries::{ImageTools, Kind, Registry};
 use super::{Assets, ControlPlane, Error, Moto};
@@ -17,6 +18,7 @@ const OURS: &[&str] = &[
     "control-plane",
     "emulator",
     "registry",
+    "oauth",
     "examples",
     "operator.log",
     "operator.kubeconfig",
@@ -40,6 +42,9 @@ pub struct Trial {
     /// The image registry's host and port; empty in what an older version wrote down.
     #[serde(default)]
     registry: String,
+    /// The authorization server's issuer, if there is one.
+    #[serde(default)]
+    issuer: Option<String>,
     /// The servers, in the order of their start.
     servers: Vec<Detached>,
     /// The operator, if it was started.
@@ -81,11 +86,21 @@ impl Trial {
             folder: folder.to_path_buf(),
             emulator,
             registry,
+            issuer: None,
             servers,
             operator: None,
         };
         trial.save()?;
         Ok(trial)
+    }
+
+    /// Starts an authorization server that knows these scopes, and makes it one of the servers.
+    pub async fn start_oauth(&mut self, program: &Path, scopes: &[&str]) -> Result<(), Error> {
+        let folder = self.folder.join("oauth");
+        let server = OidcProvider::start_in(program, scopes, folder).await?;
+        self.issuer = Some(server.issuer().to_owned());
+        self.servers.extend(server.detach());
+        self.save()
     }
 
     /// Whether every server is still there. One alone is of no use: the accounts that the control plane knows are in
@@ -141,6 +156,11 @@ impl Trial {
     /// The image registry, as it stands in references.
     pub fn registry(&self) -> &str {
         &self.registry
+    }
+
+    /// The authorization server's issuer, if there is one.
+    pub fn issuer(&self) -> Option<&str> {
+        self.issuer.as_deref()
     }
 
     /// The administrator's kubeconfig.

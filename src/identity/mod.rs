@@ -14,6 +14,7 @@
 
 mod discovery;
 mod dynamic;
+pub mod client_json;
 pub mod error;
 mod http;
 mod keycloak;

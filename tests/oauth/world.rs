@@ -18,8 +18,8 @@ use bailiwick::engine::metrics::Metrics;
 use bailiwick::identity::simulated::{
     Call, Interceptor, Profile, SimulatedServer, SimulatedServers, Verdict,
 };
-use bailiwick::identity::{Credential, Method, SigningKey};
-use bailiwick::model::Secret;
+pub use bailiwick::identity::client_json::credential;
+
 use bailiwick::server::Readiness;
 use clap::Parser;
 use k8s_openapi::jiff::Timestamp;
@@ -410,28 +410,6 @@ pub fn condition(object: &Value, type_: &str) -> Option<(String, String, String)
             text(&found["message"]),
         )
     })
-}
-
-/// What a reader makes of `client.json`.
-pub fn credential(content: &str) -> Option<(String, Credential)> {
-    let client: Value = serde_json::from_str(content).ok()?;
-    let text = |field: &str| client[field].as_str().map(str::to_owned);
-    let secret = |method| {
-        Some(Credential::Secret(
-            method,
-            Secret::new(text("client_secret")?),
-        ))
-    };
-    let credential = match client["token_endpoint_auth_method"].as_str()? {
-        "private_key_jwt" => Credential::Key(SigningKey {
-            id: text("key_id")?,
-            pem: Secret::new(text("private_key")?),
-        }),
-        "client_secret_basic" => secret(Method::SecretBasic)?,
-        "client_secret_post" => secret(Method::SecretPost)?,
-        _ => Credential::Public,
-    };
-    Some((text("client_id")?, credential))
 }
 
 /// Reads all places every two minutes, as a slow reader would, and asks for a token every few seconds with what it has.

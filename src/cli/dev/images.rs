@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 
 use super::super::print;
 use super::Failure;
+use super::oauth::EXAMPLE_ISSUER;
 use super::steps::Whole;
 use crate::dev;
 
@@ -71,7 +72,7 @@ impl Whole {
         Ok(())
     }
 
-    /// The examples, with the registry on this machine in place of the one that they name.
+    /// The examples, with the servers on this machine in place of those that they name.
     pub(super) fn examples_here(&self) -> Result<PathBuf, Failure> {
         let (from, to) = (
             self.repository.join("examples"),
@@ -86,7 +87,13 @@ impl Whole {
             let (path, copy) = (file.path(), to.join(file.file_name()));
             let text = fs::read_to_string(&path)
                 .map_err(|source| dev::Error::io("read", &path, source))?;
-            let text = text.replace(EXAMPLE_REGISTRY, self.trial.registry());
+            let mut text = text.replace(EXAMPLE_REGISTRY, self.trial.registry());
+            if text.contains(EXAMPLE_ISSUER) {
+                let Some(issuer) = self.trial.issuer() else {
+                    continue;
+                };
+                text = text.replace(EXAMPLE_ISSUER, issuer);
+            }
             fs::write(&copy, text).map_err(|source| dev::Error::io("write", &copy, source))?;
         }
         Ok(to)

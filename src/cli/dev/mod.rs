@@ -13,6 +13,7 @@ use crate::dev::trial::Trial;
 use crate::dev::{self, Assets, moto};
 
 mod images;
+mod oauth;
 mod status;
 mod steps;
 
@@ -105,6 +106,14 @@ pub enum Failure {
         /// Where to look.
         log: PathBuf,
     },
+    /// The credentials that were delivered are of no use.
+    #[error("no token for what is in Secret {secret}: {said}")]
+    Token {
+        /// What was read.
+        secret: String,
+        /// What is wrong.
+        said: String,
+    },
     /// What there is to say cannot be written.
     #[error("cannot print: {0}")]
     Print(#[from] std::io::Error),
@@ -161,10 +170,14 @@ async fn up(place: &Place, wait: Duration) -> Result<(), Failure> {
     )
     .await?;
     step("operator", whole.start_operator()).await?;
+    step("authorization server", whole.start_oauth()).await?;
     step("images of the examples", whole.push_images()).await?;
     step("examples", whole.apply_examples()).await?;
     step("a person approves a release", whole.approve()).await?;
     step("everything Ready", whole.wait(wait)).await?;
+    if whole.trial.issuer().is_some() {
+        step("a token with what was delivered", whole.token()).await?;
+    }
     whole.show().await?;
     print::line(format_args!(
         "\nAll of it took {:.0} s.",

@@ -17,7 +17,7 @@ use crate::dev::{self, Assets, http, moto};
 
 /// The chart's release, the service account that comes with it, and the category of all our kinds.
 const NAME: &str = "bailiwick";
-const NAMESPACE: &str = "bailiwick-system";
+pub(super) const NAMESPACE: &str = "bailiwick-system";
 /// What the operator may take to start, the examples to be admitted.
 const DEADLINE: Duration = Duration::from_secs(60);
 
@@ -223,6 +223,7 @@ impl Whole {
             ))?;
         }
         self.trace().await?;
+        self.show_oauth().await?;
         print::line(format_args!(
             "\nGo on by hand:\n  export KUBECONFIG={}\n  export PATH={}:$PATH   # kubectl and helm\n  kubectl describe \
              teamaccounts -A\nThe operator's log: {}\nmake try again after a change; make try-stop ends all of it.",
