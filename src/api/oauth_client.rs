@@ -26,7 +26,7 @@ use super::{ChangeStatus, Mode};
         delivered to where the application reads them. No secret is ever in this object.",
     printcolumn = r#"{"name":"Application","type":"string","jsonPath":".spec.application"}"#,
     printcolumn = r#"{"name":"Version","type":"integer","jsonPath":".status.version"}"#,
-    printcolumn = r#"{"name":"Next rotation","type":"date","jsonPath":".status.nextRotation"}"#,
+    printcolumn = r#"{"name":"Next rotation","type":"string","jsonPath":".status.nextRotation"}"#,
     printcolumn = r#"{"name":"Ready","type":"string","jsonPath":".status.conditions[?(@.type==\"Ready\")].status"}"#,
     printcolumn = r#"{"name":"Reason","type":"string","jsonPath":".status.conditions[?(@.type==\"Ready\")].reason"}"#,
     printcolumn = r#"{"name":"Provider","type":"string","jsonPath":".spec.provider","priority":1}"#,

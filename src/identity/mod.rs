@@ -12,9 +12,9 @@
 //! A server is one of three kinds (RFC 7591/7592, Keycloak, Amazon Cognito), and what they can do differs; whoever decides
 //! goes by [`Capabilities`] alone. Nothing here is retried: the caller knows what is durable.
 
+pub mod client_json;
 mod discovery;
 mod dynamic;
-pub mod client_json;
 pub mod error;
 mod http;
 mod keycloak;

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use bailiwick::api::{Team, TeamAccount};
 use bailiwick::controllers::team::readers;
-use k8s_openapi::api::rbac::v1::{ClusterRole, ClusterRoleBinding};
+use k8s_openapi::api::rbac::v1::{ClusterRole, ClusterRoleBinding, RoleBinding};
 use kube::api::{Patch, PatchParams};
 use kube::{Api, ResourceExt};
 use serde_json::json;
@@ -74,7 +74,7 @@ pub async fn policies_are_sound(world: &World) {
         let arguments = ["get", "validatingadmissionpolicies", "-o", path];
         let said = text(&world.kubectl(&config, &arguments, "").await);
         assert!(!said.contains("warning"), "{said}");
-        if said.lines().filter(|line| line.contains(" 1=1 ")).count() == 9 {
+        if said.lines().filter(|line| line.contains(" 1=1 ")).count() == 10 {
             return;
         }
         assert!(Instant::now() < deadline, "not checked: {said}");
@@ -224,28 +224,35 @@ async fn status_is_the_operators(world: &World) {
 /// The operator gives people the members' role and no other, and itself that of writing credentials.
 pub async fn only_the_members_role_is_given(world: &World) {
     let admin = world.plane.admin_kubeconfig();
-    for (role, allowed) in [
-        ("bailiwick-team-member", true),
-        ("bailiwick-credentials-writer", true),
-        ("bailiwick-platform", false),
-        ("cluster-admin", false),
+    let make = ["create", "-f", "-", OPERATOR];
+    may(world, &admin, &make, &namespace("bound", "bound")).await;
+    let (somebody, itself) = (
+        "--user=somebody",
+        "--serviceaccount=bailiwick-system:bailiwick",
+    );
+    for (role, subject, right, allowed) in [
+        ("bailiwick-team-member", somebody, true, true),
+        ("bailiwick-credentials-writer", itself, true, true),
+        ("bailiwick-credentials-writer", somebody, true, false),
+        ("bailiwick-platform", somebody, false, false),
+        ("cluster-admin", somebody, false, false),
     ] {
         let role_path = format!("clusterroles.rbac.authorization.k8s.io/{role}");
         let asked = ["auth", "can-i", "bind", &role_path, OPERATOR];
         assert_eq!(
             world.kubectl(&admin, &asked, "").await.status.success(),
-            allowed,
+            right,
             "{role}"
         );
         let binding = format!("--clusterrole={role}");
         let create = [
             "-n",
-            "team-a",
+            "bound",
             "create",
             "rolebinding",
             "given",
             &binding,
-            "--user=somebody",
+            subject,
             OPERATOR,
         ];
         if allowed {
@@ -349,6 +356,17 @@ async fn the_operator_makes_no_other_role(world: &World, roles: &Api<ClusterRole
     let bound = bindings.patch("bailiwick:team:more", &params, &binding);
     let refusal = bound.await.unwrap_err().to_string();
     assert!(refusal.contains("roleRef.name"), "{refusal}");
+    let elsewhere: Api<RoleBinding> = Api::namespaced(roles.clone().into_client(), "default");
+    let binding = json!({
+        "apiVersion": "rbac.authorization.k8s.io/v1", "kind": "RoleBinding",
+        "metadata": {"name": "bailiwick-credentials-writer"},
+        "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "bailiwick-credentials-writer"},
+        "subjects": [{"kind": "ServiceAccount", "name": "bailiwick", "namespace": "bailiwick"}],
+    });
+    let binding = Patch::Apply(&binding);
+    let bound = elsewhere.patch("bailiwick-credentials-writer", &params, &binding);
+    let refusal = bound.await.unwrap_err().to_string();
+    assert!(refusal.contains("in the namespaces of teams"), "{refusal}");
     let get = ["get", "clusterrole", "bailiwick-team-member", "-o", "yaml"];
     let admin = world.plane.admin_kubeconfig();
     let left = text(&world.kubectl(&admin, &get, "").await);

@@ -177,8 +177,8 @@ fn stamps_are_written_where_the_cluster_can() {
         ]
         .map(|kind| manifests.matches(kind).count())
     };
-    assert_eq!(counted(&rendered(&["--api-versions", api])), [3, 9]);
-    assert_eq!(counted(&rendered(&[])), [0, 9]);
+    assert_eq!(counted(&rendered(&["--api-versions", api])), [3, 10]);
+    assert_eq!(counted(&rendered(&[])), [0, 10]);
     for (enabled, said) in [("true", "\"true\""), ("false", "\"false\"")] {
         let manifests = rendered(&["--set", &format!("admission.enabled={enabled}")]);
         let guarded = format!("name: BAILIWICK_AUTHORS_GUARDED\n              value: {said}\n");

@@ -15,10 +15,10 @@ use bailiwick::controllers::oauth_client::outside::Outside;
 use bailiwick::dev::api_server::{self, ApiServer};
 use bailiwick::engine::clock::VirtualClock;
 use bailiwick::engine::metrics::Metrics;
+pub use bailiwick::identity::client_json::credential;
 use bailiwick::identity::simulated::{
     Call, Interceptor, Profile, SimulatedServer, SimulatedServers, Verdict,
 };
-pub use bailiwick::identity::client_json::credential;
 
 use bailiwick::server::Readiness;
 use clap::Parser;

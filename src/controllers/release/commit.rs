@@ -83,6 +83,17 @@ impl Releases {
         }
     }
 
+    /// Reviews that would not be asked for any more, because the configuration or the application has changed, do not
+    /// count any more.
+    pub(super) fn forget_reviews(&self, record: &mut Record<Release>, valid: &Valid) {
+        if !self
+            .commit(record, valid)
+            .is_some_and(|commit| commit.with_reviews)
+        {
+            record.status.reviews.clear();
+        }
+    }
+
     /// What its code host can be asked about, if it is one that is asked.
     fn commit(&self, record: &Record<Release>, valid: &Valid) -> Option<CommitRef> {
         let source = record.status.source.as_ref()?;

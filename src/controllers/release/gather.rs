@@ -133,11 +133,14 @@ fn reviewed(commit: &Commit, changes: Changes, reviewing: &Reviewing) -> (Review
         login: login.clone(),
         user: reviewing.user(login).0,
     };
-    let others = commit.committer.iter().chain(&changes.proposers);
-    let author = commit.author.as_ref();
+    // Both, or nobody can say whose work it is.
+    let makers = commit.author.as_ref().zip(commit.committer.as_ref());
     let reviewed = Reviewed {
         revision: commit.id.clone(),
-        authors: author.map(|author| std::iter::once(author).chain(others).map(person).collect()),
+        authors: makers.map(|(author, committer)| {
+            let makers = [author, committer].into_iter();
+            makers.chain(&changes.proposers).map(person).collect()
+        }),
     };
     let review = |review: HostReview| {
         let (user, by_name) = reviewing.user(&review.login);

@@ -91,10 +91,18 @@ impl Reconcile for Releases {
             Look::Searched => true,
             Look::Known => false,
         };
-        let is_approved = self.approvals(object, record, &valid.required).is_enough();
-        let ask = (again || searched, is_approved);
+        let was_approved = record.is_true("Approved");
+        self.forget_reviews(record, &valid);
+        let is_approved = self
+            .approvals(object, record, &valid.required, true)
+            .is_enough();
+        // A review that was counted before may have been withdrawn since. What makes a release approved with it is looked
+        // at once more, and counts only with an answer.
+        let decides = is_approved && !was_approved && !record.status.reviews.is_empty();
+        let ask = (again || searched || decides, is_approved);
         let owed = self.ask_code_host(record, &valid, &asker, ask).await;
-        let approvals = self.approvals(object, record, &valid.required);
+        let answered = !(decides && commit::is_owed(record));
+        let approvals = self.approvals(object, record, &valid.required, answered);
         let findings = report::findings(record, &valid, &approvals);
         record.status.last_handled_reconcile_at = requested;
         Ok(report::outcome(&findings, owed))
@@ -103,7 +111,13 @@ impl Reconcile for Releases {
 
 impl Releases {
     /// Counts the approvals of this release, and the reviews of its commit.
-    fn approvals(&self, object: &Release, record: &Record<Release>, required: &Required) -> Count {
+    fn approvals(
+        &self,
+        object: &Release,
+        record: &Record<Release>,
+        required: &Required,
+        with_reviews: bool,
+    ) -> Count {
         let (namespace, name) = (object.namespace(), object.name_any());
         let of_it = |approval: &Approval| {
             approval.spec.release == name
@@ -134,7 +148,7 @@ impl Releases {
                 is_review: true,
             })
         });
-        given.extend(reviews);
+        given.extend(reviews.filter(|_| with_reviews));
         count(required, &asked, &given)
     }
 }

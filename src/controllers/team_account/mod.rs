@@ -184,6 +184,7 @@ impl TeamAccounts {
         // Durable before the account is changed: were it half done, and the spec then as it was before, the old revision
         // would say that the account is in order.
         if deep && !plan.is_empty() && record.status.revision.take().is_some() {
+            report::owed(record, deep);
             record.save().await?;
         }
         let waiting = match self.act(object, record, desired, &row, &plan).await {

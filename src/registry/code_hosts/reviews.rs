@@ -118,7 +118,7 @@ fn read(written: Written) -> Option<HostReview> {
     Some(HostReview {
         url: written.html_url,
         login: user.login?,
-        is_person: user.kind.is_none_or(|kind| kind == "User"),
+        is_person: user.kind.is_some_and(|kind| kind == "User"),
         is_insider: INSIDERS.contains(&association.as_str()),
         state,
         commit: written.commit_id.unwrap_or_default(),
