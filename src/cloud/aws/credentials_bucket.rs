@@ -64,13 +64,7 @@ impl S3CredentialsBucket {
     where
         E: std::error::Error + ProvideErrorMetadata + 'static,
     {
-        let error = classify(operation, error);
-        if error.kind == ErrorKind::Denied
-            && let Some(open) = self.open.upgrade()
-        {
-            open.close(&self.key);
-        }
-        error
+        OpenSessions::check(&self.open, &self.key, classify(operation, error))
     }
 }
 

@@ -38,15 +38,9 @@ impl Member {
         }
     }
 
-    /// Closes the session if AWS does not let us do what we came for: the role may have been changed, and the next
-    /// one to enter gets new credentials.
+    /// What AWS does not let us do closes the session.
     fn check(&self, error: CloudError) -> CloudError {
-        if error.kind == ErrorKind::Denied
-            && let Some(open) = self.open.upgrade()
-        {
-            open.close(&self.key);
-        }
-        error
+        OpenSessions::check(&self.open, &self.key, error)
     }
 }
 

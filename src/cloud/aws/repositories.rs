@@ -12,7 +12,7 @@ use aws_sdk_ecr::error::SdkError;
 use aws_sdk_ecr::types::{ImageIdentifier, RepositoryScanningConfiguration, ScanFrequency};
 
 use super::super::{
-    CloudError, ErrorKind, Image, ImageCount, NewRepository, Repositories, Repository, Result,
+    CloudError, Image, ImageCount, NewRepository, Repositories, Repository, Result,
 };
 use super::error::classify;
 use super::odd_answer;
@@ -67,13 +67,7 @@ impl EcrRepositories {
     where
         E: std::error::Error + aws_sdk_ecr::error::ProvideErrorMetadata + 'static,
     {
-        let error = classify(operation, error);
-        if error.kind == ErrorKind::Denied
-            && let Some(open) = self.open.upgrade()
-        {
-            open.close(&self.key);
-        }
-        error
+        OpenSessions::check(&self.open, &self.key, classify(operation, error))
     }
 
     async fn batch(

@@ -1,6 +1,6 @@
 //! The way into member accounts: STS AssumeRole, one session per account and role.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::{Duration, SystemTime};
 
 use async_trait::async_trait;
@@ -64,9 +64,15 @@ impl OpenSessions {
         self.lock().insert(key, member);
     }
 
-    /// The next one who enters gets a new session.
-    pub(super) fn close(&self, key: &SessionKey) {
-        self.lock().remove(key);
+    /// Closes the session if AWS does not let us do what we came for: the role may have been changed, and the next one
+    /// to enter gets new credentials. What works in a session does not keep the others open, so it holds them weakly.
+    pub(super) fn check(open: &Weak<Self>, key: &SessionKey, error: CloudError) -> CloudError {
+        if error.kind == ErrorKind::Denied
+            && let Some(open) = open.upgrade()
+        {
+            open.lock().remove(key);
+        }
+        error
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Recent<SessionKey, Arc<dyn MemberAccount>>> {
