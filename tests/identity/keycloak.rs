@@ -173,6 +173,23 @@ async fn clients_live() {
     }
 }
 
+/// Whoever is second finds the scope that the first has made meanwhile.
+#[tokio::test]
+async fn clients_that_want_the_same_new_scope_at_once() {
+    let server = realm(PLAIN).await;
+    let clients = (0..8).map(|number| {
+        let handle = format!("at-once-{number}");
+        let server = server.clone();
+        async move {
+            let new = new_client(&handle, Method::SecretBasic, &["at-once.read"]);
+            let made = server.register(&new).await.unwrap();
+            let request = with_secret(&made, Method::SecretBasic, &["at-once.read"]);
+            accepts(&*server, &request).await;
+        }
+    });
+    futures::future::join_all(clients).await;
+}
+
 #[tokio::test]
 async fn registering_again_gives_the_same_client() {
     let server = realm(PLAIN).await;

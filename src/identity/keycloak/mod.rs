@@ -91,14 +91,6 @@ impl Keycloak {
         uuid: &str,
         scopes: &[String],
     ) -> Result<()> {
-        let named = |reply: Reply| -> Result<BTreeMap<String, String>> {
-            let list: Vec<Value> = reply.success()?.json()?;
-            let pair = |scope: &Value| {
-                let member = |key: &str| scope[key].as_str().map(str::to_owned);
-                member("name").zip(member("id"))
-            };
-            Ok(list.iter().filter_map(pair).collect())
-        };
         let optional = ["clients", uuid, "optional-client-scopes"];
         let has = named(self.admin.get(operation, &optional, &[]).await?)?;
         let default = ["clients", uuid, "default-client-scopes"];
@@ -143,13 +135,12 @@ impl Keycloak {
             .ask(operation, HttpMethod::POST, &["client-scopes"]);
         let reply = self.admin.send(post.with(Payload::json(&scope))).await?;
         if reply.status == StatusCode::CONFLICT {
-            // Somebody was faster. The next pass sees it.
-            let message = format!("the scope {name} is being made by somebody else, too");
-            return Err(IdentityError::new(
-                ErrorKind::Unavailable,
-                operation,
-                message,
-            ));
+            // Another client that wants the same scope was faster. Which id it has now, only the list says.
+            let known = named(self.admin.get(operation, &["client-scopes"], &[]).await?)?;
+            return known.get(name).cloned().ok_or_else(|| {
+                let message = format!("the scope {name} is there and is not listed");
+                IdentityError::new(ErrorKind::Unavailable, operation, message)
+            });
         }
         created(&reply.success()?)
     }
@@ -367,4 +358,14 @@ fn foreign(operation: &'static str, id: &str) -> IdentityError {
         "the realm has a client {id} that is not ours (its attribute {UID} is another's, or missing): rename or remove it"
     );
     IdentityError::new(ErrorKind::AlreadyExists, operation, message)
+}
+
+/// The ids of what a list of Keycloak's has, by their names.
+fn named(reply: Reply) -> Result<BTreeMap<String, String>> {
+    let list: Vec<Value> = reply.success()?.json()?;
+    let pair = |entry: &Value| {
+        let member = |key: &str| entry[key].as_str().map(str::to_owned);
+        member("name").zip(member("id"))
+    };
+    Ok(list.iter().filter_map(pair).collect())
 }
