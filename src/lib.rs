@@ -4,6 +4,7 @@
 //!
 //! | module | what lives there |
 //! |---|---|
+//! | [`causes`] | what an error says, with all that caused it |
 //! | [`model`] | validated values: parse once, never re-check |
 //! | [`plan`] | pure decisions: (desired, observed, now) → what to do |
 //! | [`api`] | the custom resources, one file per kind |
@@ -24,6 +25,7 @@
 pub mod agent;
 pub mod api;
 pub mod app;
+pub mod causes;
 pub mod cli;
 pub mod cloud;
 pub mod config;

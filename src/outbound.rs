@@ -1,7 +1,6 @@
 //! HTTP to servers of others: the one client, and what their answers' heads say. What is asked, and what may be, is the
 //! business of whoever uses it.
 
-use std::error::Error;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -88,17 +87,6 @@ pub fn retry_after(headers: &HeaderMap) -> Option<Duration> {
         }
     };
     Some(wait.min(LONGEST_WAIT))
-}
-
-/// An error and what caused it; the outermost alone often says no more than "error".
-pub fn chain(error: &dyn Error) -> String {
-    let mut text = error.to_string();
-    let mut next = error.source();
-    while let Some(cause) = next {
-        text = format!("{text}: {cause}");
-        next = cause.source();
-    }
-    text
 }
 
 #[cfg(test)]

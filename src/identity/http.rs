@@ -17,8 +17,9 @@ use url::{Host, Url};
 use zeroize::Zeroizing;
 
 use super::{ErrorKind, IdentityError, Result};
+use crate::causes::chain;
 use crate::model::Secret;
-use crate::outbound::{AGENT, HttpClient, Unusable, chain, client, retry_after};
+use crate::outbound::{AGENT, HttpClient, Unusable, client, retry_after};
 
 /// The largest answer that is read: metadata, a client, a list of a realm's scopes.
 const LARGEST: usize = 1 << 20;

@@ -13,6 +13,7 @@ use aws_sdk_sts::operation::assume_role_with_web_identity::AssumeRoleWithWebIden
 
 use super::super::{CloudError, ErrorKind};
 use super::constraint::constraint_kind;
+use crate::causes::{causes, chain};
 
 /// The class of an error of `operation`.
 pub(super) fn classify<E>(operation: &'static str, error: SdkError<E>) -> CloudError
@@ -345,27 +346,9 @@ fn reason(error: &(dyn Error + 'static)) -> Option<String> {
         .map(str::to_owned)
 }
 
-/// The error and what caused it, outermost first.
-fn causes<'e>(error: &'e (dyn Error + 'static)) -> impl Iterator<Item = &'e (dyn Error + 'static)> {
-    let mut next = Some(error);
-    std::iter::from_fn(move || {
-        let error = next?;
-        next = error.source();
-        Some(error)
-    })
-}
-
 /// The first error of this type among `error` and what caused it.
 fn find<'e, T: Error + 'static>(error: &'e (dyn Error + 'static)) -> Option<&'e T> {
     causes(error).find_map(|error| error.downcast_ref())
-}
-
-/// The error and what caused it, in one line.
-fn chain(error: &(dyn Error + 'static)) -> String {
-    causes(error)
-        .map(ToString::to_string)
-        .collect::<Vec<_>>()
-        .join(": ")
 }
 
 #[cfg(test)]

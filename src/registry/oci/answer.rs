@@ -8,7 +8,8 @@ use hyper::body::Incoming;
 use tokio::time::timeout;
 
 use super::settings::Limits;
-use crate::outbound::{chain, retry_after};
+use crate::causes::chain;
+use crate::outbound::retry_after;
 use crate::registry::error::{ErrorKind, RegistryError};
 use crate::registry::{LARGEST_DOCUMENT, Result};
 

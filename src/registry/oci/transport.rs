@@ -9,7 +9,8 @@ use url::{Host, Url};
 
 use super::answer::Answer;
 use super::settings::{Limits, Settings};
-use crate::outbound::{AGENT, HttpClient, Unusable, chain, client};
+use crate::causes::chain;
+use crate::outbound::{AGENT, HttpClient, Unusable, client};
 use crate::registry::Result;
 use crate::registry::error::{ErrorKind, RegistryError};
 
