@@ -25,6 +25,45 @@ pub(super) struct Trusted {
     pub(super) name: String,
     verifier: Verifier,
     policy: VerificationPolicy,
+    demands: Demands,
+}
+
+/// What must be proven besides the certificate and the identity in it.
+#[derive(Debug, Clone, Copy)]
+struct Demands {
+    /// An entry of a transparency log.
+    log: bool,
+    /// An entry of a log of certificates.
+    certificate_log: bool,
+}
+
+/// What the library says that it has verified.
+#[derive(Debug, Clone, Copy)]
+struct Proven {
+    certificate: bool,
+    identity: bool,
+    log: bool,
+    certificate_log: bool,
+    /// How many sources say when the certificate was used.
+    times: usize,
+}
+
+impl Proven {
+    /// What was demanded and is not proven.
+    fn lacks(self, demands: Demands) -> Option<&'static str> {
+        [
+            (self.certificate, "its certificate"),
+            (self.identity, "the identity in its certificate"),
+            (self.times > 0, "when its certificate was used"),
+            (self.log || !demands.log, "its entry in the log"),
+            (
+                self.certificate_log || !demands.certificate_log,
+                "its certificate's entry in the log of certificates",
+            ),
+        ]
+        .into_iter()
+        .find_map(|(is_proven, what)| (!is_proven).then_some(what))
+    }
 }
 
 impl std::fmt::Debug for Trusted {
@@ -75,6 +114,10 @@ impl Trusted {
             name: name.to_owned(),
             verifier,
             policy,
+            demands: Demands {
+                log: log.is_some(),
+                certificate_log: certificate_log.is_some(),
+            },
         })
     }
 
@@ -87,9 +130,16 @@ impl Trusted {
         let verified = self.verifier.verify(image, bundle, &self.policy);
         let verified = verified.map_err(|error| error.to_string())?;
         // What was asked for has been done: a change of the library's must not quietly do less.
-        match verified.certificate_verified() && verified.identity_policy_checked() {
-            true => Ok(()),
-            false => Err("its certificate was not verified".to_owned()),
+        let proven = Proven {
+            certificate: verified.certificate_verified(),
+            identity: verified.identity_policy_checked(),
+            log: verified.tlog_verified(),
+            certificate_log: verified.sct_verified(),
+            times: verified.verified_timestamps().len(),
+        };
+        match proven.lacks(self.demands) {
+            None => Ok(()),
+            Some(what) => Err(format!("{what} was not verified")),
         }
     }
 }
@@ -157,4 +207,47 @@ fn logs(what: &str, pem: Option<&str>) -> Result<Vec<Value>, String> {
         ));
     }
     Ok(logs)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_that_was_demanded_may_be_left_out() {
+        let all = Proven {
+            certificate: true,
+            identity: true,
+            log: true,
+            certificate_log: true,
+            times: 1,
+        };
+        let everything = Demands {
+            log: true,
+            certificate_log: true,
+        };
+        let little = Demands {
+            log: false,
+            certificate_log: false,
+        };
+        assert_eq!(all.lacks(everything), None);
+        let cases: [(fn(&mut Proven), &str, bool); 5] = [
+            (|it| it.certificate = false, "its certificate", true),
+            (|it| it.identity = false, "the identity", true),
+            (|it| it.times = 0, "when its certificate was used", true),
+            (|it| it.log = false, "its entry in the log", false),
+            (
+                |it| it.certificate_log = false,
+                "its certificate's entry",
+                false,
+            ),
+        ];
+        for (change, words, always) in cases {
+            let mut proven = all;
+            change(&mut proven);
+            let lacks = proven.lacks(everything).unwrap_or_default();
+            assert!(lacks.starts_with(words), "{words}: {lacks}");
+            assert_eq!(proven.lacks(little).is_some(), always, "{words}");
+        }
+    }
 }
