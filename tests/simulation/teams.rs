@@ -360,6 +360,50 @@ fn readers(world: &World) -> Option<Vec<String>> {
     Some(subjects.iter().filter_map(name).collect())
 }
 
+/// A binding's role cannot be changed, so one that binds another is made anew if it is the team's, and told if not.
+#[tokio::test(start_paused = true)]
+async fn a_binding_to_another_role_is_made_anew_only_if_it_is_ours() {
+    let world = declared();
+    let mut run = world.start();
+    ready(&world, &mut run).await;
+    let name = "bailiwick:team:team0";
+    let look_again = |when: &str| {
+        let mut object = team(&world, "team0").unwrap();
+        object["metadata"]["annotations"]["bailiwick.dev/reconcile-requested-at"] = json!(when);
+        assert!(world.server.put(&object).is_some());
+    };
+    let role =
+        || world.server.get("clusterrolebindings", "", name).unwrap()["roleRef"]["name"].clone();
+    let leads_elsewhere = |label: &str| {
+        let mut binding = world.server.get("clusterrolebindings", "", name).unwrap();
+        world.server.delete("clusterrolebindings", "", name);
+        binding["roleRef"]["name"] = json!("view");
+        binding["metadata"]["labels"][LABEL] = json!(label);
+        binding["metadata"]["resourceVersion"].take();
+        binding["metadata"]["uid"].take();
+        assert!(world.server.put(&binding).is_some());
+    };
+    leads_elsewhere("team0");
+    assert_eq!(role(), "view");
+    look_again("1");
+    world.must(&mut run, "made anew", || role() == name).await;
+    assert_eq!(readers(&world), Some(vec!["dev".to_owned()]));
+    ready(&world, &mut run).await;
+    leads_elsewhere("another");
+    look_again("2");
+    let message = must_say(&world, &mut run, "team0", "BindingTaken").await;
+    assert!(message.contains("ClusterRole view"), "{message}");
+    world.pass_time(&mut run, HOUR).await;
+    assert_eq!(role(), "view");
+    // As the message says.
+    world.server.delete("clusterrolebindings", "", name);
+    let made = || world.server.get("clusterrolebindings", "", name).is_some();
+    world.must(&mut run, "its own", made).await;
+    assert_eq!(readers(&world), Some(vec!["dev".to_owned()]));
+    ready(&world, &mut run).await;
+    run.stop();
+}
+
 #[tokio::test(start_paused = true)]
 async fn members_may_read_their_team_for_as_long_as_they_are_and_it_is() {
     let world = declared();

@@ -30,6 +30,7 @@ pub mod reasons {
     pub const ACCEPTED: &str = "Accepted";
     pub const INVALID_SPEC: &str = "InvalidSpec";
     pub const NAMESPACE_TAKEN: &str = "NamespaceTaken";
+    pub const BINDING_TAKEN: &str = "BindingTaken";
     pub const NAMESPACE_TERMINATING: &str = "NamespaceTerminating";
     pub const STILL_OWNS: &str = "StillOwns";
     pub const SUSPENDED: &str = "Suspended";
@@ -54,6 +55,11 @@ pub mod reasons {
             NAMESPACE_TAKEN,
             "The team's namespace exists already and does not bear the team's label, so it may be somebody else's.",
             "A cluster administrator labels the namespace if it shall be the team's (the message has the command); otherwise the platform team deletes the team and declares it with another spec.namespace.",
+        ),
+        Reason::new(
+            BINDING_TAKEN,
+            "A ClusterRoleBinding that is not the team's has the name of the one by which its members read their team, and binds another role.",
+            "A cluster administrator removes it (the message has the command); the team's own is made then.",
         ),
         Reason::new(
             NAMESPACE_TERMINATING,

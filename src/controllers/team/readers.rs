@@ -5,11 +5,11 @@
 
 use k8s_openapi::api::rbac::v1::{ClusterRole, ClusterRoleBinding, PolicyRule, RoleRef};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference};
-use kube::api::{Patch, PatchParams};
+use kube::api::{DeleteParams, Patch, PatchParams, Preconditions};
 use kube::{Api, Resource, ResourceExt};
 
-use super::Teams;
 use super::act::{FIELD_MANAGER, held, subjects};
+use super::{Teams, reasons};
 use crate::api::{AccountClass, LABEL_TEAM, Team};
 use crate::engine::record::Record;
 use crate::engine::{Failure, Outcome};
@@ -73,6 +73,16 @@ fn is_ours(found: &ObjectMeta, wanted: &ObjectMeta) -> bool {
     label(found) == label(wanted) && owners(found) == owners(wanted)
 }
 
+/// Somebody else's binding has the name, and gives other rights.
+fn taken(name: &str, role: &RoleRef) -> Outcome {
+    let message = format!(
+        "ClusterRoleBinding {name} exists, is not this team's, and binds {} {}: a cluster administrator removes it (kubectl \
+         delete clusterrolebinding {name}), and the team's own is made",
+        role.kind, role.name
+    );
+    Outcome::blocked(reasons::BINDING_TAKEN, message)
+}
+
 impl Teams {
     /// Lets the members read, if they may not yet. `Some`: it may not be done now.
     pub(super) async fn ensure_readers(
@@ -87,10 +97,18 @@ impl Teams {
         let has_role = roles.get_opt(&name).await?.is_some_and(|found| {
             found.rules == role.rules && is_ours(&found.metadata, &role.metadata)
         });
-        let has_binding = bindings.get_opt(&name).await?.is_some_and(|found| {
-            found.subjects.unwrap_or_default() == subjects(team)
-                && is_ours(&found.metadata, &binding.metadata)
-        });
+        let found = bindings.get_opt(&name).await?;
+        let misled = found
+            .as_ref()
+            .filter(|found| found.role_ref != binding.role_ref);
+        if let Some(found) = misled.filter(|found| !is_ours(&found.metadata, &binding.metadata)) {
+            return Ok(Some(taken(&name, &found.role_ref)));
+        }
+        let has_binding = misled.is_none()
+            && found.as_ref().is_some_and(|found| {
+                found.subjects.as_deref().unwrap_or_default() == subjects(team)
+                    && is_ours(&found.metadata, &binding.metadata)
+            });
         if has_role && has_binding {
             return Ok(None);
         }
@@ -101,6 +119,16 @@ impl Teams {
         if !has_role {
             record.may_write_in_cluster()?;
             roles.patch(&name, &params, &Patch::Apply(&role)).await?;
+        }
+        if let Some(found) = misled {
+            // A binding's role cannot be changed.
+            record.may_write_in_cluster()?;
+            let preconditions = Preconditions {
+                uid: found.uid(),
+                resource_version: found.resource_version(),
+            };
+            let this_one = DeleteParams::default().preconditions(preconditions);
+            bindings.delete(&name, &this_one).await?;
         }
         if !has_binding {
             record.may_write_in_cluster()?;
