@@ -9,6 +9,10 @@ mod away;
 mod counted;
 #[path = "reviews/host.rs"]
 mod host;
+#[path = "reviews/later.rs"]
+mod later;
+#[path = "reviews/merged.rs"]
+mod merged;
 #[allow(dead_code)]
 #[path = "registry/server.rs"]
 mod server;

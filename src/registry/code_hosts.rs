@@ -67,6 +67,8 @@ pub struct Commit {
     pub id: String,
     /// Its message.
     pub message: String,
+    /// The id of its tree: all that is in it. The same id is the same content.
+    pub tree: Option<String>,
     /// The login of its author, if the code host knows them.
     pub author: Option<String>,
     /// The login of whoever committed it.
@@ -121,13 +123,20 @@ impl CodeHosts {
         if !answer.sha.starts_with(&revision.to_ascii_lowercase()) {
             return Err(asked.invalid("its code host answers with another commit"));
         }
+        Ok(answer.into())
+    }
+}
+
+impl From<Answer> for Commit {
+    fn from(answer: Answer) -> Self {
         let login = |account: Option<Account>| account.and_then(|account| account.login);
-        Ok(Commit {
+        Self {
             id: answer.sha,
             message: answer.commit.message.chars().take(LONGEST).collect(),
+            tree: answer.commit.tree.map(|tree| tree.sha),
             author: login(answer.author),
             committer: login(answer.committer),
-        })
+        }
     }
 }
 
@@ -147,6 +156,13 @@ struct Answer {
 #[derive(Deserialize)]
 struct Text {
     message: String,
+    tree: Option<Named>,
+}
+
+/// A commit or a tree.
+#[derive(Deserialize)]
+struct Named {
+    sha: String,
 }
 
 /// Somebody on the code host. Of accounts that are gone nothing is left.

@@ -77,6 +77,7 @@ impl Origins for Away {
         }
         let reviewed = Reviewed {
             revision: COMMIT.to_owned(),
+            same: Vec::new(),
             authors: Some(vec![person("dev")]),
         };
         let reviews = commit

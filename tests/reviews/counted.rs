@@ -12,7 +12,7 @@ use super::host::{COMMIT, Host, Mood, review};
 use super::world::{World, built_from, digest};
 
 pub const SOURCE: &str = "https://github.com/acme/shop";
-const SOON: Duration = Duration::from_secs(40);
+pub const SOON: Duration = Duration::from_secs(40);
 
 pub fn from_commit(evidence: Evidence) -> Searched {
     let mut searched = built_from(SOURCE);
@@ -53,7 +53,7 @@ pub fn status(world: &World) -> Value {
     release.unwrap_or_default()["status"].clone()
 }
 
-fn look_again(world: &World, when: &str) {
+pub fn look_again(world: &World, when: &str) {
     world.edit("releases", "aa", "shop-1", |object| {
         object["metadata"]["annotations"]["bailiwick.dev/reconcile-requested-at"] = json!(when);
     });
@@ -69,7 +69,7 @@ pub fn reviewing() -> Reviewing {
 }
 
 /// What is said of this login's reviews: who approves, or why it does not count.
-fn verdict(world: &World, login: &str) -> String {
+pub fn verdict(world: &World, login: &str) -> String {
     let status = status(world);
     let mut reviews = status["reviews"].as_array().cloned().unwrap_or_default();
     reviews.retain(|one| one["login"] == login);
@@ -104,14 +104,17 @@ async fn reviews_of_that_commit_count_and_no_others() {
     {
         host.review(review(at as u32 + 1, login, state, commit));
     }
-    let (mut robot, mut stranger) = (
+    let (mut robot, mut stranger, mut untyped) = (
         review(20, "robot[bot]", "APPROVED", COMMIT),
         review(21, "stranger", "APPROVED", COMMIT),
+        review(22, "untyped", "APPROVED", COMMIT),
     );
     robot["user"]["type"] = json!("Bot");
+    untyped["user"]["type"].take();
     stranger["author_association"] = json!("NONE");
     host.review(robot);
     host.review(stranger);
+    host.review(untyped);
     let operator = world.operator(&Arc::default());
     release(&world, "requester@example.com");
     world
@@ -130,6 +133,7 @@ async fn reviews_of_that_commit_count_and_no_others() {
         ("eve", "it asks for changes, or was dismissed"),
         ("fay", ""),
         ("robot[bot]", "robot[bot] is not a person"),
+        ("untyped", "untyped is not a person"),
         (
             "stranger",
             "stranger is not of those who work on the repository",
@@ -208,7 +212,21 @@ async fn one_person_is_one_wherever_they_approve() {
         })
         .await;
     host.author(json!({"login": "dev"}));
-    look_again(&world, "1");
+    // Whoever committed it may have changed it.
+    for (when, committer) in [("0", json!(null)), ("1", json!({}))] {
+        let asked = host.requests().len();
+        host.committer(committer);
+        look_again(&world, when);
+        world
+            .until("asked again", SOON, |world| {
+                host.requests().len() > asked + 2
+                    && verdict(world, "ann").contains("does not know whose work")
+                    && says(world, "CodeHostUnanswered").is_empty()
+            })
+            .await;
+    }
+    host.committer(json!({"login": "web-flow"}));
+    look_again(&world, "2");
     world
         .until("ann's review", SOON, |world| {
             says(world, "Approved").contains("an approval by one more person")

@@ -15,6 +15,8 @@ use super::server::{Reply, Request, Server};
 
 /// The commit that images are built from.
 pub const COMMIT: &str = "0123abc0123abc0123abc0123abc0123abc01234";
+/// What is in it.
+pub const TREE: &str = "7eee000";
 
 /// What the code host does with a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,7 +34,11 @@ pub enum Mood {
 struct State {
     mood: Mood,
     author: Value,
+    committer: Value,
     reviews: Vec<Value>,
+    /// What the pull request says of itself besides, and its commits.
+    pull: Value,
+    commits: Vec<Value>,
 }
 
 /// The code host, with one commit in one pull request.
@@ -55,7 +61,10 @@ impl Host {
         let state = Arc::new(Mutex::new(State {
             mood: Mood::Answers,
             author: json!({"login": "dev", "type": "User"}),
+            committer: json!({"login": "web-flow", "type": "User"}),
             reviews: Vec::new(),
+            pull: json!({}),
+            commits: Vec::new(),
         }));
         let of_server = state.clone();
         let server = Server::start(move |request| {
@@ -72,6 +81,26 @@ impl Host {
 
     pub fn author(&self, author: Value) {
         self.state.lock().unwrap().author = author;
+    }
+
+    pub fn committer(&self, committer: Value) {
+        self.state.lock().unwrap().committer = committer;
+    }
+
+    /// The pull request ends with this commit and became that one; its commits.
+    pub fn merged(&self, head: &str, into: &str, commits: Vec<Value>) {
+        let mut state = self.state.lock().unwrap();
+        state.pull = json!({"head": {"sha": head}, "merge_commit_sha": into});
+        state.commits = commits;
+    }
+
+    /// All reviews of this person say that from now on.
+    pub fn now_says(&self, login: &str, word: &str) {
+        let mut state = self.state.lock().unwrap();
+        let theirs = state.reviews.iter_mut();
+        for review in theirs.filter(|one| one["user"]["login"] == login) {
+            review["state"] = json!(word);
+        }
     }
 
     pub fn review(&self, review: Value) {
@@ -131,13 +160,17 @@ fn answer(state: &State, request: &Request) -> Reply {
     let reviews = "/api/v3/repos/acme/shop/pulls/7/reviews";
     if path == commit {
         let body = json!({
-            "sha": COMMIT, "author": state.author, "committer": {"login": "web-flow", "type": "User"},
-            "commit": {"message": "Sell shoes\n\nSHOP-8"},
+            "sha": COMMIT, "author": state.author, "committer": state.committer,
+            "commit": {"message": "Sell shoes\n\nSHOP-8", "tree": {"sha": TREE}},
         });
         Reply::ok("application/json", body.to_string())
     } else if path == format!("{commit}/pulls") {
-        let body = json!([{"number": 7, "user": {"login": "opener", "type": "User"}}]);
-        Reply::ok("application/json", body.to_string())
+        let mut pull = json!({"number": 7, "user": {"login": "opener", "type": "User"}});
+        let more = state.pull.as_object().unwrap().clone();
+        pull.as_object_mut().unwrap().extend(more);
+        Reply::ok("application/json", json!([pull]).to_string())
+    } else if path == "/api/v3/repos/acme/shop/pulls/7/commits" {
+        Reply::ok("application/json", json!(state.commits).to_string())
     } else if path == reviews {
         let page: usize = query
             .split("page=")

@@ -117,7 +117,7 @@ impl Origins for RegistryOrigins {
             .await?;
         let mut reviews = None;
         if let Some(reviewing) = host.reviews.as_ref().filter(|_| asked.with_reviews) {
-            let changes = hosts.changes(host, &asked.repository, &commit.id).await?;
+            let changes = hosts.changes(host, &asked.repository, &commit).await?;
             reviews = Some(reviewed(&commit, changes, reviewing));
         }
         Ok(Said {
@@ -137,6 +137,7 @@ fn reviewed(commit: &Commit, changes: Changes, reviewing: &Reviewing) -> (Review
     let makers = commit.author.as_ref().zip(commit.committer.as_ref());
     let reviewed = Reviewed {
         revision: commit.id.clone(),
+        same: changes.same,
         authors: makers.map(|(author, committer)| {
             let makers = [author, committer].into_iter();
             makers.chain(&changes.proposers).map(person).collect()

@@ -1,7 +1,7 @@
 //! Which reviews on a code host are approvals of the commit that an image was built from.
 //!
 //! A code host knows people by logins of its own, and lets many of them review. So a review counts only for exactly that
-//! commit, only as long as it is the person's last word, and only if it is known who the person is in the cluster: nobody
+//! commit, or one of the very same content that was merged into it, only as long as it is the person's last word, and only if it is known who the person is in the cluster: nobody
 //! may approve what they wrote or requested, under whatever name.
 
 use std::collections::BTreeMap;
@@ -68,8 +68,17 @@ pub struct Review {
 pub struct Reviewed {
     /// The commit.
     pub revision: String,
+    /// Other commits of which everything in it is the same, and which were merged into it.
+    pub same: Vec<String>,
     /// Whose work it is: its author and whoever proposed or committed it. `None`: the code host does not know its author.
     pub authors: Option<Vec<Person>>,
+}
+
+impl Reviewed {
+    fn is(&self, commit: &str) -> bool {
+        let mut all = std::iter::once(&self.revision).chain(&self.same);
+        all.any(|one| one.eq_ignore_ascii_case(commit))
+    }
 }
 
 /// Why a person's reviews are no approval.
@@ -130,7 +139,7 @@ fn of_one(reviewed: &Reviewed, mut reviews: Vec<&Review>) -> Option<Judged> {
         .rev()
         .take_while(|review| review.word == Word::Approved);
     let of_it = still_said
-        .filter(|review| review.commit.eq_ignore_ascii_case(&reviewed.revision))
+        .filter(|review| reviewed.is(&review.commit))
         .max_by_key(|review| review.at);
     let Some(review) = of_it else {
         return Some(refused(last, ReviewRefusal::OtherCommit));
@@ -185,6 +194,7 @@ mod tests {
     fn reviewed() -> Reviewed {
         Reviewed {
             revision: "abc1234".to_owned(),
+            same: vec!["5a3e000".to_owned()],
             authors: Some(vec![person("dev")]),
         }
     }
@@ -206,6 +216,11 @@ mod tests {
             (
                 "in capitals",
                 of(&|it| it.commit = "ABC1234".to_owned()),
+                ann(),
+            ),
+            (
+                "what was merged into it",
+                of(&|it| it.commit = "5A3E000".to_owned()),
                 ann(),
             ),
             ("approved twice", then(Approved, "abc1234"), ann()),

@@ -3,20 +3,24 @@
 use k8s_openapi::jiff::Timestamp;
 use serde::Deserialize;
 
-use super::{Account, Asked, CodeHost, CodeHosts};
+use super::{Account, Answer, Asked, CodeHost, CodeHosts, Commit, Named};
 use crate::model::SourceRepository;
 use crate::registry::Result;
 
 /// How many pull requests that a commit is in are looked at.
 const PULLS: usize = 20;
+/// How many commits of a pull request GitHub lists at most.
+const COMMITS: usize = 250;
 /// What those are to a repository who work on it, as GitHub says.
 const INSIDERS: [&str; 3] = ["OWNER", "MEMBER", "COLLABORATOR"];
 
 /// The pull requests that a commit is in.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Changes {
-    /// The logins of those who opened them.
+    /// The logins of those who opened them; and of those who made the commits of those that `same` is of.
     pub proposers: Vec<String>,
+    /// The commits at which they were merged into this one, where that has changed nothing: it holds the same content.
+    pub same: Vec<String>,
     /// Their reviews, in the code host's order.
     pub reviews: Vec<HostReview>,
 }
@@ -55,6 +59,17 @@ pub struct HostReview {
 struct Pull {
     number: u64,
     user: Option<Account>,
+    merge_commit_sha: Option<String>,
+    head: Option<Named>,
+}
+
+impl Pull {
+    /// The commit at which it was merged or squashed into this one, which is another one.
+    fn merged_at(&self, commit: &Commit) -> Option<&str> {
+        let into = self.merge_commit_sha.as_deref()?;
+        let head = self.head.as_ref()?.sha.as_str();
+        (into == commit.id && head != commit.id).then_some(head)
+    }
 }
 
 #[derive(Deserialize)]
@@ -77,15 +92,15 @@ impl CodeHosts {
         &self,
         host: &CodeHost,
         repository: &SourceRepository,
-        commit: &str,
+        commit: &Commit,
     ) -> Result<Changes> {
         let asked = Asked {
             host,
             repository,
-            subject: format!("the reviews of commit {commit} of {repository}"),
+            subject: format!("the reviews of commit {} of {repository}", commit.id),
             transport: &self.transport,
         };
-        let pulls = asked.url(&["commits", commit, "pulls"])?;
+        let pulls = asked.url(&["commits", &commit.id, "pulls"])?;
         let pulls: Vec<Pull> = asked.list(pulls).await?;
         if pulls.len() > PULLS {
             let why = format!("it is in more than {PULLS} pull requests, which are not looked at");
@@ -96,13 +111,44 @@ impl CodeHosts {
             let number = pull.number.to_string();
             let reviews = asked.url(&["pulls", &number, "reviews"])?;
             let reviews: Vec<Written> = asked.list(reviews).await?;
-            changes.reviews.extend(reviews.into_iter().filter_map(read));
+            let reviews: Vec<HostReview> = reviews.into_iter().filter_map(read).collect();
+            if let Some(head) = pull.merged_at(commit)
+                && reviews.iter().any(|review| review.commit == head)
+                && let Some(makers) = makers(&asked, &number, head, commit).await?
+            {
+                changes.same.push(head.to_owned());
+                changes.proposers.extend(makers);
+            }
+            changes.reviews.extend(reviews);
             changes
                 .proposers
                 .extend(pull.user.and_then(|user| user.login));
         }
         Ok(changes)
     }
+}
+
+/// Who made the commits of a pull request, if its last one, `head`, holds just what `commit` does: whoever has reviewed the
+/// one has seen the other. `None`: it does not, or nobody can say whose work it is.
+async fn makers(
+    asked: &Asked<'_>,
+    number: &str,
+    head: &str,
+    commit: &Commit,
+) -> Result<Option<Vec<String>>> {
+    let commits: Vec<Answer> = asked
+        .list(asked.url(&["pulls", number, "commits"])?)
+        .await?;
+    let commits: Vec<Commit> = commits.into_iter().map(Commit::from).collect();
+    let last = commits.iter().find(|one| one.id == head);
+    let is_same = last.is_some_and(|last| last.tree.is_some() && last.tree == commit.tree);
+    if !is_same || commits.len() >= COMMITS {
+        return Ok(None);
+    }
+    let makers = commits
+        .into_iter()
+        .flat_map(|commit| [commit.author, commit.committer]);
+    Ok(makers.collect())
 }
 
 /// A review, if it decides something and somebody is there whose it is.
