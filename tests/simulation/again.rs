@@ -144,6 +144,38 @@ async fn what_a_look_has_found_and_may_not_change_is_still_told_after_a_restart(
     run.stop();
 }
 
+/// Nobody asks for it, and the status says in one write that the account is not in order: who comes next goes by that.
+#[tokio::test(start_paused = true)]
+async fn a_repair_that_was_cut_off_is_made_by_whoever_comes_next() {
+    let (world, mut run) = ready_with_one().await;
+    let id = world.member("acc0").unwrap().id;
+    assert!(world.member("acc0").unwrap().password_policy.is_some());
+    world.cloud.set_policy_behind(&id, None);
+    let fate = run.fate.clone();
+    // The first thing that the look writes when it has found it, and before it changes anything.
+    fate.aim(Aim {
+        start: "Patch teamaccounts/acc0 status",
+        has: " revision",
+        fault: Fault::KillAfter,
+        times: 1,
+    });
+    let found = || fate.struck().is_some();
+    let came = world.until(&mut run, 48 * HOUR, found).await;
+    assert!(came, "the look has found it");
+    assert!(world.member("acc0").unwrap().password_policy.is_none());
+    let object = world.object("acc0").unwrap();
+    assert!(object["status"]["revision"].is_null(), "{object}");
+    let mended = || world.member("acc0").unwrap().password_policy.is_some();
+    let soon = world.until(&mut run, 10 * MINUTE, mended).await;
+    assert!(soon, "{:#}", world.object("acc0").unwrap()["status"]);
+    world.must_be_ready(&mut run).await;
+    let told = |event: &serde_json::Value| event["reason"] == "DriftRepaired";
+    let events = world.server.objects("events");
+    let told = events.iter().filter(|event| told(event)).count();
+    assert_eq!(told, 1, "{events:?}");
+    run.stop();
+}
+
 #[tokio::test(start_paused = true)]
 async fn one_right_that_is_lacking_keeps_no_other_change_from_being_made() {
     let world = World::with_one(true);
