@@ -231,7 +231,8 @@ mod tests {
             certificate_log: false,
         };
         assert_eq!(all.lacks(everything), None);
-        let cases: [(fn(&mut Proven), &str, bool); 5] = [
+        type Case = (fn(&mut Proven), &'static str, bool);
+        let cases: [Case; 5] = [
             (|it| it.certificate = false, "its certificate", true),
             (|it| it.identity = false, "the identity", true),
             (|it| it.times = 0, "when its certificate was used", true),
