@@ -356,27 +356,6 @@ async fn the_operator_makes_no_other_role(world: &World, roles: &Api<ClusterRole
     let bound = bindings.patch("bailiwick:team:more", &params, &binding);
     let refusal = bound.await.unwrap_err().to_string();
     assert!(refusal.contains("roleRef.name"), "{refusal}");
-    // What leads elsewhere it deletes among those of the teams, and among those alone.
-    let outside = &world.plane.admin_kubeconfig();
-    for (name, may) in [("bailiwick:team:gone", true), ("somebody-elses", false)] {
-        let make = [
-            "create",
-            "clusterrolebinding",
-            name,
-            "--clusterrole=view",
-            "--user=nobody",
-        ];
-        let made = world.kubectl(outside, &make, "").await;
-        assert!(made.status.success(), "{}", text(&made));
-        let deleted = bindings.delete(name, &Default::default()).await;
-        match may {
-            true => drop(deleted.expect("the operator may delete it")),
-            false => {
-                let refusal = deleted.unwrap_err().to_string();
-                assert!(refusal.contains("begins with bailiwick:team:"), "{refusal}");
-            }
-        }
-    }
     let elsewhere: Api<RoleBinding> = Api::namespaced(roles.clone().into_client(), "default");
     let binding = json!({
         "apiVersion": "rbac.authorization.k8s.io/v1", "kind": "RoleBinding",

@@ -58,8 +58,8 @@ pub mod reasons {
         ),
         Reason::new(
             BINDING_TAKEN,
-            "A ClusterRoleBinding that is not the team's has the name of the one by which its members read their team, and binds another role.",
-            "A cluster administrator removes it (the message has the command); the team's own is made then.",
+            "A ClusterRoleBinding has the name of the one by which the members read their team, and binds another role, which cannot be changed.",
+            "A cluster administrator removes it (the message has the command); the right one is made then.",
         ),
         Reason::new(
             NAMESPACE_TERMINATING,

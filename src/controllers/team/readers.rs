@@ -5,7 +5,7 @@
 
 use k8s_openapi::api::rbac::v1::{ClusterRole, ClusterRoleBinding, PolicyRule, RoleRef};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference};
-use kube::api::{DeleteParams, Patch, PatchParams, Preconditions};
+use kube::api::{Patch, PatchParams};
 use kube::{Api, Resource, ResourceExt};
 
 use super::act::{FIELD_MANAGER, held, subjects};
@@ -73,11 +73,12 @@ fn is_ours(found: &ObjectMeta, wanted: &ObjectMeta) -> bool {
     label(found) == label(wanted) && owners(found) == owners(wanted)
 }
 
-/// Somebody else's binding has the name, and gives other rights.
+/// A binding has the name that gives other rights. Its role cannot be changed, so it is not what we made; and to delete
+/// bindings of the whole cluster is no right of the operator's.
 fn taken(name: &str, role: &RoleRef) -> Outcome {
     let message = format!(
-        "ClusterRoleBinding {name} exists, is not this team's, and binds {} {}: a cluster administrator removes it (kubectl \
-         delete clusterrolebinding {name}), and the team's own is made",
+        "ClusterRoleBinding {name} exists and binds {} {}, which is not the team's: a cluster administrator removes it \
+         (kubectl delete clusterrolebinding {name}), and the right one is made",
         role.kind, role.name
     );
     Outcome::blocked(reasons::BINDING_TAKEN, message)
@@ -98,17 +99,15 @@ impl Teams {
             found.rules == role.rules && is_ours(&found.metadata, &role.metadata)
         });
         let found = bindings.get_opt(&name).await?;
-        let misled = found
-            .as_ref()
-            .filter(|found| found.role_ref != binding.role_ref);
-        if let Some(found) = misled.filter(|found| !is_ours(&found.metadata, &binding.metadata)) {
+        if let Some(found) = &found
+            && found.role_ref != binding.role_ref
+        {
             return Ok(Some(taken(&name, &found.role_ref)));
         }
-        let has_binding = misled.is_none()
-            && found.as_ref().is_some_and(|found| {
-                found.subjects.as_deref().unwrap_or_default() == subjects(team)
-                    && is_ours(&found.metadata, &binding.metadata)
-            });
+        let has_binding = found.is_some_and(|found| {
+            found.subjects.unwrap_or_default() == subjects(team)
+                && is_ours(&found.metadata, &binding.metadata)
+        });
         if has_role && has_binding {
             return Ok(None);
         }
@@ -119,16 +118,6 @@ impl Teams {
         if !has_role {
             record.may_write_in_cluster()?;
             roles.patch(&name, &params, &Patch::Apply(&role)).await?;
-        }
-        if let Some(found) = misled {
-            // A binding's role cannot be changed.
-            record.may_write_in_cluster()?;
-            let preconditions = Preconditions {
-                uid: found.uid(),
-                resource_version: found.resource_version(),
-            };
-            let this_one = DeleteParams::default().preconditions(preconditions);
-            bindings.delete(&name, &this_one).await?;
         }
         if !has_binding {
             record.may_write_in_cluster()?;
