@@ -67,8 +67,9 @@ pub struct ScopeSpec {
     pub consent_text: Option<String>,
     /// On whose behalf it is used.
     pub class: ScopeClass,
-    /// The applications that may hold it, where its class is `Application`. A scope of the class `ResourceOwner` may be
-    /// asked for by every application, for it is the person who consents.
+    /// The applications that may hold it on their own behalf, without a person: whatever its class is. A scope of the class
+    /// `ResourceOwner` may besides be asked for by every client that gets tokens for persons alone (no
+    /// `client_credentials`), for it is they who consent.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(
         length(max = 500),
@@ -81,7 +82,7 @@ pub struct ScopeSpec {
 /// On whose behalf a scope is used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub enum ScopeClass {
-    /// On behalf of a person, who consents.
+    /// On behalf of a person, who consents; without one only if the owner of the resource type grants it.
     ResourceOwner,
     /// On the application's own behalf; granted by the owner of the resource type.
     Application,

@@ -19,6 +19,7 @@ struct Document {
     token_endpoint_auth_methods_supported: Option<Vec<String>>,
     token_endpoint_auth_signing_alg_values_supported: Option<Vec<String>>,
     grant_types_supported: Option<Vec<String>>,
+    scopes_supported: Option<Vec<String>>,
 }
 
 /// The same, checked.
@@ -31,6 +32,8 @@ pub(super) struct Metadata {
     /// The ways to authenticate that we can make credentials for, preferred first.
     pub(super) methods: Vec<Method>,
     pub(super) grant_types: Vec<String>,
+    /// The scopes that it names; it need not name all (RFC 8414 section 2).
+    pub(super) scopes: Vec<String>,
 }
 
 /// Reads the metadata of the issuer.
@@ -82,6 +85,7 @@ fn checked(http: &Http, issuer: &Url, document: Document) -> Result<Metadata> {
         token_endpoint_auth_methods_supported: methods,
         token_endpoint_auth_signing_alg_values_supported: algorithms,
         grant_types_supported: grant_types,
+        scopes_supported: scopes,
     } = document;
     // Compared as URLs, which spell an empty path in one way only; nothing else is forgiven.
     if Url::parse(&named).ok().as_ref() != Some(issuer) {
@@ -112,6 +116,7 @@ fn checked(http: &Http, issuer: &Url, document: Document) -> Result<Metadata> {
         token_endpoint,
         registration_endpoint,
         methods: methods_of(methods, algorithms.unwrap_or_default()),
+        scopes: scopes.unwrap_or_default(),
         grant_types: grant_types.unwrap_or_else(|| {
             ["authorization_code", "implicit"]
                 .map(str::to_owned)

@@ -17,6 +17,19 @@ use super::{
 };
 use crate::model::Secret;
 
+/// By which a client asks who a person is.
+const OPENID: &str = "openid";
+/// What OpenID Connect Core has (sections 5.4 and 11): about a person who consents, and never a resource type's. Servers
+/// add them by themselves.
+const OF_OPENID: [&str; 6] = [
+    OPENID,
+    "profile",
+    "email",
+    "address",
+    "phone",
+    "offline_access",
+];
+
 /// A server with dynamic registration.
 pub(super) struct DynamicRegistration {
     issuer: Issuer,
@@ -103,18 +116,20 @@ impl OAuthServer for DynamicRegistration {
 
     async fn register(&self, new: &NewClient) -> Result<Registration> {
         const OPERATION: &str = "register";
-        let endpoint = self.endpoint(OPERATION).await?;
+        let server = self.issuer.metadata().await?;
+        let endpoint = endpoint(server.registration_endpoint.as_ref(), OPERATION)?.clone();
+        let asked = named(&new.metadata, &server.scopes)?;
         // The server makes the secret; ours is not shown to it.
         let ask = Ask::new(OPERATION, HttpMethod::POST, &endpoint)
             .bearer(self.initial_access_token.as_ref())
-            .with(Payload::json(&wanted(&new.metadata)));
+            .with(Payload::json(&wanted(&asked)));
         let reply = self.issuer.http.send(ask).await?.success()?;
         let registered: Registered = reply.json()?;
         let management = match management(&reply, &endpoint, &registered) {
             Ok(management) => management,
             Err(problem) => return Err(self.undo(problem, None).await),
         };
-        if let Some(problem) = difference(&new.metadata, &registered) {
+        if let Some(problem) = difference(&asked, &registered) {
             return Err(self.undo(problem, management.as_ref()).await);
         }
         Ok(Registration {
@@ -174,6 +189,22 @@ fn lacks(operation: &'static str) -> IdentityError {
     let message = "not with dynamic registration: every change replaces the token by which the next one is made, and a \
         lost answer would leave a client that nobody can change; register another client beside it";
     IdentityError::new(ErrorKind::Refused, operation, message)
+}
+
+/// A client that may ask for nothing must be registered so: one that is registered without a scope gets whatever the server
+/// likes (RFC 7591 section 2), every scope there is with some. `openid` alone opens nothing that is a resource type's.
+fn named(metadata: &ClientMetadata, supported: &[String]) -> Result<ClientMetadata> {
+    let mut named = metadata.clone();
+    if !named.scopes.is_empty() {
+        return Ok(named);
+    }
+    if !supported.iter().any(|scope| scope == OPENID) {
+        let message = "spec.scopes is empty, and this server would choose the client's scopes itself, for it has no scope \
+            openid to register it with: name at least one scope";
+        return Err(IdentityError::new(ErrorKind::Refused, "register", message));
+    }
+    named.scopes.push(OPENID.to_owned());
+    Ok(named)
 }
 
 /// What is asked for. What is empty is said to be empty: what is left out is the server's choice, and many choose
@@ -246,12 +277,22 @@ fn difference(wanted: &ClientMetadata, found: &Registered) -> Option<String> {
         );
     }
     let given = found.scope.as_deref().unwrap_or_default();
-    let given: BTreeSet<&str> = given.split(' ').collect();
+    let given: BTreeSet<&str> = given.split_whitespace().collect();
     let missing: BTreeSet<&str> = set(&wanted.scopes).difference(&given).copied().collect();
     if !missing.is_empty() {
         return Some(format!(
             "the server registered the client without the scope {}",
             join(&missing)
+        ));
+    }
+    // None that somebody else would have to grant.
+    let asked = set(&wanted.scopes);
+    let is_more = |scope: &&str| !asked.contains(scope) && !OF_OPENID.contains(scope);
+    let more: BTreeSet<&str> = given.into_iter().filter(is_more).collect();
+    if !more.is_empty() {
+        let more = join(&more);
+        return Some(format!(
+            "the server registered the client with the scope {more:.200}, which it was not asked to"
         ));
     }
     credential_problem(wanted, found)
@@ -342,7 +383,7 @@ mod tests {
     fn registered(change: impl Fn(&mut Value)) -> Registered {
         let mut document = json!({
             "client_id": "c", "client_secret": "s", "client_secret_expires_at": 0, "redirect_uris": [],
-            "grant_types": ["client_credentials"], "scope": "b a c", "token_endpoint_auth_method": "client_secret_basic",
+            "grant_types": ["client_credentials"], "scope": "b a openid", "token_endpoint_auth_method": "client_secret_basic",
         });
         change(&mut document);
         serde_json::from_value(document).unwrap()
@@ -376,6 +417,7 @@ mod tests {
                 json!(["https://other.example"]),
                 "redirect URIs",
             ),
+            ("scope", json!("a b c"), "with the scope c, which"),
             ("scope", json!("a bc"), "without the scope b"),
             ("scope", Value::Null, "without the scope a b"),
             ("client_secret", Value::Null, "no secret"),
@@ -384,6 +426,29 @@ mod tests {
             let problem = difference(&metadata(), &found).unwrap();
             assert!(problem.contains(said), "{problem}");
         }
+    }
+
+    #[test]
+    fn a_client_without_scopes_is_not_left_to_the_server() {
+        let none = ClientMetadata {
+            scopes: Vec::new(),
+            ..metadata()
+        };
+        let supported = ["openid".to_owned(), "api.read".to_owned()];
+        let asked = named(&none, &supported).unwrap();
+        assert_eq!(wanted(&asked)["scope"], "openid");
+        let error = named(&none, &supported[1..]).unwrap_err();
+        assert!(error.message.contains("spec.scopes"), "{error}");
+        assert_eq!(named(&metadata(), &[]).unwrap(), metadata());
+        let said = |scope: Value| {
+            difference(
+                &asked,
+                &registered(|document| document["scope"] = scope.clone()),
+            )
+        };
+        assert_eq!(said(json!("openid")), None);
+        assert!(said(Value::Null).unwrap().contains("without"));
+        assert!(said(json!("openid api.read")).unwrap().contains("api.read"));
     }
 
     #[test]

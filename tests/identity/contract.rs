@@ -71,6 +71,23 @@ pub async fn a_life_with_a_secret(server: &dyn OAuthServer, handle: &str, method
     }
 }
 
+/// Who may hold nothing gets nothing by asking for it.
+pub async fn a_life_without_scopes(server: &dyn OAuthServer, handle: &str) {
+    let method = Method::SecretBasic;
+    let made = server
+        .register(&new_client(handle, method, &[]))
+        .await
+        .unwrap();
+    accepts(server, &with_secret(&made, method, &[])).await;
+    refuses(server, &with_secret(&made, method, &["api.read"])).await;
+    refuses(
+        server,
+        &with_secret(&made, method, &["api.read", "api.write"]),
+    )
+    .await;
+    server.delete(&made).await.unwrap();
+}
+
 /// A client that signs, with a new key; the key is given, too.
 pub fn signing_client(handle: &str) -> (NewClient, SigningKey) {
     let mut new = new_client(handle, Method::PrivateKeyJwt, &["api.read"]);

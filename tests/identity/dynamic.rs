@@ -8,7 +8,8 @@ use bailiwick::model::Secret;
 use tokio::sync::OnceCell;
 
 use super::contract::{
-    a_life_for_people, a_life_with_a_key, a_life_with_a_secret, accepts, with_secret,
+    a_life_for_people, a_life_with_a_key, a_life_with_a_secret, a_life_without_scopes, accepts,
+    with_secret,
 };
 use super::{dynamic_options, new_client, open};
 
@@ -52,6 +53,7 @@ async fn clients_live() {
     a_life_with_a_secret(&*server, "basic", Method::SecretBasic).await;
     a_life_with_a_secret(&*server, "post", Method::SecretPost).await;
     a_life_with_a_key(&*server, "key").await;
+    a_life_without_scopes(&*server, "none").await;
     a_life_for_people(&*server, "people", Method::SecretBasic).await;
     a_life_for_people(&*server, "browser", Method::Public).await;
 }

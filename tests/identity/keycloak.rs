@@ -13,8 +13,8 @@ use serde_json::{Value, json};
 use tokio::sync::OnceCell;
 
 use super::contract::{
-    a_life_for_people, a_life_with_a_key, a_life_with_a_secret, accepts, knows_not, own, refuses,
-    signing_client, with_secret,
+    a_life_for_people, a_life_with_a_key, a_life_with_a_secret, a_life_without_scopes, accepts,
+    knows_not, own, refuses, signing_client, with_secret,
 };
 use super::server::ask;
 use super::{new_client, open, options};
@@ -168,6 +168,7 @@ async fn clients_live() {
         a_life_with_a_secret(&*server, "basic", Method::SecretBasic).await;
         a_life_with_a_secret(&*server, "post", Method::SecretPost).await;
         a_life_with_a_key(&*server, "key").await;
+        a_life_without_scopes(&*server, "none").await;
         a_life_for_people(&*server, "people", Method::SecretBasic).await;
         a_life_for_people(&*server, "browser", Method::Public).await;
     }

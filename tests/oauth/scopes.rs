@@ -43,7 +43,11 @@ fn said(world: &World, type_: &str) -> (String, String, String) {
 async fn a_scope_is_held_when_its_owner_grants_it_and_taken_away_when_not() {
     for profile in [Profile::Dynamic, Profile::Keycloak] {
         let world = World::new(profile);
-        let asked = json!({"scopes": ["sales-order.read", "sales-order.mine"]});
+        let asked = json!({
+            "scopes": ["sales-order.read", "sales-order.mine"],
+            "grantTypes": ["authorization_code"],
+            "redirectUris": ["https://api.example.com/back"],
+        });
         world.declare("api", &["one"], asked);
         let operator = world.operator(&Life::new(None));
         let message = world.until_ready_says("api", "ScopeNotFound").await;
@@ -95,6 +99,76 @@ async fn a_scope_is_held_when_its_owner_grants_it_and_taken_away_when_not() {
         assert_eq!(world.places.all().len(), 1, "what it may still do it does");
         operator.abort();
     }
+}
+
+/// With `client_credentials`, the default, nobody is asked.
+#[tokio::test(start_paused = true)]
+async fn what_persons_consent_to_is_not_had_without_them() {
+    let world = World::new(Profile::Keycloak);
+    declare(&world, &["api"]);
+    let asked = json!({"scopes": ["sales-order.read", "sales-order.mine"]});
+    world.declare("api", &["one"], asked);
+    let operator = world.operator(&Life::new(None));
+    let message = world.until_ready_says("api", "ScopeNotGranted").await;
+    assert!(message.contains("client_credentials"), "{message}");
+    tokio::time::sleep(HOUR).await;
+    assert_eq!(world.oauth[0].calls("register"), 0);
+    let only = json!({"spec": {"scopes": ["sales-order.read"]}});
+    world.patch("api", only).await;
+    world
+        .until(HOUR, "version 1", |world| world.settled("api", 1))
+        .await;
+    // To ask for more later is no way in, either.
+    let more = json!({"spec": {"scopes": ["sales-order.read", "sales-order.mine"]}});
+    world.patch("api", more).await;
+    world.until_ready_says("api", "ScopeNotGranted").await;
+    tokio::time::sleep(HOUR).await;
+    assert_eq!(world.oauth[0].scopes("api"), [["sales-order.read"]]);
+    operator.abort();
+}
+
+/// Another team has the name.
+fn give_the_name_away(world: &World) {
+    world.put("Application", "team-other", "api", json!({}));
+    let theirs = world.server.get("applications", "team-other", "api");
+    let owner = json!({"team": "other", "namespace": "team-other", "uid": theirs.unwrap()["metadata"]["uid"]});
+    world.put("ApplicationName", "", "api", json!({"owner": owner}));
+}
+
+/// The application was handed over: what was granted to it, its new team has.
+#[tokio::test(start_paused = true)]
+async fn who_loses_the_name_loses_what_was_granted_to_it() {
+    let world = World::new(Profile::Keycloak);
+    world.put("Application", NAMESPACE, "orders", json!({}));
+    let spec = json!({"application": "orders", "namespace": NAMESPACE, "scopes": scopes(&["api"])});
+    world.put("ResourceType", "", "sales-order", spec);
+    world.declare("api", &["one"], json!({"scopes": ["sales-order.read"]}));
+    let operator = world.operator(&Life::new(None));
+    world
+        .until(HOUR, "version 1", |world| world.settled("api", 1))
+        .await;
+    give_the_name_away(&world);
+    world
+        .until(HOUR, "taken away", |world| {
+            world.oauth[0].scopes("api") == [Vec::<String>::new()]
+        })
+        .await;
+    assert_eq!(world.oauth[0].live("api").len(), 1, "and nothing else");
+    operator.abort();
+}
+
+/// The name is another team's: no client is registered under it.
+#[tokio::test(start_paused = true)]
+async fn a_client_is_of_an_application_that_has_its_name() {
+    let world = World::new(Profile::Keycloak);
+    give_the_name_away(&world);
+    world.declare("api", &["one"], json!({}));
+    let operator = world.operator(&Life::new(None));
+    let message = world.until_ready_says("api", "ApplicationNotFound").await;
+    assert!(message.contains("the name api"), "{message}");
+    tokio::time::sleep(HOUR).await;
+    assert_eq!(world.oauth[0].calls("register"), 0);
+    operator.abort();
 }
 
 #[tokio::test(start_paused = true)]

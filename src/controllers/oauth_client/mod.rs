@@ -39,7 +39,7 @@ use kube::ResourceExt;
 
 use super::Caches;
 use super::oauth_provider::directory::Directory;
-use crate::api::{ANNOTATION_RECONCILE, Mode, NameState, OAuthClient, OAuthProvider};
+use crate::api::{ANNOTATION_RECONCILE, GrantType, Mode, NameState, OAuthClient, OAuthProvider};
 use crate::engine::backoff::jitter;
 use crate::engine::backoff::{Attempts, Backoff};
 use crate::engine::conditions::{self, Truth};
@@ -52,6 +52,7 @@ use crate::identity::TokenAnswer;
 use crate::plan::rotation::{self, Abilities, Known, Next, Seen};
 use destination::Destinations;
 use make::Maker;
+use scopes::{Holder, Name};
 use validate::{Desired, Given, SOON};
 use vault::Vault;
 use work::{Stop, Work, until_then};
@@ -148,22 +149,22 @@ impl OAuthClients {
     ) -> Result<(Desired, Option<Outcome>), Outcome> {
         let known = known::read(&record.status);
         let is_new = known.versions.is_empty();
-        let mut obstacle = self.homeless(object);
+        let name = self.name_of(object);
+        let mut obstacle = self.homeless(object, name);
         if let Some(outcome) = obstacle.take_if(|_| is_new) {
             return Err(outcome);
         }
-        let namespace = object.namespace().unwrap_or_default();
-        let application = &object.spec.application;
-        let has_its_name = self
-            .caches
-            .names
-            .get(None, application)
-            .is_some_and(|name| {
-                name.spec.state == NameState::Held && name.spec.owner.namespace == namespace
-            });
+        let holder = Holder {
+            application: &object.spec.application,
+            name,
+            alone: object
+                .spec
+                .grant_types
+                .contains(&GrantType::ClientCredentials),
+        };
         let held: BTreeSet<String> = record.status.scopes.iter().cloned().collect();
         let of = |name: &str| self.caches.resource_types.get(None, name);
-        let judged = scopes::judge(&object.spec.scopes, &held, (application, has_its_name), of);
+        let judged = scopes::judge(&object.spec.scopes, &held, holder, of);
         let server = self.directory.get(&provider.name_any());
         let desired = validate::desired(
             object,
@@ -197,8 +198,20 @@ impl OAuthClients {
         Ok((desired, obstacle))
     }
 
+    /// Whose the name of its application is.
+    fn name_of(&self, object: &OAuthClient) -> Name {
+        let name = self.caches.names.get(None, &object.spec.application);
+        match name.filter(|name| name.spec.state == NameState::Held) {
+            None => Name::Unknown,
+            Some(name) if Some(&name.spec.owner.namespace) == object.namespace().as_ref() => {
+                Name::Ours
+            }
+            Some(_) => Name::Others,
+        }
+    }
+
     /// Every client is an application's of a team. That either is not there takes nothing away.
-    fn homeless(&self, object: &OAuthClient) -> Option<Outcome> {
+    fn homeless(&self, object: &OAuthClient, holds: Name) -> Option<Outcome> {
         let namespace = object.namespace().unwrap_or_default();
         if self.caches.team_of(&namespace).is_none() {
             let message = format!(
@@ -211,6 +224,14 @@ impl OAuthClients {
             let message = format!(
                 "spec.application: there is no Application {name:?} in namespace {namespace}; nothing is removed for that: \
                  declare it, or delete this OAuthClient"
+            );
+            let reason = reasons::APPLICATION_NOT_FOUND;
+            return Some(Outcome::waiting(reason, message, SOON));
+        }
+        if holds != Name::Ours {
+            let message = format!(
+                "spec.application: the name {name} is not this namespace's: the conditions of Application {name} say why; \
+                 nothing is removed for that"
             );
             let reason = reasons::APPLICATION_NOT_FOUND;
             return Some(Outcome::waiting(reason, message, SOON));

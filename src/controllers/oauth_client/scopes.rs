@@ -1,5 +1,6 @@
-//! Which scopes a client may hold: those that exist, and of the class `Application` only those that the owner of the
-//! resource type has granted to the application.
+//! Which scopes a client may hold: those that exist, and only with a grant by the owner of the resource type what an
+//! application uses without a person: every scope of the class `Application`, and each of the class `ResourceOwner` if the
+//! client gets tokens on its own behalf, for then nobody is asked for consent.
 
 use std::collections::BTreeSet;
 
@@ -7,6 +8,26 @@ use crate::api::{ResourceType, ScopeClass};
 use crate::engine::conditions;
 
 use super::reasons;
+
+/// Whose client it is, and how it gets tokens.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Holder<'a> {
+    pub(super) application: &'a str,
+    pub(super) name: Name,
+    /// Whether it gets tokens without a person (RFC 6749 section 4.4).
+    pub(super) alone: bool,
+}
+
+/// Whose the application's name is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Name {
+    /// This namespace's.
+    Ours,
+    /// Nobody's, or nobody knows.
+    Unknown,
+    /// Another namespace's.
+    Others,
+}
 
 /// What becomes of the scopes that a client asks for.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -22,20 +43,14 @@ pub(super) struct Judged {
 pub(super) fn judge(
     asked: &[String],
     held: &BTreeSet<String>,
-    (application, has_its_name): (&str, bool),
+    holder: Holder<'_>,
     resource_type: impl Fn(&str) -> Option<ResourceType>,
 ) -> Judged {
     let mut judged = Judged::default();
     for scope in asked {
         let (type_name, name) = scope.rsplit_once('.').unwrap_or((scope, ""));
         let found = resource_type(type_name);
-        match refusal(
-            scope,
-            type_name,
-            name,
-            found.as_ref(),
-            (application, has_its_name),
-        ) {
+        match refusal(scope, type_name, name, found.as_ref(), holder) {
             None => judged.granted.push(scope.clone()),
             Some((taken_away, reason, message)) => {
                 if !taken_away && held.contains(scope) {
@@ -55,7 +70,7 @@ fn refusal(
     type_name: &str,
     name: &str,
     found: Option<&ResourceType>,
-    (application, has_its_name): (&str, bool),
+    holder: Holder<'_>,
 ) -> Option<(bool, &'static str, String)> {
     let Some(found) = found else {
         let message = format!("{scope}: there is no ResourceType {type_name:?}");
@@ -72,28 +87,39 @@ fn refusal(
         let message = format!("{scope}: ResourceType {type_name} has no scope {name:?}");
         return Some((false, reasons::SCOPE_NOT_FOUND, message));
     };
-    if declared.class == ScopeClass::ResourceOwner {
+    let is_a_persons = declared.class == ScopeClass::ResourceOwner;
+    if is_a_persons && !holder.alone {
         return None;
     }
+    let application = holder.application;
     if !declared
         .granted_to
         .iter()
         .any(|granted| granted == application)
     {
-        let message = format!(
+        let mut message = format!(
             "{scope}: ResourceType {type_name} does not grant it to application {application}: its owner, application {} in \
              namespace {}, adds {application} to grantedTo of the scope",
             found.spec.application, found.spec.namespace
         );
+        if is_a_persons {
+            message.push_str(
+                "; or ask for it with an OAuthClient whose spec.grantTypes are without client_credentials, so that persons \
+                 consent to it",
+            );
+        }
         return Some((true, reasons::SCOPE_NOT_GRANTED, message));
     }
-    if !has_its_name {
-        let message = format!(
-            "{scope}: it is granted to application {application}, whose name is not this namespace's"
-        );
-        return Some((false, reasons::SCOPE_NOT_GRANTED, message));
-    }
-    None
+    // Who has lost the name has lost what was granted to it; that nobody is known to have it takes nothing.
+    let is_lost = match holder.name {
+        Name::Ours => return None,
+        Name::Unknown => false,
+        Name::Others => true,
+    };
+    let message = format!(
+        "{scope}: it is granted to application {application}, whose name is not this namespace's"
+    );
+    Some((is_lost, reasons::SCOPE_NOT_GRANTED, message))
 }
 
 #[cfg(test)]
@@ -118,10 +144,19 @@ mod tests {
     }
 
     /// What of these two scopes is granted, and how many are refused.
-    fn granted(found: Option<ResourceType>, held: &[&str], has_its_name: bool) -> (String, usize) {
+    fn granted(
+        found: Option<ResourceType>,
+        held: &[&str],
+        (name, alone): (Name, bool),
+    ) -> (String, usize) {
         let asked = ["sales-order.read", "sales-order.mine"].map(str::to_owned);
         let held = held.iter().map(|scope| (*scope).to_owned()).collect();
-        let judged = judge(&asked, &held, ("api", has_its_name), |name| {
+        let holder = Holder {
+            application: "api",
+            name,
+            alone,
+        };
+        let judged = judge(&asked, &held, holder, |name| {
             found.clone().filter(|_| name == "sales-order")
         });
         (judged.granted.join(" "), judged.refused.len())
@@ -131,16 +166,42 @@ mod tests {
     fn a_scope_is_held_by_those_whom_its_owner_grants_it() {
         let both = "sales-order.mine sales-order.read";
         let (read, mine) = ("sales-order.read", "sales-order.mine");
+        let ours = (Name::Ours, false);
+        let unknown = (Name::Unknown, false);
+        let others = (Name::Others, false);
         let yes = orders(true, &["api"]);
-        assert_eq!(granted(Some(yes.clone()), &[], true), (both.into(), 0));
-        assert_eq!(granted(Some(yes), &[], false), (mine.into(), 1));
+        assert_eq!(granted(Some(yes.clone()), &[], ours), (both.into(), 0));
+        // Whose name it is not gets nothing; what it has it loses to whoever has the name.
+        assert_eq!(granted(Some(yes.clone()), &[], unknown), (mine.into(), 1));
+        assert_eq!(
+            granted(Some(yes.clone()), &[read], unknown),
+            (both.into(), 1)
+        );
+        assert_eq!(granted(Some(yes), &[read], others), (mine.into(), 1));
         let no = orders(true, &["other"]);
-        assert_eq!(granted(Some(no.clone()), &[], true), (mine.into(), 1));
+        assert_eq!(granted(Some(no.clone()), &[], ours), (mine.into(), 1));
         // A grant that is taken back is taken away, a resource type that is gone or in trouble takes nothing.
-        assert_eq!(granted(Some(no), &[read], true), (mine.into(), 1));
-        assert_eq!(granted(None, &[read], true), (read.into(), 2));
-        assert_eq!(granted(None, &[], true), (String::new(), 2));
+        assert_eq!(granted(Some(no), &[read], ours), (mine.into(), 1));
+        assert_eq!(granted(None, &[read], ours), (read.into(), 2));
+        assert_eq!(granted(None, &[], ours), (String::new(), 2));
         let trouble = orders(false, &[]);
-        assert_eq!(granted(Some(trouble), &[read], true), (read.into(), 2));
+        assert_eq!(granted(Some(trouble), &[read], ours), (read.into(), 2));
+    }
+
+    /// With `client_credentials` no person is asked.
+    #[test]
+    fn what_is_a_persons_is_not_held_without_one() {
+        let alone = (Name::Ours, true);
+        let mut orders = orders(true, &["api"]);
+        let mine = "sales-order.mine";
+        assert_eq!(
+            granted(Some(orders.clone()), &[mine], alone),
+            ("sales-order.read".to_owned(), 1)
+        );
+        orders.spec.scopes[1].granted_to = vec!["api".to_owned()];
+        assert_eq!(
+            granted(Some(orders), &[], alone),
+            ("sales-order.mine sales-order.read".to_owned(), 0)
+        );
     }
 }
