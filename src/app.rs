@@ -107,9 +107,9 @@ async fn operate(options: RunOptions) -> Result<(), AppError> {
     };
     let parts = Parts {
         client,
+        outside: outside(&metrics, &cloud),
         cloud,
         origins: registries(&options)?,
-        outside: outside(&metrics),
         journal,
         clock: Arc::new(SystemClock),
         metrics,
@@ -141,8 +141,9 @@ async fn connect(
 }
 
 /// The authorization servers and places that there are.
-fn outside(metrics: &Metrics) -> Outside {
-    let servers = RealServers::new(Arc::new(|| SystemClock.now()));
+fn outside(metrics: &Metrics, cloud: &Cloud) -> Outside {
+    let servers = RealServers::new(Arc::new(|| SystemClock.now()))
+        .with_user_pools(Arc::clone(&cloud.sessions));
     Outside {
         servers: observe(Arc::new(servers), Arc::new(metrics.clone())),
         destinations: None,

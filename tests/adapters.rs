@@ -22,6 +22,8 @@ mod pushes;
 mod repositories;
 #[path = "adapters/sessions.rs"]
 mod sessions;
+#[path = "adapters/user_pools.rs"]
+mod user_pools;
 
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_credential_types::Credentials;

@@ -4,6 +4,8 @@
 #![cfg(feature = "dev")]
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+#[path = "identity/cognito.rs"]
+mod cognito;
 #[path = "identity/contract.rs"]
 mod contract;
 #[path = "identity/dynamic.rs"]
@@ -12,6 +14,8 @@ mod dynamic;
 mod faults;
 #[path = "identity/keycloak.rs"]
 mod keycloak;
+#[path = "identity/pool.rs"]
+mod pool;
 #[path = "identity/server.rs"]
 mod server;
 #[path = "identity/tls.rs"]

@@ -5,6 +5,8 @@
 
 #[path = "oauth/canaries.rs"]
 mod canaries;
+#[path = "oauth/cognito.rs"]
+mod cognito;
 #[path = "oauth/kills.rs"]
 mod kills;
 #[path = "oauth/leaving.rs"]

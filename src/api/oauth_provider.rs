@@ -91,7 +91,7 @@ pub struct KeycloakSpec {
     pub admin_url: Option<String>,
 }
 
-/// A user pool of Amazon Cognito.
+/// A user pool of Amazon Cognito. `spec.issuer` must be its issuer, and the operator is there who it is in AWS.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct CognitoSpec {
@@ -102,7 +102,7 @@ pub struct CognitoSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(regex(pattern = r"^[0-9]{12}$"))]
     pub account: Option<String>,
-    /// The role through which that account is entered.
+    /// The role through which that account is entered; it goes with the account.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 64), regex(pattern = r"^[\w+=,.@-]+$"))]
     pub role: Option<String>,

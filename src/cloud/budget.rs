@@ -33,6 +33,8 @@ pub enum Domain {
     S3(AccountId),
     /// Secrets Manager inside of one account, in one region.
     Secrets(AccountId, Region),
+    /// User pools inside of one account (`None`: our own), in one region.
+    Cognito(Option<AccountId>, String),
 }
 
 impl Domain {
@@ -44,6 +46,7 @@ impl Domain {
             Self::Ecr(..) => "ecr",
             Self::S3(_) => "s3",
             Self::Secrets(..) => "secretsmanager",
+            Self::Cognito(..) => "cognito-idp",
         }
     }
 
@@ -94,7 +97,11 @@ impl Budgets {
                 let new = || self.fresh(domain);
                 Arc::clone(operations.entry(domain.clone()).or_insert_with(new))
             }
-            Domain::Iam(_) | Domain::Ecr(..) | Domain::S3(_) | Domain::Secrets(..) => {
+            Domain::Iam(_)
+            | Domain::Ecr(..)
+            | Domain::S3(_)
+            | Domain::Secrets(..)
+            | Domain::Cognito(..) => {
                 let mut accounts = lock(&self.accounts);
                 if let Some(budget) = accounts.get(domain) {
                     return Arc::clone(budget);

@@ -6,7 +6,7 @@
 use async_trait::async_trait;
 
 use super::Result;
-use crate::model::{BucketName, Region, Secret, TAG_UID, Tags};
+use crate::model::{BucketName, Region, Secret, TAG_UID, Tags, UserPoolId};
 
 /// Which bucket, and where.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -17,13 +17,16 @@ pub struct BucketPlace {
     pub region: Region,
 }
 
-/// What an account is entered for by whoever delivers: a session for one of them can do nothing else.
+/// What an account is entered for by whoever delivers credentials, or makes them: a session for one of them can do nothing
+/// else.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum DeliveryPlace {
     /// To write, list and remove files in this bucket.
     Files(BucketPlace),
     /// To write, describe and remove secrets of Secrets Manager in this region.
     Secrets(Region),
+    /// For the app clients of this user pool.
+    UserPool(UserPoolId),
 }
 
 /// The configuration of an account's credentials bucket, as it was seen. `None` in a field: not as it should be, or not set.

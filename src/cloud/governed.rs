@@ -3,6 +3,7 @@
 mod credentials;
 mod repositories;
 mod sessions;
+mod user_pools;
 
 use std::future::Future;
 use std::sync::Arc;

@@ -13,6 +13,7 @@ mod repositories;
 #[cfg(feature = "dev")]
 pub mod simulated;
 pub mod storage;
+pub mod user_pools;
 
 use std::sync::Arc;
 
@@ -22,9 +23,10 @@ use k8s_openapi::jiff::Timestamp;
 use self::credentials::{
     BucketPlace, CredentialFiles, CredentialsBucket, DeliveryPlace, SecretStore,
 };
+use self::user_pools::UserPool;
 use crate::model::{
     AccountAlias, AccountId, AccountName, AccountState, AlternateContact, ContactKind,
-    OrganizationId, PasswordPolicy, Region, RoleName, RootEmail, Tags,
+    OrganizationId, PasswordPolicy, Region, RoleName, RootEmail, Tags, UserPoolId,
 };
 pub use error::{CloudError, ErrorKind};
 pub use repositories::{
@@ -267,6 +269,18 @@ pub trait Sessions: Send + Sync {
         role: &RoleName,
         region: Region,
     ) -> Result<Arc<dyn SecretStore>>;
+    /// A user pool of Amazon Cognito: in this account, through a session that can do no more than [`UserPool`] says and in
+    /// that pool alone; or in our own account, with our own credentials.
+    async fn user_pool(
+        &self,
+        account: Option<&(AccountId, RoleName)>,
+        pool: &UserPoolId,
+    ) -> Result<Arc<dyn UserPool>>;
+    /// Where that pool's OpenID configuration is found, below `/.well-known`: at its issuer's identifier, unless the operator
+    /// is configured to reach AWS elsewhere.
+    fn user_pool_url(&self, pool: &UserPoolId) -> String {
+        pool.issuer()
+    }
 }
 
 /// One member account, seen from inside.

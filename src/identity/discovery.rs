@@ -52,6 +52,12 @@ pub(super) async fn discover(http: &Http, issuer: &Url) -> Result<Metadata> {
     checked(http, issuer, document)
 }
 
+/// Reads the metadata of the issuer from where it is kept for it: by OpenID Connect Discovery alone, below `at`.
+pub(super) async fn discover_at(http: &Http, at: &Url, issuer: &Url) -> Result<Metadata> {
+    let document = read(http.send(ask(&openid(at))).await?)?;
+    checked(http, issuer, document)
+}
+
 fn ask(url: &Url) -> Ask<'_> {
     Ask::new(OPERATION, HttpMethod::GET, url)
 }

@@ -135,6 +135,7 @@ impl OAuthServer for DynamicRegistration {
         Ok(Registration {
             client_id: registered.client_id,
             secret: registered.client_secret,
+            secret_id: None,
             secret_expires: expiry(registered.client_secret_expires_at),
             management,
         })

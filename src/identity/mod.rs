@@ -4,7 +4,7 @@
 //! |---|---|
 //! | [`error`] | what can go wrong, classified once |
 //! | [`keys`] | the keys by which clients sign |
-//! | [`real`] | the servers that there are: `dynamic` (RFC 7591/7592), `keycloak` |
+//! | [`real`] | the servers that there are: `dynamic` (RFC 7591/7592), `keycloak`, `cognito` |
 //! | `http`, `discovery`, `token` | what those share: requests, the server's metadata, asking for a token |
 //! | [`observed`] | the same servers, and every call is counted |
 //! | `simulated` | servers in memory, with faults on demand (cargo feature `dev`) |
@@ -13,6 +13,7 @@
 //! goes by [`Capabilities`] alone. Nothing here is retried: the caller knows what is durable.
 
 pub mod client_json;
+mod cognito;
 mod discovery;
 mod dynamic;
 pub mod error;
@@ -31,7 +32,7 @@ use async_trait::async_trait;
 use k8s_openapi::jiff::Timestamp;
 use url::Url;
 
-use crate::model::{AccountId, Region, RoleName, Secret};
+use crate::model::{AccountId, RoleName, Secret, UserPoolId};
 pub use error::{ErrorKind, IdentityError};
 pub use http::Limits;
 pub use observed::{Observer, observe};
@@ -111,9 +112,7 @@ pub enum RegistrationOptions {
     /// App clients of a user pool.
     Cognito {
         /// The pool's id.
-        user_pool_id: String,
-        /// The pool's region.
-        region: Region,
+        user_pool: UserPoolId,
         /// The account that it is in, and the role to enter it by; `None`: the operator's own.
         account: Option<(AccountId, RoleName)>,
     },
@@ -238,6 +237,8 @@ pub struct Registration {
     pub client_id: String,
     /// Its secret, if it has one.
     pub secret: Option<Secret>,
+    /// By which the server knows the secret, where it has a name of its own.
+    pub secret_id: Option<String>,
     /// When the secret ends by itself, if it does (`client_secret_expires_at`).
     pub secret_expires: Option<Timestamp>,
     /// How it is managed, where the server gives something for that.

@@ -4,7 +4,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use url::Url;
 
-use super::discovery::{Metadata, discover};
+use super::cognito::{self, Cognito};
+use super::discovery::{Metadata, discover, discover_at};
 use super::dynamic::DynamicRegistration;
 use super::http::{Http, Limits};
 use super::keycloak::Keycloak;
@@ -12,11 +13,13 @@ use super::{
     Clock, ErrorKind, IdentityError, OAuthServer, RegistrationOptions, Result, ServerOptions,
     Servers, TokenAnswer, TokenRequest, token,
 };
+use crate::cloud::Sessions;
 
 /// [`Servers`] over the network.
 pub struct RealServers {
     clock: Clock,
     limits: Limits,
+    sessions: Option<Arc<dyn Sessions>>,
 }
 
 impl RealServers {
@@ -25,7 +28,14 @@ impl RealServers {
         Self {
             clock,
             limits: Limits::default(),
+            sessions: None,
         }
+    }
+
+    /// The same, and they reach user pools of Amazon Cognito.
+    pub fn with_user_pools(mut self, sessions: Arc<dyn Sessions>) -> Self {
+        self.sessions = Some(sessions);
+        self
     }
 
     /// The same with other limits.
@@ -42,10 +52,17 @@ impl Servers for RealServers {
             authorities,
             registration,
         } = options;
-        let http = Http::new(&issuer, &authorities, self.limits)?;
+        let at = match &registration {
+            RegistrationOptions::Cognito { user_pool, .. } => {
+                let sessions = self.user_pools()?;
+                Some(cognito::metadata_of(&**sessions, user_pool, &issuer)?)
+            }
+            _ => None,
+        };
         let issuer = Issuer {
-            http,
+            http: Http::new(at.as_ref().unwrap_or(&issuer), &authorities, self.limits)?,
             issuer,
+            at,
             clock: Arc::clone(&self.clock),
             metadata: Mutex::default(),
         };
@@ -56,10 +73,19 @@ impl Servers for RealServers {
             RegistrationOptions::Keycloak { admin_url, login } => {
                 Arc::new(Keycloak::new(issuer, admin_url, login)?)
             }
-            RegistrationOptions::Cognito { .. } => {
-                let message = "app clients of Amazon Cognito cannot be managed yet; use another kind of provider";
-                return Err(IdentityError::new(ErrorKind::Refused, "open", message));
+            RegistrationOptions::Cognito { user_pool, account } => {
+                let sessions = Arc::clone(self.user_pools()?);
+                Arc::new(Cognito::new(issuer, sessions, user_pool, account))
             }
+        })
+    }
+}
+
+impl RealServers {
+    fn user_pools(&self) -> Result<&Arc<dyn Sessions>> {
+        self.sessions.as_ref().ok_or_else(|| {
+            let message = "user pools of Amazon Cognito are reached through AWS, which is not configured here";
+            IdentityError::new(ErrorKind::Refused, "open", message)
         })
     }
 }
@@ -68,6 +94,8 @@ impl Servers for RealServers {
 pub(super) struct Issuer {
     pub(super) http: Http,
     pub(super) issuer: Url,
+    /// Where its metadata is kept, if not where the standards say.
+    at: Option<Url>,
     pub(super) clock: Clock,
     /// As it was read last.
     metadata: Mutex<Option<Arc<Metadata>>>,
@@ -76,7 +104,11 @@ pub(super) struct Issuer {
 impl Issuer {
     /// The metadata as it is now.
     pub(super) async fn discover(&self) -> Result<Arc<Metadata>> {
-        let metadata = Arc::new(discover(&self.http, &self.issuer).await?);
+        let metadata = match &self.at {
+            Some(at) => discover_at(&self.http, at, &self.issuer).await?,
+            None => discover(&self.http, &self.issuer).await?,
+        };
+        let metadata = Arc::new(metadata);
         *self.kept() = Some(Arc::clone(&metadata));
         Ok(metadata)
     }

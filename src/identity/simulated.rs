@@ -379,6 +379,7 @@ impl SimulatedServer {
         Registration {
             client_id: id.to_owned(),
             secret: secret.map(Secret::new),
+            secret_id: None,
             secret_expires: None,
             management: management.flatten().map(|uri| Management {
                 uri,

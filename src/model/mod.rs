@@ -16,6 +16,7 @@ mod secret;
 mod source_repository;
 mod tags;
 mod unit_path;
+mod user_pool;
 
 pub use account::{AccountAlias, AccountId, AccountName, AccountState, RootEmail};
 pub use application::{ApplicationId, Version};
@@ -30,6 +31,7 @@ pub use secret::Secret;
 pub use source_repository::SourceRepository;
 pub use tags::{Owner, TAG_CLUSTER, TAG_OWNER, TAG_QUARANTINED_AT, TAG_UID, Tags};
 pub use unit_path::UnitPath;
+pub use user_pool::UserPoolId;
 
 /// A value that is not what its type demands: which value, and what to write instead.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

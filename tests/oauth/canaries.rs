@@ -244,6 +244,7 @@ fn what_carries_a_secret_does_not_print_it() {
     let registration = Registration {
         client_id: "client-1".into(),
         secret: Some(canary()),
+        secret_id: None,
         secret_expires: None,
         management: Some(Management {
             uri: "https://as.example.com/client-1".parse().unwrap(),

@@ -24,6 +24,20 @@ async fn life(case: Case, strike: Option<(u64, Blow)>) -> (u64, Option<String>) 
         json!({"authMethod": case.method}),
     );
     let readers = Readers::start(&world);
+    let (first, operators) = drive(&world, strike).await;
+    let struck = first.struck.lock().unwrap().clone();
+    let context = format!("{context} at {struck:?}");
+    check(&world, case, &context, strike.is_some());
+    assert!(readers.end(&context) > 100, "{context}");
+    operators.iter().for_each(tokio::task::JoinHandle::abort);
+    (first.writes(), struck)
+}
+
+/// Has the client made, renewed and changed; the first operator's life, and all operators, which are still at it.
+pub async fn drive(
+    world: &World,
+    strike: Option<(u64, Blow)>,
+) -> (Arc<Life>, Vec<tokio::task::JoinHandle<()>>) {
     let (first, second) = (Life::new(strike), Life::new(None));
     let mut operators = vec![world.operator(&first)];
     // An hour is enough for everything: the overlap is ten minutes.
@@ -36,35 +50,30 @@ async fn life(case: Case, strike: Option<(u64, Blow)>) -> (u64, Option<String>) 
         let in_use =
             |version| world.object("api").unwrap()["status"]["version"].as_i64() >= Some(version);
         match asked {
-            0 if in_use(1) && ready(&world) => {
+            0 if in_use(1) && ready(world) => {
                 world.ask("api", "renew", "one").await;
                 asked = 1;
             }
-            1 if in_use(2) && ready(&world) => {
+            1 if in_use(2) && ready(world) => {
                 // While the version before it is still valid.
                 let more = json!({"spec": {"redirectUris": ["https://shop.example.com/back"]}});
                 world.patch("api", more).await;
                 asked = 2;
             }
-            2 if in_use(2) && ready(&world) && alone(&world) && changed(&world) => break,
+            2 if in_use(2) && ready(world) && alone(world) && changed(world) => break,
             _ => {}
         }
     }
-    let struck = first.struck.lock().unwrap().clone();
-    let context = format!("{context} at {struck:?}");
-    check(&world, case, &context, strike.is_some());
-    assert!(readers.end(&context) > 100, "{context}");
-    operators.iter().for_each(tokio::task::JoinHandle::abort);
-    (first.writes(), struck)
+    (first, operators)
 }
 
-fn ready(world: &World) -> bool {
+pub fn ready(world: &World) -> bool {
     world
         .condition("api", "Ready")
         .is_some_and(|(ready, ..)| ready == "True")
 }
 
-fn alone(world: &World) -> bool {
+pub fn alone(world: &World) -> bool {
     let object = world.object("api").unwrap();
     let status = &object["status"];
     status["rotation"].is_null()
@@ -73,7 +82,7 @@ fn alone(world: &World) -> bool {
             .is_some_and(|all| all.len() == 1)
 }
 
-fn changed(world: &World) -> bool {
+pub fn changed(world: &World) -> bool {
     let object = world.object("api").unwrap();
     object["status"]["observedGeneration"] == object["metadata"]["generation"]
 }

@@ -19,6 +19,7 @@ pub use bailiwick::identity::client_json::credential;
 use bailiwick::identity::simulated::{
     Call, Interceptor, Profile, SimulatedServer, SimulatedServers, Verdict,
 };
+use bailiwick::identity::{Credential, Servers};
 
 use bailiwick::server::Readiness;
 use clap::Parser;
@@ -157,7 +158,12 @@ pub struct World {
     pub metrics: Metrics,
     /// Further arguments of the operator.
     pub arguments: Vec<String>,
+    /// Which servers an operator opens in that life of it, if not those in memory.
+    pub servers: Option<Opened>,
 }
+
+/// The servers of one life.
+pub type Opened = Box<dyn Fn(&Arc<Life>) -> Arc<dyn Servers> + Send + Sync>;
 
 impl World {
     /// Team `shop` with application `api`, and provider `as` of this profile.
@@ -177,6 +183,7 @@ impl World {
             maker: Arc::new(SystemMaker),
             metrics: Metrics::default(),
             arguments: Vec::new(),
+            servers: None,
         };
         world.provider("as", profile);
         world.server.put(&json!({
@@ -269,10 +276,13 @@ impl World {
             cloud: self.cloud.cloud(),
             origins: Arc::new(bailiwick::controllers::release::origins::NoRegistry),
             outside: Outside {
-                servers: Arc::new(SimulatedServers {
-                    servers: self.oauth.clone(),
-                    interceptor: life.clone(),
-                }),
+                servers: match &self.servers {
+                    Some(open) => open(life),
+                    None => Arc::new(SimulatedServers {
+                        servers: self.oauth.clone(),
+                        interceptor: life.clone(),
+                    }),
+                },
                 destinations: Some(Arc::new(Delivering {
                     places: self.places.clone(),
                     life: life.clone(),
@@ -421,7 +431,15 @@ pub struct Readers {
 
 impl Readers {
     pub fn start(world: &World) -> Self {
-        let (places, servers) = (world.places.clone(), world.oauth.clone());
+        let servers = world.oauth.clone();
+        Self::of(world, move |id, credential| {
+            servers.iter().any(|server| server.takes(id, credential))
+        })
+    }
+
+    /// The same, where that says whether a token is given.
+    pub fn of(world: &World, takes: impl Fn(&str, &Credential) -> bool + Send + 'static) -> Self {
+        let places = world.places.clone();
         let (failures, requests) = (
             Arc::<Mutex<Vec<String>>>::default(),
             Arc::<AtomicU64>::default(),
@@ -439,9 +457,7 @@ impl Readers {
                 for (place, content) in &read {
                     asked.fetch_add(1, Ordering::SeqCst);
                     let found = credential(content);
-                    let given = found.is_some_and(|(id, credential)| {
-                        servers.iter().any(|server| server.takes(&id, &credential))
-                    });
+                    let given = found.is_some_and(|(id, credential)| takes(&id, &credential));
                     if !given {
                         failed.lock().unwrap().push(format!("tick {tick}, {place}"));
                     }

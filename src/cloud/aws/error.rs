@@ -180,6 +180,9 @@ fn kind(operation: &str, code: &str, reason: Option<&str>, status: u16) -> Error
         | "UnauthorizedOperation"
         | "AuthFailure"
         | "NotAuthorized"
+        // Cognito; the latter is its web application firewall.
+        | "NotAuthorizedException"
+        | "ForbiddenException"
         | "OptInRequired"
         | "RegionDisabledException" => Denied,
 
@@ -227,6 +230,10 @@ fn kind(operation: &str, code: &str, reason: Option<&str>, status: u16) -> Error
         | "KMS.DisabledException"
         | "KMS.InvalidStateException"
         | "KMS.KeyUnavailableException"
+        // Cognito: of a client, or of a feature that the pool's plan has not.
+        | "ScopeDoesNotExistException"
+        | "InvalidOAuthFlowException"
+        | "FeatureUnavailableInTierException"
         | "UnknownOperationException"
         | "UnsupportedAPIEndpointException" => Invalid,
 
@@ -235,6 +242,7 @@ fn kind(operation: &str, code: &str, reason: Option<&str>, status: u16) -> Error
         | "InternalServerException"
         | "InternalFailure"
         | "InternalError"
+        | "InternalErrorException"
         | "InternalServerError"
         | "InternalServiceError"
         | "ServiceFailure"
@@ -307,6 +315,10 @@ fn advice(operation: &str, code: &str) -> Option<&'static str> {
                 Some("s3" | "secretsmanager") => Some(
                     "allow it to the role through which the account is entered, and in the organization's service \
                      control policies",
+                ),
+                Some("cognito-idp") => Some(
+                    "allow it on the user pool to the operator's role, or to the role through which the pool's account is \
+                     entered, and in the organization's service control policies",
                 ),
                 Some("sts") => Some(
                     "the access role must exist in the account and trust the operator's role, and that \

@@ -13,6 +13,7 @@ mod secret_store;
 mod sessions;
 mod settings;
 mod units;
+mod user_pools;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -189,11 +190,15 @@ pub async fn connect_with(base: &SdkConfig, options: &AwsOptions) -> Result<Clou
     let secrets =
         aws_sdk_secretsmanager::config::Builder::from(&base).retry_classifier(LeaveThrottles);
     let secrets = aws_sdk_secretsmanager::Client::from_conf(secrets.build());
+    let cognito = aws_sdk_cognitoidentityprovider::config::Builder::from(&base)
+        .retry_classifier(LeaveThrottles);
+    let cognito = aws_sdk_cognitoidentityprovider::Client::from_conf(cognito.build());
     let inside = sessions::Clients {
         iam,
         ecr,
         s3,
         secrets,
+        cognito,
     };
     let organizations = aws_sdk_organizations::Client::from_conf(organizations);
     Ok(Cloud {
@@ -202,7 +207,13 @@ pub async fn connect_with(base: &SdkConfig, options: &AwsOptions) -> Result<Clou
         settings: Arc::new(settings::AccountManagement::new(
             aws_sdk_account::Client::from_conf(account),
         )),
-        sessions: Arc::new(sessions::AssumedSessions::new(sts, inside, &us, options)),
+        sessions: Arc::new(sessions::AssumedSessions::new(
+            sts,
+            inside,
+            &us,
+            options,
+            base.endpoint_url(),
+        )),
     })
 }
 

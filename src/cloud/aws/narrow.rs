@@ -1,4 +1,4 @@
-//! What a session may do at most that delivers credentials: a session's rights are those that both its role and this
+//! What a session may do at most that delivers credentials, or makes them: a session's rights are those that both its role and this
 //! policy give (IAM User Guide, "Session policies"), so that whoever delivers can write and never read, whatever the role
 //! may do.
 
@@ -54,6 +54,22 @@ pub(super) fn policy(partition: &str, account: &AccountId, place: &DeliveryPlace
                 "Condition": { "StringEquals": { "kms:ViaService": format!("secretsmanager.{region}.{domain}") } },
             },
         ]),
+        DeliveryPlace::UserPool(pool) => json!([{
+            "Effect": "Allow",
+            "Action": [
+                "cognito-idp:AddUserPoolClientSecret",
+                "cognito-idp:CreateUserPoolClient",
+                "cognito-idp:DeleteUserPoolClient",
+                "cognito-idp:DeleteUserPoolClientSecret",
+                "cognito-idp:DescribeUserPool",
+                "cognito-idp:DescribeUserPoolClient",
+                "cognito-idp:ListResourceServers",
+                "cognito-idp:ListUserPoolClients",
+                "cognito-idp:ListUserPoolClientSecrets",
+                "cognito-idp:UpdateUserPoolClient",
+            ],
+            "Resource": format!("arn:{partition}:cognito-idp:{}:{account}:userpool/{pool}", pool.region()),
+        }]),
     };
     json!({ "Version": "2012-10-17", "Statement": statements }).to_string()
 }
@@ -82,5 +98,26 @@ mod tests {
             // AWS takes 2,048 characters.
             assert!(policy.len() < 2048);
         }
+    }
+
+    #[test]
+    fn a_session_for_a_user_pool_manages_its_clients_and_not_its_people() {
+        let account = "111122223333".parse().unwrap();
+        let place = DeliveryPlace::UserPool("eu-central-1_AbCdEfGhI".parse().unwrap());
+        let policy = policy("aws", &account, &place);
+        let arn = "arn:aws:cognito-idp:eu-central-1:111122223333:userpool/eu-central-1_AbCdEfGhI";
+        let statement: serde_json::Value = serde_json::from_str(&policy).unwrap();
+        let statements = statement["Statement"].as_array().unwrap();
+        assert_eq!(statements.len(), 1);
+        assert_eq!(statements[0]["Resource"], arn);
+        let actions = statements[0]["Action"].as_array().unwrap();
+        let of_clients = |action: &&serde_json::Value| {
+            let action = action.as_str().unwrap();
+            action.contains("UserPoolClient")
+                || action == "cognito-idp:DescribeUserPool"
+                || action == "cognito-idp:ListResourceServers"
+        };
+        assert_eq!(actions.iter().filter(of_clients).count(), 10);
+        assert!(!policy.contains('*') && policy.len() < 2048);
     }
 }

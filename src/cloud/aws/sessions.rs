@@ -17,14 +17,16 @@ use aws_sdk_sts::operation::get_caller_identity::{
 
 use super::super::credentials::{BucketPlace, CredentialFiles, DeliveryPlace, SecretStore};
 use super::super::recent::Recent;
+use super::super::user_pools::UserPool;
 use super::super::{CloudError, ErrorKind, MemberAccount, Result, Sessions};
 use super::credential_files::S3Files;
 use super::error::classify;
 use super::member::Member;
 use super::narrow;
 use super::secret_store::SecretsManager;
+use super::user_pools::{CognitoPool, Entered};
 use super::{AwsOptions, odd_answer};
-use crate::model::{AccountId, Region, RoleName};
+use crate::model::{AccountId, Region, RoleName, UserPoolId};
 
 /// As long as AWS lets a session that was itself entered by a role (role chaining) live.
 const SESSION_SECONDS: i32 = 3600;
@@ -87,6 +89,7 @@ pub(super) struct Clients {
     pub(super) ecr: aws_sdk_ecr::Client,
     pub(super) s3: aws_sdk_s3::Client,
     pub(super) secrets: aws_sdk_secretsmanager::Client,
+    pub(super) cognito: aws_sdk_cognitoidentityprovider::Client,
 }
 
 /// What a narrowed session is open for.
@@ -126,6 +129,8 @@ pub(super) struct AssumedSessions {
     partition: String,
     session_name: String,
     external_id: Option<String>,
+    /// Where AWS is reached, if not where it is at home.
+    endpoint: Option<String>,
     open: Arc<OpenSessions>,
     narrow: Arc<NarrowSessions>,
 }
@@ -136,6 +141,7 @@ impl AssumedSessions {
         inside: Clients,
         us: &Identity,
         options: &AwsOptions,
+        endpoint: Option<&str>,
     ) -> Self {
         Self {
             sts,
@@ -143,6 +149,7 @@ impl AssumedSessions {
             partition: us.arn.split(':').nth(1).unwrap_or("aws").to_owned(),
             session_name: session_name(&options.cluster),
             external_id: options.external_id.clone(),
+            endpoint: endpoint.map(str::to_owned),
             open: Arc::new(OpenSessions(Mutex::new(Recent::new(options.sessions)))),
             narrow: Arc::new(NarrowSessions(Mutex::new(Recent::new(options.sessions)))),
         }
@@ -249,6 +256,34 @@ impl Sessions for AssumedSessions {
             client, session, region, key, narrow,
         )))
     }
+
+    async fn user_pool(
+        &self,
+        account: Option<&(AccountId, RoleName)>,
+        pool: &UserPoolId,
+    ) -> Result<Arc<dyn UserPool>> {
+        let entered = match account {
+            None => None,
+            Some((id, role)) => {
+                let place = DeliveryPlace::UserPool(pool.clone());
+                let key = (id.clone(), role.clone(), place);
+                Some(Entered {
+                    session: self.narrowed(&key).await?,
+                    key,
+                    open: Arc::clone(&self.narrow),
+                })
+            }
+        };
+        let client = self.inside.cognito.clone();
+        Ok(Arc::new(CognitoPool::new(client, pool.clone(), entered)))
+    }
+
+    fn user_pool_url(&self, pool: &UserPoolId) -> String {
+        match &self.endpoint {
+            Some(endpoint) => format!("{}/{pool}", endpoint.trim_end_matches('/')),
+            None => pool.issuer(),
+        }
+    }
 }
 
 /// What the calls in one account have of their own. The clients are shared, since each client of its own would take some
@@ -308,6 +343,15 @@ impl Session {
     /// To call Secrets Manager from inside.
     pub(super) fn secrets(&self) -> aws_sdk_secretsmanager::config::Builder {
         let mut builder = aws_sdk_secretsmanager::Config::builder()
+            .identity_cache(self.identities.clone())
+            .retry_partition(self.retries.clone());
+        builder.set_credentials_provider(Some(self.credentials.clone()));
+        builder
+    }
+
+    /// To call Cognito from inside.
+    pub(super) fn cognito(&self) -> aws_sdk_cognitoidentityprovider::config::Builder {
+        let mut builder = aws_sdk_cognitoidentityprovider::Config::builder()
             .identity_cache(self.identities.clone())
             .retry_partition(self.retries.clone());
         builder.set_credentials_provider(Some(self.credentials.clone()));

@@ -56,7 +56,7 @@ impl Limits {
 pub struct BudgetOptions {
     /// Limits that differ from ours, by `service.Operation` (`organizations.CreateAccount`), or by `iam` for every
     /// member account's IAM, `ecr` for its ECR in each region, `s3` for its S3, and `secretsmanager` for its Secrets
-    /// Manager in each region.
+    /// Manager in each region, `cognito-idp` for its user pools in each region.
     pub limits: BTreeMap<String, Limits>,
     /// How many changes of the organization may be under way at once. AWS makes them one after the other and
     /// refuses those that overlap (ConcurrentModificationException), so more than one gains nothing.
@@ -86,6 +86,7 @@ impl BudgetOptions {
             Domain::Ecr(..) => ("ecr".to_owned(), ECR),
             Domain::S3(_) => ("s3".to_owned(), S3),
             Domain::Secrets(..) => ("secretsmanager".to_owned(), SECRETS),
+            Domain::Cognito(..) => ("cognito-idp".to_owned(), COGNITO),
         };
         self.limits.get(&key).copied().unwrap_or(default).sane()
     }
@@ -105,6 +106,10 @@ const S3: Limits = Limits::guessed(20.0, 40.0, 100.0);
 /// Secrets Manager of one account in one region. AWS publishes 50 per second for what changes secrets ("AWS Secrets Manager
 /// quotas"); the account's own applications need most of that.
 const SECRETS: Limits = Limits::guessed(10.0, 20.0, 25.0);
+
+/// User pools of one account in one region. AWS publishes 15 per second for what reads clients and for what changes them
+/// ("Quotas in Amazon Cognito", UserPoolClientRead and UserPoolClientUpdate); others need some of it.
+const COGNITO: Limits = Limits::guessed(10.0, 10.0, 14.0);
 
 /// Operations on the whole organization, called from the management account. Where AWS publishes a figure it is
 /// AWS's ("Quotas for AWS Organizations", throttling limits; "Quotas for AWS Account Management").

@@ -9,11 +9,13 @@ use super::super::budget::Domain;
 use super::super::credentials::{
     BucketPlace, CredentialFiles, CredentialsBucket, DeliveryPlace, SecretStore,
 };
+use super::super::user_pools::UserPool;
 use super::super::{MemberAccount, Repositories, Result, Sessions};
 use super::credentials::{GovernedBucket, GovernedFiles, GovernedSecrets};
 use super::repositories::GovernedRepositories;
+use super::user_pools::GovernedPool;
 use super::{Governed, Governor};
-use crate::model::{AccountAlias, AccountId, PasswordPolicy, Region, RoleName};
+use crate::model::{AccountAlias, AccountId, PasswordPolicy, Region, RoleName, UserPoolId};
 
 impl Governed<dyn Sessions> {
     /// Enters an account. A session that is open costs no call, and so neither budget nor count.
@@ -93,6 +95,32 @@ impl Sessions for Governed<dyn Sessions> {
             region,
             governor: self.governor.clone(),
         }))
+    }
+
+    async fn user_pool(
+        &self,
+        account: Option<&(AccountId, RoleName)>,
+        pool: &UserPoolId,
+    ) -> Result<Arc<dyn UserPool>> {
+        let run = self.port.user_pool(account, pool);
+        let port = match account {
+            // Our own credentials are there already.
+            None => run.await?,
+            Some((id, role)) => {
+                let open = self.is_open_for(id, role, &DeliveryPlace::UserPool(pool.clone()));
+                self.assume(id, open, run).await?
+            }
+        };
+        Ok(Arc::new(GovernedPool {
+            port,
+            account: account.map(|(id, _)| id.clone()),
+            region: pool.region().to_owned(),
+            governor: self.governor.clone(),
+        }))
+    }
+
+    fn user_pool_url(&self, pool: &UserPoolId) -> String {
+        self.port.user_pool_url(pool)
     }
 }
 

@@ -5,8 +5,9 @@ use super::super::CloudError;
 use super::super::budget::BudgetOptions;
 use super::*;
 use crate::cloud::credentials::{BucketPlace, CredentialFiles, CredentialsBucket, SecretStore};
+use crate::cloud::user_pools::UserPool;
 use crate::cloud::{MemberAccount, Repositories, Sessions};
-use crate::model::{AccountAlias, PasswordPolicy, RoleName};
+use crate::model::{AccountAlias, PasswordPolicy, RoleName, UserPoolId};
 
 /// Writes down what it was told.
 #[derive(Default)]
@@ -108,6 +109,14 @@ impl Sessions for Port {
         _: &RoleName,
         _: Region,
     ) -> Result<Arc<dyn SecretStore>> {
+        unimplemented!()
+    }
+
+    async fn user_pool(
+        &self,
+        _: Option<&(AccountId, RoleName)>,
+        _: &UserPoolId,
+    ) -> Result<Arc<dyn UserPool>> {
         unimplemented!()
     }
 }

@@ -10,13 +10,15 @@ use super::credentials::{InsideBucket, InsideFiles, InsideSecrets};
 use super::faults::Call;
 use super::refusal::refused;
 use super::repositories::InsideRegion;
+use super::user_pools::InsidePool;
 use super::world::World;
 use super::{Gate, SessionKey};
 use crate::cloud::credentials::{
     BucketPlace, CredentialFiles, CredentialsBucket, DeliveryPlace, SecretStore,
 };
+use crate::cloud::user_pools::UserPool;
 use crate::cloud::{ErrorKind, MemberAccount, Repositories, Result, Sessions};
-use crate::model::{AccountAlias, AccountId, PasswordPolicy, Region, RoleName};
+use crate::model::{AccountAlias, AccountId, PasswordPolicy, Region, RoleName, UserPoolId};
 
 const ASSUME: &str = "sts.AssumeRole";
 const LIST_ALIASES: &str = "iam.ListAccountAliases";
@@ -115,6 +117,29 @@ impl Sessions for Gate {
             inside: self.assume(id, role, Some(narrow)).await?,
             region,
         }))
+    }
+
+    async fn user_pool(
+        &self,
+        account: Option<&(AccountId, RoleName)>,
+        pool: &UserPoolId,
+    ) -> Result<Arc<dyn UserPool>> {
+        let inside = match account {
+            None => None,
+            Some((id, role)) => {
+                let narrow = DeliveryPlace::UserPool(pool.clone());
+                Some(self.assume(id, role, Some(narrow)).await?)
+            }
+        };
+        Ok(Arc::new(InsidePool {
+            gate: self.clone(),
+            inside,
+            pool: pool.clone(),
+        }))
+    }
+
+    fn user_pool_url(&self, pool: &UserPoolId) -> String {
+        self.sim.world().user_pool_url(pool)
     }
 }
 

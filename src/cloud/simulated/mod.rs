@@ -8,7 +8,7 @@
 //!
 //! Each behaviour says at its place which fact of AWS it stands for. What is not simulated: policies, handshakes,
 //! delegated administrators, billing, everything inside a member account but its alias, its password policy, its
-//! repositories of images, its credentials bucket and its secrets.
+//! repositories of images, its credentials bucket, its secrets and the app clients of its user pools.
 
 mod accounts;
 mod bucket;
@@ -26,6 +26,7 @@ mod refusal;
 mod repositories;
 mod settings;
 mod units;
+mod user_pools;
 mod world;
 
 #[cfg(test)]
@@ -51,6 +52,7 @@ pub use refusal::{
     throttled, violated,
 };
 pub use repositories::{ImageRecord, RepositoryRecord};
+pub use user_pools::{PoolClientRecord, UserPoolRecord};
 use world::World;
 
 /// What time it is.

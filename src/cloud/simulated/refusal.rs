@@ -114,6 +114,8 @@ pub fn refused(operation: &'static str, code: &str, message: impl Into<String>) 
         "InvalidInputException"
         | "InvalidParameterException"
         | "InvalidRequestException"
+        | "ScopeDoesNotExistException"
+        | "UnknownOperationException"
         | "MalformedPolicy"
         | "KmsException"
         | "RepositoryNotEmptyException"

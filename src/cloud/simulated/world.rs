@@ -14,6 +14,7 @@ use super::faults::Faults;
 use super::ledger::Ledger;
 use super::options::Options;
 use super::repositories::{RepositoryKey, RepositoryRecord};
+use super::user_pools::Pools;
 use crate::cloud::{ParentId, RegionState, RequestId, RequestState};
 use crate::model::{
     AccountId, AccountState, AlternateContact, ContactKind, OrganizationId, PasswordPolicy, Region,
@@ -56,6 +57,8 @@ pub(super) struct World {
     pub(super) repositories: BTreeMap<RepositoryKey, RepositoryRecord>,
     /// Credentials buckets and secrets.
     pub(super) kept: Kept,
+    /// User pools.
+    pub(super) pools: Pools,
     /// What is in the bucket, by key.
     pub(super) objects: BTreeMap<String, Stored>,
     events: BTreeMap<(Timestamp, u64), Event>,
@@ -179,6 +182,7 @@ impl World {
             regions_enabling: 0,
             repositories: BTreeMap::new(),
             kept: Kept::default(),
+            pools: Pools::default(),
             objects: BTreeMap::new(),
             events: BTreeMap::new(),
             events_planned: 0,

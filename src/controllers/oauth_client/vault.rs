@@ -171,6 +171,7 @@ struct Written {
     key_pem: Option<String>,
     client_id: Option<String>,
     secret: Option<String>,
+    secret_id: Option<String>,
     secret_expires: Option<i64>,
     management_uri: Option<String>,
     management_token: Option<String>,
@@ -187,6 +188,7 @@ impl Written {
             key_pem: entry.key.as_ref().map(|key| reveal(&key.pem)),
             client_id: registration.map(|it| it.client_id.clone()),
             secret: registration.and_then(|it| it.secret.as_ref()).map(reveal),
+            secret_id: registration.and_then(|it| it.secret_id.clone()),
             secret_expires: registration
                 .and_then(|it| it.secret_expires)
                 .map(Timestamp::as_second),
@@ -213,6 +215,7 @@ impl Written {
         let registration = self.client_id.map(|client_id| Registration {
             client_id,
             secret: self.secret.map(Secret::new),
+            secret_id: self.secret_id,
             secret_expires: self
                 .secret_expires
                 .and_then(|second| Timestamp::from_second(second).ok()),
@@ -235,6 +238,7 @@ mod tests {
         let registration = Registration {
             client_id: "c".to_owned(),
             secret: Some(Secret::new("s")),
+            secret_id: Some("i".to_owned()),
             secret_expires: "2026-01-01T00:00:00Z".parse().ok(),
             management: Some(Management {
                 uri: "https://as.example.com/reg/c".parse().unwrap(),

@@ -175,11 +175,8 @@ fn cognito(object: &OAuthProvider) -> Result<RegistrationOptions, Refusal> {
         let message = "exactly one of spec.dynamicRegistration, spec.keycloak and spec.cognito says how clients are registered";
         return Err(invalid(message.to_owned()));
     };
-    let pool = &spec.user_pool_id;
-    let region = pool
-        .split_once('_')
-        .map_or(pool.as_str(), |(region, _)| region);
-    let region = region
+    let user_pool = spec
+        .user_pool_id
         .parse()
         .map_err(|error| invalid(format!("spec.cognito.userPoolId: {error}")))?;
     let account = match (&spec.account, &spec.role) {
@@ -198,9 +195,5 @@ fn cognito(object: &OAuthProvider) -> Result<RegistrationOptions, Refusal> {
             return Err(invalid(message.to_owned()));
         }
     };
-    Ok(RegistrationOptions::Cognito {
-        user_pool_id: pool.clone(),
-        region,
-        account,
-    })
+    Ok(RegistrationOptions::Cognito { user_pool, account })
 }

@@ -183,6 +183,7 @@ impl Keycloak {
         let expires = expires.and_then(|seconds| seconds.parse().ok());
         Ok(Registration {
             client_id: id.to_owned(),
+            secret_id: None,
             secret_expires: expires
                 .filter(|_| secret.is_some())
                 .and_then(|seconds| Timestamp::from_second(seconds).ok()),
