@@ -1,9 +1,12 @@
 //! The port to authorization servers, over the adapters: its whole contract against real servers, and against answers of our
-//! own for what no server does when it is asked: to be slow, to lie, to be somebody else.
+//! own for what no server does when it is asked: to be slow, to lie, to be somebody else. And, since a Keycloak is here already,
+//! the whole life of credentials at it, made by the operator.
 
 #![cfg(feature = "dev")]
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+#[path = "whole/administrator.rs"]
+mod administrator;
 #[path = "identity/contract.rs"]
 mod contract;
 #[path = "identity/dynamic.rs"]
@@ -12,10 +15,16 @@ mod dynamic;
 mod faults;
 #[path = "identity/keycloak.rs"]
 mod keycloak;
+#[path = "identity/life.rs"]
+mod life;
+mod reader;
+mod scan;
 #[path = "identity/server.rs"]
 mod server;
 #[path = "identity/tls.rs"]
 mod tls;
+#[path = "whole/world.rs"]
+mod world;
 
 use std::sync::Arc;
 use std::time::Duration;
