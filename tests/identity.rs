@@ -23,6 +23,8 @@ mod scan;
 mod server;
 #[path = "identity/tls.rs"]
 mod tls;
+#[path = "identity/users.rs"]
+mod users;
 #[path = "whole/world.rs"]
 mod world;
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use bailiwick::dev::oauth::{ADMINISTRATOR, Keycloak, OAuthAssets};
 use bailiwick::identity::{
     Capabilities, ClientMetadata, Credential, ErrorKind, KeycloakLogin, Method, OAuthServer,
-    RegistrationOptions, SigningKey, keys,
+    RegistrationOptions, ServiceUser, SigningKey, keys,
 };
 use bailiwick::model::Secret;
 use serde_json::{Value, json};
@@ -417,17 +417,15 @@ async fn a_service_account_of_the_realm_is_enough() {
     );
     let user = administer(endpoint, "GET", &path, None).await;
     let manager = client_of("served", "realm-management").await;
-    let path = format!(
-        "/admin/realms/served/clients/{}/roles/manage-clients",
-        id(&manager)
-    );
-    let role = administer(endpoint, "GET", &path, None).await;
-    let path = format!(
-        "/admin/realms/served/users/{}/role-mappings/clients/{}",
-        id(&user),
-        id(&manager)
-    );
-    administer(endpoint, "POST", &path, Some(&json!([role]))).await;
+    let give = async |role: &str| {
+        let manager = id(&manager);
+        let path = format!("/admin/realms/served/clients/{manager}/roles/{role}");
+        let role = administer(endpoint, "GET", &path, None).await;
+        let user = id(&user);
+        let path = format!("/admin/realms/served/users/{user}/role-mappings/clients/{manager}");
+        administer(endpoint, "POST", &path, Some(&json!([role]))).await;
+    };
+    give("manage-clients").await;
 
     let server = realm_as("served", us("its+secret%")).await;
     assert!(
@@ -439,6 +437,19 @@ async fn a_service_account_of_the_realm_is_enough() {
             .secrets_in_place
     );
     a_life_with_a_secret(&*server, "served", Method::SecretBasic).await;
+
+    // Users are another right.
+    let one = ServiceUser {
+        username: "served-uid-1".to_owned(),
+        uid: "uid".to_owned(),
+        password: Secret::new("a password"),
+    };
+    let error = server.make_user(&one).await.unwrap_err();
+    assert_eq!(error.kind, ErrorKind::Denied, "{error}");
+    give("manage-users").await;
+    let server = realm_as("served", us("its+secret%")).await;
+    server.make_user(&one).await.unwrap();
+    server.remove_user(&one.username, &one.uid).await.unwrap();
 
     let stranger = realm_as("served", us("a-wrong-secret-not-repeated")).await;
     let error = stranger.describe().await.unwrap_err();

@@ -28,6 +28,8 @@ struct Case {
     realm: &'static str,
     name: &'static str,
     rotation: &'static str,
+    /// With a user for each version, for the grant type `password`.
+    user: bool,
 }
 
 const CASES: [Case; 2] = [
@@ -35,11 +37,13 @@ const CASES: [Case; 2] = [
         realm: PLAIN,
         name: "plain",
         rotation: "Beside",
+        user: false,
     },
     Case {
         realm: ROTATING,
         name: "rotating",
         rotation: "InPlace",
+        user: true,
     },
 ];
 
@@ -69,13 +73,17 @@ impl Case {
     fn declared(self, endpoint: &str) -> String {
         let Self { realm, name, .. } = self;
         let realm = realm.replace(' ', "%20");
+        let (open, grant) = match self.user {
+            true => (", passwordGrant: Allowed", ", password"),
+            false => ("", ""),
+        };
         format!(
             r#"
 {{apiVersion: bailiwick.dev/v1alpha1, kind: OAuthProvider, metadata: {{name: {name}}}, spec: {{
-  issuer: "{endpoint}/realms/{realm}", keycloak: {{credentialsSecret: keycloak}}}}}}
+  issuer: "{endpoint}/realms/{realm}", keycloak: {{credentialsSecret: keycloak{open}}}}}}}
 ---
 {{apiVersion: bailiwick.dev/v1alpha1, kind: OAuthClient, metadata: {{name: {name}, namespace: team-payments}}, spec: {{
-  application: ledger, provider: {name}, scopes: [{SCOPE}], authMethod: client_secret_basic,
+  application: ledger, provider: {name}, grantTypes: [client_credentials{grant}], scopes: [{SCOPE}], authMethod: client_secret_basic,
   rotation: {{period: 30d, overlap: 1m}}, deletionPolicy: Delete,
   delivery: [{{name: cluster, secret: {{name: {name}}}}}]}}}}
 "#
@@ -108,8 +116,41 @@ impl Case {
     }
 }
 
+impl Case {
+    /// The users of this object, as Keycloak says, must be of these versions, if it has any.
+    async fn users_are_of(self, uid: &str, versions: &[i64]) {
+        let realm = self.realm.replace(' ', "%20");
+        let path = format!("/admin/realms/{realm}/users?lastName={uid}&exact=true");
+        let found = administer(endpoint().await, "GET", &path, None).await;
+        let names = found.as_array().unwrap().iter();
+        let names: BTreeSet<&str> = names
+            .map(|user| user["username"].as_str().unwrap())
+            .collect();
+        let versions = versions.iter().filter(|_| self.user);
+        let wanted: Vec<String> = versions.map(|one| format!("ledger-{uid}-{one}")).collect();
+        let wanted: BTreeSet<&str> = wanted.iter().map(String::as_str).collect();
+        assert_eq!(names, wanted, "{}", self.name);
+    }
+}
+
 /// What asked for a token, in the order in which it was found in the Secret: the client's id and its secret.
-type Found = Mutex<Vec<(String, String)>>;
+#[derive(Default)]
+struct Found {
+    clients: Mutex<Vec<(String, String)>>,
+    /// The users' names and passwords.
+    users: Mutex<BTreeSet<(String, String)>>,
+}
+
+impl Found {
+    fn count(&self) -> usize {
+        self.clients.lock().unwrap().len()
+    }
+
+    /// What was found last.
+    fn last(&self) -> (String, String) {
+        self.clients.lock().unwrap().last().unwrap().clone()
+    }
+}
 
 /// Asks for tokens with what is in the Secret, without end; each must be given.
 async fn reading(world: &World, case: Case, server: &dyn OAuthServer, found: &Found) {
@@ -118,8 +159,11 @@ async fn reading(world: &World, case: Case, server: &dyn OAuthServer, found: &Fo
         .unwrap();
     let secrets = kube::Api::namespaced(client, NAMESPACE);
     loop {
-        let (id, credential) = asked_once(&secrets, case.name, server, SCOPE).await;
-        found.lock().unwrap().push((id, revealed(&credential)));
+        let (id, credential, user) = asked_once(&secrets, case.name, server, SCOPE).await;
+        assert_eq!(user.is_some(), case.user, "{}", case.name);
+        found.users.lock().unwrap().extend(user);
+        let client = (id, revealed(&credential));
+        found.clients.lock().unwrap().push(client);
         tokio::time::sleep(Duration::from_millis(30)).await;
     }
 }
@@ -129,11 +173,6 @@ fn revealed(credential: &Credential) -> String {
         Credential::Secret(_, secret) => secret.reveal().to_owned(),
         other => panic!("no secret: {other:?}"),
     }
-}
-
-/// What was found last.
-fn last(found: &Found) -> (String, String) {
-    found.lock().unwrap().last().unwrap().clone()
 }
 
 async fn annotate(world: &World, case: Case, what: &str) {
@@ -148,13 +187,13 @@ const VERSIONS: &str = ".status.versions[*].number";
 
 /// Renewed while somebody reads: both versions live, and then, as soon as the overlap is over, the new one alone.
 async fn renewed(world: &World, case: Case, server: &dyn OAuthServer, uid: &str, found: &Found) {
-    let old = last(found);
+    let old = found.last();
     annotate(world, case, "renew").await;
     world.until("oc", case.name, ".status.version", "2").await;
-    while last(found) == old {
+    while found.last() == old {
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
-    let new = last(found);
+    let new = found.last();
     assert_eq!(
         new.0 == old.0,
         case.rotation == "InPlace",
@@ -165,6 +204,8 @@ async fn renewed(world: &World, case: Case, server: &dyn OAuthServer, uid: &str,
     );
     let live = BTreeSet::from([old.clone(), new.clone()]);
     assert_eq!(case.live(uid).await, live, "{}: both", case.name);
+
+    case.users_are_of(uid, &[1, 2]).await;
 
     // An overlap is a minute at least. Its end is what the status says, and nothing else: so it is there that it is moved.
     let of = |state: &str| format!(".status.versions[?(@.state==\"{state}\")].number");
@@ -185,10 +226,11 @@ async fn renewed(world: &World, case: Case, server: &dyn OAuthServer, uid: &str,
     world.until("oc", case.name, VERSIONS, "2").await;
     world.until("oc", case.name, READY, "True").await;
     assert_eq!(case.live(uid).await, BTreeSet::from([new]), "{}", case.name);
+    case.users_are_of(uid, &[2]).await;
     knows_not(server, &request(&old)).await;
     // Those who read go on for a while after it.
-    let asked = found.lock().unwrap().len();
-    while found.lock().unwrap().len() < asked + 10 {
+    let asked = found.count();
+    while found.count() < asked + 10 {
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
 }
@@ -218,10 +260,10 @@ async fn life(world: &World, case: Case) -> Vec<(String, String)> {
     let uid = world.field("oc", name, ".metadata.uid").await;
     let (server, found) = (realm(case.realm).await, Found::default());
     let renewing = async {
-        while found.lock().unwrap().is_empty() {
+        while found.count() == 0 {
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
-        let first = BTreeSet::from([last(&found)]);
+        let first = BTreeSet::from([found.last()]);
         assert_eq!(case.live(&uid).await, first, "{name}: one");
         renewed(world, case, &*server, &uid, &found).await;
     };
@@ -229,12 +271,12 @@ async fn life(world: &World, case: Case) -> Vec<(String, String)> {
         () = reading(world, case, &*server, &found) => unreachable!(),
         () = renewing => {}
     }
-    let asked = found.lock().unwrap().len();
+    let asked = found.count();
     println!("{name}: {asked} tokens asked for meanwhile, none refused");
     assert!(asked > 20, "{name}: {asked}");
 
     // An incident. Whoever reads has nothing until the next version is there, so nobody does.
-    let second = last(&found);
+    let second = found.last();
     annotate(world, case, "revoke").await;
     world.until("oc", name, VERSIONS, "3").await;
     world.until("oc", name, ".status.version", "3").await;
@@ -243,17 +285,19 @@ async fn life(world: &World, case: Case) -> Vec<(String, String)> {
     tokio::select! {
         () = reading(world, case, &*server, &found) => unreachable!(),
         () = async {
-            while last(&found) == second {
+            while found.last() == second {
                 tokio::time::sleep(Duration::from_millis(50)).await;
             }
         } => {}
     }
-    let third = last(&found);
+    let third = found.last();
     assert_eq!(
         case.live(&uid).await,
         BTreeSet::from([third.clone()]),
         "{name}"
     );
+
+    case.users_are_of(&uid, &[3]).await;
 
     let delete = ["delete", "oc", name, "-n", NAMESPACE, "--timeout=30s"];
     world.kubectl(&delete).await.unwrap();
@@ -262,6 +306,7 @@ async fn life(world: &World, case: Case) -> Vec<(String, String)> {
         BTreeSet::new(),
         "{name}: nothing stays"
     );
+    case.users_are_of(&uid, &[]).await;
     knows_not(&*server, &request(&third)).await;
     for (what, namespace) in [
         (name.to_owned(), NAMESPACE),
@@ -273,7 +318,10 @@ async fn life(world: &World, case: Case) -> Vec<(String, String)> {
             .unwrap_err();
         assert!(said.contains("NotFound"), "{what}: {said}");
     }
-    found.into_inner().unwrap()
+    let clients = found.clients.into_inner().unwrap();
+    let users = found.users.into_inner().unwrap();
+    let both = clients.into_iter().chain(users);
+    both.collect()
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -297,7 +345,11 @@ async fn credentials_live_their_whole_life_in_both_kinds_of_realms() {
         .chain(other)
         .map(|(_, secret)| secret)
         .collect();
-    assert_eq!(secrets.len(), 6, "three versions in each realm");
+    assert_eq!(
+        secrets.len(),
+        9,
+        "three versions in each realm, one with users"
+    );
     let named = |(number, secret)| (format!("secret {number}"), secret);
     let secrets: BTreeMap<_, _> = secrets.into_iter().enumerate().map(named).collect();
     let log = std::fs::read_to_string(world.log()).unwrap();
