@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use bailiwick::api::{DeliverySpec, OAuthClient};
+use bailiwick::api::{DeliverySpec, GrantType, OAuthClient};
 use bailiwick::cloud::simulated::{self, CredentialsFault, Options, SimulatedCloud};
 use bailiwick::controllers::Caches;
 use bailiwick::controllers::oauth_client::destination::{Bundle, Destination, Destinations};
@@ -13,6 +13,8 @@ use bailiwick::controllers::oauth_client::destinations::Places;
 use bailiwick::dev::api_server::ApiServer;
 use bailiwick::engine::{FailureKind, Outcome};
 use bailiwick::model::{AccountId, Secret, Tags};
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
 use k8s_openapi::jiff::Timestamp;
 use serde_json::{Value, json};
 
@@ -107,6 +109,14 @@ impl World {
         serde_json::from_value(made).unwrap()
     }
 
+    /// The place of a client that asks for the grant type `password`.
+    async fn open_with_user(&self, delivery: Value) -> Arc<dyn Destination> {
+        let mut client = self.client("api", delivery.clone());
+        client.spec.grant_types.push(GrantType::Password);
+        let delivery: DeliverySpec = serde_json::from_value(delivery).unwrap();
+        self.places.open(&client, &delivery).await.unwrap().unwrap()
+    }
+
     async fn open(&self, delivery: Value) -> Result<Arc<dyn Destination>, Outcome> {
         let client = self.client("api", delivery.clone());
         let delivery: DeliverySpec = serde_json::from_value(delivery).unwrap();
@@ -145,8 +155,117 @@ fn bundle(version: i64) -> Bundle {
         client_json: Secret::new(format!(
             "{{\"client_id\":\"c{version}\",\"client_secret\":\"canary-{version}\"}}"
         )),
+        user_json: None,
         not_after: Some("2026-02-01T00:00:00Z".to_owned()),
     }
+}
+
+/// The same with the user of that version.
+fn pair(version: i64) -> Bundle {
+    let user = format!(
+        "{{\"application_username\":\"u{version}\",\"application_password\":\"canary-word-{version}\"}}"
+    );
+    Bundle {
+        user_json: Some(Secret::new(user)),
+        ..bundle(version)
+    }
+}
+
+/// A user is delivered with its client, healed, and taken away again, whatever the place.
+#[tokio::test(start_paused = true)]
+async fn a_user_comes_with_its_client_and_goes() {
+    let world = World::new().await;
+    let region = "eu-central-1".parse().unwrap();
+    for delivery in [secret(), s3(), managed()] {
+        let place = world.open_with_user(delivery).await;
+        let name = place.location();
+        // What each place has, as a reader finds it: the name of the client, and the one of the user.
+        let found = || -> (String, Option<String>) {
+            let text = |file: &Value, field: &str| file[field].as_str().map(str::to_owned);
+            let parse = |content: &str| serde_json::from_str::<Value>(content).unwrap();
+            let (client, user) = if name.starts_with("secret ") {
+                let found = world.server.get("secrets", "team-a", "api-oauth").unwrap();
+                let file = |key: &str| {
+                    let bytes = BASE64_STANDARD.decode(found["data"][key].as_str()?);
+                    Some(parse(&String::from_utf8(bytes.unwrap()).unwrap()))
+                };
+                (file("client.json").unwrap(), file("user.json"))
+            } else if name.starts_with("s3://") {
+                let bucket = world.cloud.credentials_bucket(BUCKET).unwrap();
+                let file = |key: &str| Some(parse(bucket.files.get(key)?.content.reveal()));
+                (file("api/client.json").unwrap(), file("api/user.json"))
+            } else {
+                let kept = world
+                    .cloud
+                    .secret(&world.account, region, "api/oauth-client");
+                let kept = kept.unwrap();
+                let current = kept.shown.version.clone().unwrap();
+                let both = parse(kept.versions[&current].reveal());
+                (both.clone(), Some(both))
+            };
+            let user = user.and_then(|user| text(&user, "application_username"));
+            (text(&client, "client_id").unwrap(), user)
+        };
+        let has = |client: &str, user: Option<&str>| {
+            assert_eq!(
+                found(),
+                (client.to_owned(), user.map(str::to_owned)),
+                "{name}"
+            );
+        };
+        place.check().await.unwrap();
+        for version in [1, 2] {
+            let receipt = place.put(&pair(version)).await.unwrap();
+            assert!(!format!("{receipt:?}").contains("canary"), "{name}");
+            assert_eq!(place.look().await.unwrap(), Some(receipt), "{name}");
+            has(&format!("c{version}"), Some(&format!("u{version}")));
+        }
+        let alone = place.put(&bundle(3)).await.unwrap();
+        has("c3", None);
+        assert_eq!(place.look().await.unwrap(), Some(alone), "{name}");
+        let ours = place.put(&pair(4)).await.unwrap();
+        if name.starts_with("secret ") {
+            let mut by_hand = world.server.get("secrets", "team-a", "api-oauth").unwrap();
+            by_hand["data"]["user.json"] = json!("e30=");
+            world.server.put(&by_hand);
+        } else if name.starts_with("s3://") {
+            world.cloud.change_file(BUCKET, "api/user.json", Some("{}"));
+        }
+        if !name.starts_with("arn:") {
+            assert_ne!(place.look().await.unwrap(), Some(ours), "{name}");
+        }
+        let healed = place.put(&pair(4)).await.unwrap();
+        assert_eq!(place.look().await.unwrap(), Some(healed), "{name}");
+        has("c4", Some("u4"));
+        place.remove().await.unwrap();
+        assert_eq!(place.look().await.unwrap(), None, "{name}");
+    }
+    let bucket = world.cloud.credentials_bucket(BUCKET).unwrap();
+    assert!(bucket.files.is_empty(), "{:?}", bucket.files.keys());
+}
+
+/// A `user.json` that is there already and is nobody's of ours stays: another may have written it before us, or by hand.
+#[tokio::test(start_paused = true)]
+async fn a_user_of_somebody_else_stays() {
+    let world = World::new().await;
+    world.cloud.change_file(BUCKET, "api/user.json", Some("{}"));
+    let place = world.open(s3()).await.unwrap();
+    let ours = place.put(&bundle(1)).await.unwrap();
+    assert_eq!(place.look().await.unwrap(), Some(ours));
+    place.remove().await.unwrap();
+    let bucket = world.cloud.credentials_bucket(BUCKET).unwrap();
+    let left: Vec<_> = bucket.files.keys().collect();
+    assert_eq!(left, ["api/user.json"]);
+
+    let place = world.open(secret()).await.unwrap();
+    let ours = place.put(&bundle(1)).await.unwrap();
+    let mut by_hand = world.server.get("secrets", "team-a", "api-oauth").unwrap();
+    by_hand["data"]["user.json"] = json!("e30=");
+    world.server.put(&by_hand);
+    assert_eq!(place.look().await.unwrap(), Some(ours));
+    place.put(&bundle(2)).await.unwrap();
+    let kept = world.server.get("secrets", "team-a", "api-oauth").unwrap();
+    assert_eq!(kept["data"]["user.json"], "e30=");
 }
 
 /// What every kind of place promises.

@@ -1,9 +1,12 @@
 //! The port to authorization servers, over the adapters: its whole contract against real servers, and against answers of our
-//! own for what no server does when it is asked: to be slow, to lie, to be somebody else.
+//! own for what no server does when it is asked: to be slow, to lie, to be somebody else. And, since a Keycloak is here already,
+//! the whole life of credentials at it, made by the operator.
 
 #![cfg(feature = "dev")]
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+#[path = "whole/administrator.rs"]
+mod administrator;
 #[path = "identity/cognito.rs"]
 mod cognito;
 #[path = "identity/contract.rs"]
@@ -14,12 +17,20 @@ mod dynamic;
 mod faults;
 #[path = "identity/keycloak.rs"]
 mod keycloak;
+#[path = "identity/life.rs"]
+mod life;
 #[path = "identity/pool.rs"]
 mod pool;
+mod reader;
+mod scan;
 #[path = "identity/server.rs"]
 mod server;
 #[path = "identity/tls.rs"]
 mod tls;
+#[path = "identity/users.rs"]
+mod users;
+#[path = "whole/world.rs"]
+mod world;
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -2,6 +2,8 @@
 #![cfg(feature = "dev")]
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+mod reader;
+
 use std::collections::BTreeSet;
 use std::path::Path;
 use std::process::Command;
@@ -10,13 +12,11 @@ use std::time::{Duration, Instant};
 
 use bailiwick::api::OAuthClient;
 use bailiwick::dev::trial::Trial;
-use bailiwick::identity::{
-    OAuthServer, RealServers, RegistrationOptions, ServerOptions, Servers, TokenAnswer,
-    TokenRequest, client_json,
-};
+use bailiwick::identity::{RealServers, RegistrationOptions, ServerOptions, Servers};
 use k8s_openapi::api::core::v1::Secret;
 use k8s_openapi::jiff::Timestamp;
 use kube::api::{Patch, PatchParams};
+use reader::asked_once;
 use serde_json::json;
 
 /// A trial in a folder of its own. It ends with this value, whatever fails.
@@ -76,7 +76,12 @@ async fn rotated_under_a_reader(trial: &Trial) {
     let clients: kube::Api<OAuthClient> = kube::Api::namespaced(client, "team-search");
 
     let mut ids = BTreeSet::new();
-    ids.insert(asked_once(&secrets, &*server).await);
+    let ask = async || {
+        asked_once(&secrets, "index-oauth", &*server, "payment.read")
+            .await
+            .0
+    };
+    ids.insert(ask().await);
     let renew = json!({"metadata": {"annotations": {"bailiwick.dev/renew-requested-at": "now"}}});
     clients
         .patch("index", &PatchParams::default(), &Patch::Merge(renew))
@@ -90,7 +95,7 @@ async fn rotated_under_a_reader(trial: &Trial) {
             "nothing was rotated: {:?}",
             clients.get("index").await.unwrap().status
         );
-        ids.insert(asked_once(&secrets, &*server).await);
+        ids.insert(ask().await);
         let status = clients.get("index").await.unwrap().status.unwrap();
         after += usize::from(status.version == Some(2));
         tokio::time::sleep(Duration::from_millis(50)).await;
@@ -100,22 +105,6 @@ async fn rotated_under_a_reader(trial: &Trial) {
     let places = status.destinations.iter();
     let delivered: Vec<_> = places.map(|place| place.version).collect();
     assert_eq!(delivered, [Some(2)], "the place has version 2");
-}
-
-/// Reads the Secret, and must get a token with what is in it. The client's id.
-async fn asked_once(secrets: &kube::Api<Secret>, server: &dyn OAuthServer) -> String {
-    let secret = secrets.get("index-oauth").await.unwrap();
-    let content = secret.data.unwrap().remove("client.json").unwrap();
-    let found = client_json::credential(std::str::from_utf8(&content.0).unwrap());
-    let (client_id, credential) = found.expect("a client.json");
-    let request = TokenRequest {
-        client_id: client_id.clone(),
-        credential,
-        scopes: Some(vec!["payment.read".to_owned()]),
-    };
-    let answer = server.request_token(&request).await.unwrap();
-    assert_eq!(answer, TokenAnswer::Accepted, "of client {client_id}");
-    client_id
 }
 
 #[test]

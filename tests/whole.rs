@@ -4,6 +4,8 @@
 
 #[path = "whole/accounts.rs"]
 mod accounts;
+#[path = "whole/administrator.rs"]
+mod administrator;
 #[path = "whole/endings.rs"]
 mod endings;
 #[path = "whole/people.rs"]
@@ -15,7 +17,8 @@ mod unready;
 #[path = "whole/world.rs"]
 mod world;
 
-use world::{Operator, World};
+use administrator::start_operator;
+use world::World;
 
 const CLASS: &str = r#"
 apiVersion: bailiwick.dev/v1alpha1
@@ -53,20 +56,6 @@ spec: {className: test, purpose: test}
 const READY: &str = ".status.conditions[?(@.type==\"Ready\")].status";
 const REASON: &str = ".status.conditions[?(@.type==\"Ready\")].reason";
 
-/// Starts the operator as who may do everything.
-fn start_operator(world: &World) -> Operator {
-    let mut command = Operator::command(&world.moto);
-    command
-        .args([
-            "--listen=127.0.0.1:0",
-            "--log-filter=info,bailiwick=trace,kube=debug",
-        ])
-        .env("KUBECONFIG", world.plane.admin_kubeconfig())
-        .env("AWS_ACCESS_KEY_ID", "test")
-        .env("AWS_SECRET_ACCESS_KEY", "test");
-    Operator::spawn(command, &world.log())
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn a_team_gets_its_account_and_keeps_it() {
     let mut world = World::start().await;
@@ -79,7 +68,7 @@ async fn a_team_gets_its_account_and_keeps_it() {
         "-1"
     );
     world.apply(TEAM).await;
-    world.operator = Some(start_operator(&world));
+    world.operator = Some(start_operator(&world, &[]));
     world.until("team", "payments", READY, "True").await;
     world.until("accountclass", "test", READY, "True").await;
     world.apply(ACCOUNT).await;

@@ -44,7 +44,7 @@ pub use oauth_client::{
 };
 pub use oauth_provider::{
     CognitoSpec, DynamicRegistrationSpec, KeyReference, KeycloakSpec, OAuthProvider,
-    OAuthProviderSpec, OAuthProviderStatus, SecretRotation,
+    OAuthProviderSpec, OAuthProviderStatus, PasswordGrant, SecretRotation,
 };
 pub use release::{
     ApprovalEvidence, ApprovalSummary, Evidence, Release, ReleaseImage, ReleaseSpec, ReleaseStatus,

@@ -41,7 +41,9 @@ use super::{ChangeStatus, Mode};
     {"rule": "!('authorization_code' in self.grantTypes) || (has(self.redirectUris) && self.redirectUris.size() > 0)",
      "message": "the grant type authorization_code needs spec.redirectUris", "fieldPath": ".redirectUris"},
     {"rule": "!has(self.authMethod) || self.authMethod != 'none' || !('client_credentials' in self.grantTypes)",
-     "message": "a public client (authMethod none) cannot have the grant type client_credentials (RFC 6749 section 4.4)", "fieldPath": ".authMethod"}
+     "message": "a public client (authMethod none) cannot have the grant type client_credentials (RFC 6749 section 4.4)", "fieldPath": ".authMethod"},
+    {"rule": "!has(self.authMethod) || self.authMethod != 'none' || !('password' in self.grantTypes)",
+     "message": "a public client (authMethod none) cannot have the grant type password: its credentials would never be replaced", "fieldPath": ".authMethod"}
 ]))]
 pub struct OAuthClientSpec {
     /// The `Application`, in this namespace, whose credentials these are.
@@ -58,7 +60,7 @@ pub struct OAuthClientSpec {
     pub provider: String,
     /// What the client may ask tokens for with (RFC 7591 section 2).
     #[serde(default = "default_grant_types")]
-    #[schemars(length(min = 1, max = 6), extend("x-kubernetes-list-type" = "set"))]
+    #[schemars(length(min = 1, max = 7), extend("x-kubernetes-list-type" = "set"))]
     pub grant_types: Vec<GrantType>,
     /// Where people are sent back to (RFC 6749 section 3.1.2): https, or this machine itself.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -139,6 +141,11 @@ pub enum GrantType {
     /// With another token (RFC 8693).
     #[serde(rename = "urn:ietf:params:oauth:grant-type:token-exchange")]
     TokenExchange,
+    /// With the name and password of a user that is made for the application and delivered as `user.json` (RFC 6749
+    /// section 4.3). OAuth 2.1 has it no more: it is for applications that cannot do without it yet, and only where the
+    /// provider opens it.
+    #[serde(rename = "password")]
+    Password,
 }
 
 /// How a client authenticates at the token endpoint (RFC 7591 section 2; private_key_jwt is of OpenID Connect Core
@@ -363,6 +370,9 @@ pub struct VersionStatus {
     /// The client's id at the server, once it is known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub client_id: Option<String>,
+    /// A user was made for it, whose name and password are delivered as `user.json`.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub user: bool,
     /// The revision of what was registered: redirection URIs, grant types, scopes, the way to authenticate.
     pub revision: String,
     /// Since when it exists at the server.

@@ -89,6 +89,20 @@ pub struct KeycloakSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 8, max = 512), regex(pattern = r"^https?://[^\s?#]+$"))]
     pub admin_url: Option<String>,
+    /// Whether clients may have the grant type `password`, each with a user that is made for it (RFC 6749 section 4.3,
+    /// which OAuth 2.1 has no more). The account in `credentialsSecret` must then be let manage users, too.
+    #[serde(default)]
+    pub password_grant: PasswordGrant,
+}
+
+/// Whether clients may have the grant type `password`.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum PasswordGrant {
+    /// No new client has it.
+    #[default]
+    Refused,
+    /// Who asks for it has it.
+    Allowed,
 }
 
 /// A user pool of Amazon Cognito. `spec.issuer` must be its issuer, and the operator is there who it is in AWS.

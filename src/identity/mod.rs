@@ -4,6 +4,7 @@
 //! |---|---|
 //! | [`error`] | what can go wrong, classified once |
 //! | [`keys`] | the keys by which clients sign |
+//! | [`users`] | users that work for an application, where there still are such |
 //! | [`real`] | the servers that there are: `dynamic` (RFC 7591/7592), `keycloak`, `cognito` |
 //! | `http`, `discovery`, `token` | what those share: requests, the server's metadata, asking for a token |
 //! | [`observed`] | the same servers, and every call is counted |
@@ -25,6 +26,7 @@ pub mod real;
 #[cfg(feature = "dev")]
 pub mod simulated;
 mod token;
+pub mod users;
 
 use std::sync::Arc;
 
@@ -37,6 +39,7 @@ pub use error::{ErrorKind, IdentityError};
 pub use http::Limits;
 pub use observed::{Observer, observe};
 pub use real::RealServers;
+pub use users::ServiceUser;
 
 /// What a server answers.
 pub type Result<T> = std::result::Result<T, IdentityError>;
@@ -342,4 +345,30 @@ pub trait OAuthServer: Send + Sync {
 
     /// Asks for a token.
     async fn request_token(&self, request: &TokenRequest) -> Result<TokenAnswer>;
+
+    /// Makes a user that works for an application. Only before it is used by anybody: one that an earlier call has made
+    /// is made anew. Idempotent.
+    ///
+    /// # Errors
+    /// `AlreadyExists`: somebody else's user has that name. `Refused`: this kind of server has none.
+    async fn make_user(&self, _user: &ServiceUser) -> Result<()> {
+        Err(users::none("make_user"))
+    }
+
+    /// Removes a user of that object. That it is gone already is no error.
+    ///
+    /// # Errors
+    /// `AlreadyExists`: it is somebody else's. `Refused`: this kind of server has none.
+    async fn remove_user(&self, _username: &str, _uid: &str) -> Result<()> {
+        Err(users::none("remove_user"))
+    }
+
+    /// Asks for a token with the grant type `password`: with the client's credential and the user's.
+    async fn request_token_as(
+        &self,
+        _request: &TokenRequest,
+        _user: &ServiceUser,
+    ) -> Result<TokenAnswer> {
+        Err(users::none("request_token_as"))
+    }
 }

@@ -10,7 +10,7 @@ use tracing::Instrument;
 
 use super::{
     ClientMetadata, Description, NewClient, OAuthServer, Registration, RegistrationOptions, Result,
-    ServerOptions, Servers, TokenAnswer, TokenRequest,
+    ServerOptions, Servers, ServiceUser, TokenAnswer, TokenRequest,
 };
 
 /// Is told of every call.
@@ -148,11 +148,32 @@ impl OAuthServer for ObservedServer {
 
     async fn request_token(&self, request: &TokenRequest) -> Result<TokenAnswer> {
         let run = self.server.request_token(request);
-        self.call("request_token", run, |answer| match answer {
-            TokenAnswer::Accepted => "ok",
-            TokenAnswer::UnknownClient(_) => "unknown_client",
-            TokenAnswer::Refused(_) => "refused",
-        })
-        .await
+        self.call("request_token", run, answered).await
+    }
+
+    async fn make_user(&self, user: &ServiceUser) -> Result<()> {
+        self.plain("make_user", self.server.make_user(user)).await
+    }
+
+    async fn remove_user(&self, username: &str, uid: &str) -> Result<()> {
+        let run = self.server.remove_user(username, uid);
+        self.plain("remove_user", run).await
+    }
+
+    async fn request_token_as(
+        &self,
+        request: &TokenRequest,
+        user: &ServiceUser,
+    ) -> Result<TokenAnswer> {
+        let run = self.server.request_token_as(request, user);
+        self.call("request_token", run, answered).await
+    }
+}
+
+fn answered(answer: &TokenAnswer) -> &'static str {
+    match answer {
+        TokenAnswer::Accepted => "ok",
+        TokenAnswer::UnknownClient(_) => "unknown_client",
+        TokenAnswer::Refused(_) => "refused",
     }
 }

@@ -11,7 +11,7 @@ use super::http::{Http, Limits};
 use super::keycloak::Keycloak;
 use super::{
     Clock, ErrorKind, IdentityError, OAuthServer, RegistrationOptions, Result, ServerOptions,
-    Servers, TokenAnswer, TokenRequest, token,
+    Servers, ServiceUser, TokenAnswer, TokenRequest, token,
 };
 use crate::cloud::Sessions;
 
@@ -125,7 +125,17 @@ impl Issuer {
     /// Asks for a token.
     pub(super) async fn request_token(&self, request: &TokenRequest) -> Result<TokenAnswer> {
         let metadata = self.metadata().await?;
-        token::request(&self.http, &metadata, &self.clock, request).await
+        token::request(&self.http, &metadata, &self.clock, request, None).await
+    }
+
+    /// Asks for a token with a user's name and password besides.
+    pub(super) async fn request_token_as(
+        &self,
+        request: &TokenRequest,
+        user: &ServiceUser,
+    ) -> Result<TokenAnswer> {
+        let metadata = self.metadata().await?;
+        token::request(&self.http, &metadata, &self.clock, request, Some(user)).await
     }
 
     fn kept(&self) -> std::sync::MutexGuard<'_, Option<Arc<Metadata>>> {

@@ -3,6 +3,8 @@
 //! Time is tokio's, so that a test can pause it; ids and secrets come from a counter, so that a run can be repeated. A client
 //! counts as answered when whoever registered it was told its secret: one that is not is of no use to anybody.
 
+mod users;
+
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -12,8 +14,8 @@ use url::Url;
 
 use super::{
     Capabilities, ClientMetadata, Credential, Description, ErrorKind, IdentityError, Management,
-    Method, NewClient, OAuthServer, Registration, Result, ServerOptions, Servers, TokenAnswer,
-    TokenRequest,
+    Method, NewClient, OAuthServer, Registration, Result, ServerOptions, Servers, ServiceUser,
+    TokenAnswer, TokenRequest,
 };
 use crate::model::Secret;
 
@@ -48,6 +50,22 @@ impl Profile {
             updates: self != Self::Dynamic,
             search: self != Self::Dynamic,
         }
+    }
+
+    /// The grant types that it names; of Keycloak only, since of the others it does not matter.
+    fn grant_types(self) -> Vec<String> {
+        let named: &[&str] = match self {
+            Self::Dynamic | Self::Cognito => &[],
+            Self::Keycloak | Self::KeycloakRotating => &[
+                "authorization_code",
+                "client_credentials",
+                "refresh_token",
+                "urn:ietf:params:oauth:grant-type:device_code",
+                "urn:ietf:params:oauth:grant-type:token-exchange",
+                "password",
+            ],
+        };
+        named.iter().map(|name| (*name).to_owned()).collect()
     }
 
     fn chooses_secret(self) -> bool {
@@ -119,6 +137,8 @@ impl Client {
 #[derive(Default)]
 struct State {
     clients: BTreeMap<String, Client>,
+    users: BTreeMap<String, ServiceUser>,
+    most_users: BTreeMap<String, usize>,
     made: u64,
     trouble: Trouble,
     calls: BTreeMap<&'static str, u64>,
@@ -473,7 +493,7 @@ impl OAuthServer for Caller {
         let description = Description {
             token_endpoint: token_endpoint.unwrap_or_else(|_| server.issuer.clone()),
             methods,
-            grant_types: Vec::new(),
+            grant_types: server.profile.grant_types(),
             capabilities: server.profile.capabilities(),
         };
         self.call("describe", false, |_| Ok(description)).await
@@ -568,6 +588,35 @@ impl OAuthServer for Caller {
             Ok(match refused {
                 Some(scope) => TokenAnswer::Refused(format!("invalid_scope: {scope}")),
                 None => TokenAnswer::Accepted,
+            })
+        })
+        .await
+    }
+
+    async fn make_user(&self, user: &ServiceUser) -> Result<()> {
+        self.call("make_user", true, |state| users::make(state, user))
+            .await
+    }
+
+    async fn remove_user(&self, username: &str, uid: &str) -> Result<()> {
+        self.call("remove_user", true, |state| {
+            users::remove(state, username, uid)
+        })
+        .await
+    }
+
+    async fn request_token_as(
+        &self,
+        request: &TokenRequest,
+        user: &ServiceUser,
+    ) -> Result<TokenAnswer> {
+        self.call("token", false, |state| {
+            let (id, password) = (&request.client_id, user.password.reveal());
+            let given = takes(state, id, &request.credential)
+                && users::is_let_in(state, id, &user.username, password);
+            Ok(match given {
+                true => TokenAnswer::Accepted,
+                false => TokenAnswer::UnknownClient("invalid_grant".to_owned()),
             })
         })
         .await

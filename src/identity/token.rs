@@ -10,9 +10,10 @@ use zeroize::Zeroizing;
 
 use super::discovery::Metadata;
 use super::http::{Ask, Http, Payload, Reply, secret};
+use super::users::PASSWORD_GRANT;
 use super::{
-    Clock, Credential, ErrorKind, IdentityError, Method, Result, SigningKey, TokenAnswer,
-    TokenRequest, keys,
+    Clock, Credential, ErrorKind, IdentityError, Method, Result, ServiceUser, SigningKey,
+    TokenAnswer, TokenRequest, keys,
 };
 use crate::model::Secret;
 
@@ -33,23 +34,28 @@ struct Granted {
     scope: Option<String>,
 }
 
-/// Asks for a token.
+/// Asks for a token: with the grant type `password` if there is a user, else as the request says.
 pub(super) async fn request(
     http: &Http,
     metadata: &Metadata,
     clock: &Clock,
     request: &TokenRequest,
+    user: Option<&ServiceUser>,
 ) -> Result<TokenAnswer> {
     let nonsense = nonce()?;
     let scope = request.scopes.as_ref().map(|scopes| scopes.join(" "));
-    let mut fields: Vec<(&str, &str)> = match &scope {
-        Some(scope) => {
-            let scope = (!scope.is_empty()).then_some(("scope", scope.as_str()));
-            std::iter::once(("grant_type", "client_credentials"))
-                .chain(scope)
-                .collect()
-        }
-        None => vec![
+    let scope = scope.as_deref();
+    let narrow = scope
+        .filter(|scope| !scope.is_empty())
+        .map(|scope| ("scope", scope));
+    let mut fields: Vec<(&str, &str)> = match (user, scope) {
+        (Some(user), _) => vec![
+            ("grant_type", PASSWORD_GRANT),
+            ("username", &user.username),
+            ("password", user.password.reveal()),
+        ],
+        (None, Some(_)) => vec![("grant_type", "client_credentials")],
+        (None, None) => vec![
             ("grant_type", "authorization_code"),
             ("code", &nonsense),
             ("redirect_uri", NOWHERE),
@@ -60,8 +66,10 @@ pub(super) async fn request(
             ),
         ],
     };
+    fields.extend(narrow);
     let id = request.client_id.as_str();
-    let mut ask = Ask::new(OPERATION, HttpMethod::POST, &metadata.token_endpoint);
+    let mut ask = Ask::new(OPERATION, HttpMethod::POST, &metadata.token_endpoint)
+        .hiding(user.map(|user| &user.password));
     let assertion;
     match &request.credential {
         Credential::Secret(Method::SecretPost, secret) => {
@@ -84,7 +92,18 @@ pub(super) async fn request(
         Credential::Public => fields.push(("client_id", id)),
     }
     let reply = http.send(ask.with(Payload::form(&fields))).await?;
-    answer(&reply, request.scopes.as_deref())
+    match user {
+        None => answer(&reply, request.scopes.as_deref()),
+        Some(_) => answer_to_user(&reply, request.scopes.as_deref().unwrap_or_default()),
+    }
+}
+
+/// What the server's answer to a user means: one that it does not take is as good as none, like a client.
+fn answer_to_user(reply: &Reply, scopes: &[String]) -> Result<TokenAnswer> {
+    match (reply.code().as_deref(), reply.words()) {
+        (Some("invalid_grant"), Some(words)) => Ok(TokenAnswer::UnknownClient(words)),
+        _ => answer(reply, Some(scopes)),
+    }
 }
 
 /// RFC 6749 section 2.3.1: both are encoded as in a form before they are put together.

@@ -97,6 +97,8 @@ pub struct Version {
     pub way: Way,
     /// How it authenticates.
     pub auth: Auth,
+    /// Whether a user belongs to it, for the grant type `password`.
+    pub user: bool,
     /// The client's id, once it is known.
     pub client_id: Option<String>,
     /// The revision of what was registered.
@@ -153,6 +155,8 @@ pub struct Wanted {
     pub uid: String,
     /// How the client shall authenticate.
     pub auth: Auth,
+    /// Whether a user shall belong to it, for the grant type `password`.
+    pub user: bool,
     /// The revision of what shall be registered.
     pub revision: String,
     /// When credentials may be replaced.
@@ -250,6 +254,7 @@ impl Known {
             state: State::Pending,
             way,
             auth: wanted.auth,
+            user: wanted.user,
             client_id: None,
             revision: wanted.revision.clone(),
             created: None,
@@ -298,8 +303,9 @@ pub fn next(wanted: &Wanted, known: &Known, seen: &Seen, able: Abilities, now: T
         return Next::Remove(gone.number);
     }
     if let Some(open) = &known.open {
-        let other =
-            |pending: &Version| pending.revision != wanted.revision || pending.auth != wanted.auth;
+        let other = |pending: &Version| {
+            pending.revision != wanted.revision || is_of_another_kind(pending, wanted)
+        };
         return match known.version(open.version) {
             Some(pending) if open.step == Step::Create && other(pending) => {
                 Next::Abandon(open.version)
@@ -326,6 +332,11 @@ pub fn next(wanted: &Wanted, known: &Known, seen: &Seen, able: Abilities, now: T
     for_current(wanted, known, current, able, now)
 }
 
+/// Whether it authenticates otherwise: then no change in place makes it what is wanted, since other files are delivered.
+fn is_of_another_kind(version: &Version, wanted: &Wanted) -> bool {
+    version.auth != wanted.auth || version.user != wanted.user
+}
+
 /// What comes next where there is a version that works.
 fn for_current(
     wanted: &Wanted,
@@ -334,7 +345,7 @@ fn for_current(
     able: Abilities,
     now: Timestamp,
 ) -> Next {
-    if current.auth != wanted.auth {
+    if is_of_another_kind(current, wanted) {
         return begin(known, Cause::Changed, Way::Client, now);
     }
     if current.revision != wanted.revision {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use bailiwick::dev::oauth::{ADMINISTRATOR, Keycloak, OAuthAssets};
 use bailiwick::identity::{
     Capabilities, ClientMetadata, Credential, ErrorKind, KeycloakLogin, Method, OAuthServer,
-    RegistrationOptions, SigningKey, keys,
+    RegistrationOptions, ServiceUser, SigningKey, keys,
 };
 use bailiwick::model::Secret;
 use serde_json::{Value, json};
@@ -19,13 +19,15 @@ use super::contract::{
 use super::server::ask;
 use super::{new_client, open, options};
 
-const PLAIN: &str = "plain";
-const ROTATING: &str = "rotating realm";
+/// The realm in which a client has one secret.
+pub const PLAIN: &str = "plain";
+/// The realm whose policy lets a client have two for a while.
+pub const ROTATING: &str = "rotating realm";
 
 /// One for all tests; it ends with this process.
 static SERVER: OnceCell<Keycloak> = OnceCell::const_new();
 
-async fn endpoint() -> &'static str {
+pub async fn endpoint() -> &'static str {
     let server = SERVER.get_or_init(async || {
         let assets = OAuthAssets::find(Path::new(env!("CARGO_MANIFEST_DIR"))).unwrap();
         let server = Keycloak::start(&assets).await.unwrap();
@@ -57,7 +59,27 @@ async fn overlap(endpoint: &str, realm: &str, enabled: bool) {
 }
 
 /// What an administrator does by hand.
-async fn administer(endpoint: &str, method: &str, path: &str, document: Option<&Value>) -> Value {
+pub async fn administer(
+    endpoint: &str,
+    method: &str,
+    path: &str,
+    document: Option<&Value>,
+) -> Value {
+    let (status, answer) = attempt(endpoint, method, path, document).await;
+    assert!(
+        (200..300).contains(&status),
+        "{method} {path}: {status} {answer}"
+    );
+    serde_json::from_str(&answer).unwrap_or_default()
+}
+
+/// What an administrator tries by hand: status and body of the answer.
+pub async fn attempt(
+    endpoint: &str,
+    method: &str,
+    path: &str,
+    document: Option<&Value>,
+) -> (u16, String) {
     let (user, password) = ADMINISTRATOR;
     let form =
         format!("grant_type=password&client_id=admin-cli&username={user}&password={password}");
@@ -71,20 +93,8 @@ async fn administer(endpoint: &str, method: &str, path: &str, document: Option<&
         token["access_token"].as_str().unwrap()
     );
     let body = document.map(Value::to_string).unwrap_or_default();
-    let (status, answer) = ask(
-        endpoint,
-        method,
-        path,
-        "application/json",
-        &authorization,
-        &body,
-    )
-    .await;
-    assert!(
-        (200..300).contains(&status),
-        "{method} {path}: {status} {answer}"
-    );
-    serde_json::from_str(&answer).unwrap_or_default()
+    let kind = "application/json";
+    ask(endpoint, method, path, kind, &authorization, &body).await
 }
 
 fn login() -> KeycloakLogin {
@@ -103,7 +113,7 @@ async fn realm_as(realm: &str, login: KeycloakLogin) -> Arc<dyn OAuthServer> {
     open(options(&issuer, registration))
 }
 
-async fn realm(realm: &str) -> Arc<dyn OAuthServer> {
+pub async fn realm(realm: &str) -> Arc<dyn OAuthServer> {
     realm_as(realm, login()).await
 }
 
@@ -408,17 +418,15 @@ async fn a_service_account_of_the_realm_is_enough() {
     );
     let user = administer(endpoint, "GET", &path, None).await;
     let manager = client_of("served", "realm-management").await;
-    let path = format!(
-        "/admin/realms/served/clients/{}/roles/manage-clients",
-        id(&manager)
-    );
-    let role = administer(endpoint, "GET", &path, None).await;
-    let path = format!(
-        "/admin/realms/served/users/{}/role-mappings/clients/{}",
-        id(&user),
-        id(&manager)
-    );
-    administer(endpoint, "POST", &path, Some(&json!([role]))).await;
+    let give = async |role: &str| {
+        let manager = id(&manager);
+        let path = format!("/admin/realms/served/clients/{manager}/roles/{role}");
+        let role = administer(endpoint, "GET", &path, None).await;
+        let user = id(&user);
+        let path = format!("/admin/realms/served/users/{user}/role-mappings/clients/{manager}");
+        administer(endpoint, "POST", &path, Some(&json!([role]))).await;
+    };
+    give("manage-clients").await;
 
     let server = realm_as("served", us("its+secret%")).await;
     assert!(
@@ -430,6 +438,19 @@ async fn a_service_account_of_the_realm_is_enough() {
             .secrets_in_place
     );
     a_life_with_a_secret(&*server, "served", Method::SecretBasic).await;
+
+    // Users are another right.
+    let one = ServiceUser {
+        username: "served-uid-1".to_owned(),
+        uid: "uid".to_owned(),
+        password: Secret::new("a password"),
+    };
+    let error = server.make_user(&one).await.unwrap_err();
+    assert_eq!(error.kind, ErrorKind::Denied, "{error}");
+    give("manage-users").await;
+    let server = realm_as("served", us("its+secret%")).await;
+    server.make_user(&one).await.unwrap();
+    server.remove_user(&one.username, &one.uid).await.unwrap();
 
     let stranger = realm_as("served", us("a-wrong-secret-not-repeated")).await;
     let error = stranger.describe().await.unwrap_err();

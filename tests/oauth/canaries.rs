@@ -12,7 +12,7 @@ use bailiwick::engine::Failure;
 use bailiwick::identity::simulated::Profile;
 use bailiwick::identity::{
     ClientMetadata, Credential, KeycloakLogin, Management, Method, NewClient, Registration,
-    RegistrationOptions, ServerOptions, SigningKey, TokenRequest,
+    RegistrationOptions, ServerOptions, ServiceUser, SigningKey, TokenRequest,
 };
 use bailiwick::model::Secret;
 use bailiwick::telemetry::{self, LogFormat};
@@ -44,6 +44,12 @@ impl Maker for Remembering {
         self.remember(&secret);
         Ok(secret)
     }
+
+    fn password(&self) -> Result<Secret, Failure> {
+        let password = SystemMaker.password()?;
+        self.remember(&password);
+        Ok(password)
+    }
 }
 
 /// All that ever was in an object which is no Secret, once for each object as it was.
@@ -67,8 +73,12 @@ async fn watch(world: &World, seen: &Mutex<BTreeSet<String>>) {
 
 /// Made while answers are lost and the operator is killed; denied a place, throttled, away, overwritten, forgotten, changed,
 /// revoked, and deleted in the end.
-async fn life(world: &World, method: &str) {
-    let fields = json!({"authMethod": method, "deletionPolicy": "Delete"});
+async fn life(world: &World, method: &str, with_user: bool) {
+    let mut fields = json!({"authMethod": method, "deletionPolicy": "Delete"});
+    if with_user {
+        world.open_password_grant(true);
+        fields["grantTypes"] = json!(["client_credentials", "password"]);
+    }
     world.places.deny("s3://two/api", true);
     world.declare("api", &["one", "s3:two"], fields);
     let (lossy, killed) = (
@@ -141,16 +151,17 @@ fn canaries(made: &[String]) -> BTreeMap<String, String> {
         // Of a key each line by itself, too: it may be written with or without its breaks.
         let lines = secret.lines().filter(|line| !line.starts_with("-----"));
         for (line, text) in lines.filter(|line| line.len() >= 12).enumerate() {
-            all.insert(
-                format!("line {line} of what was made {number}"),
-                text.into(),
-            );
+            let what = format!("line {line} of what was made {number}");
+            // So much of it is the same in base64 when more comes after it.
+            let begin = &text[..text.len() - text.len() % 3];
+            all.insert(format!("the begin of {what}"), begin.into());
+            all.insert(what, text.into());
         }
     }
     all
 }
 
-async fn nothing_is_seen(profile: Profile, method: &str) {
+async fn nothing_is_seen(profile: Profile, method: &str, with_user: bool) {
     let paper = Paper::default();
     let (subscriber, _) =
         telemetry::build((LogFormat::Json, false), "trace", false, paper.clone()).unwrap();
@@ -161,23 +172,21 @@ async fn nothing_is_seen(profile: Profile, method: &str) {
     let (seen, places) = (Mutex::default(), Mutex::<BTreeSet<String>>::default());
     let reading = async {
         loop {
-            let all = world.places.all();
-            places
-                .lock()
-                .unwrap()
-                .extend(all.into_iter().map(|(_, content)| content));
+            let all = world.places.all().into_iter().chain(world.places.users());
+            let contents = all.map(|(_, content)| content);
+            places.lock().unwrap().extend(contents);
             tokio::time::sleep(Duration::from_secs(1)).await;
         }
     };
     tokio::select! {
-        () = life(&world, method) => {}
+        () = life(&world, method, with_user) => {}
         () = watch(&world, &seen) => unreachable!(),
         () = reading => unreachable!(),
     }
     drop(guard);
     let made = maker.0.lock().unwrap().clone();
     let secrets = canaries(&made);
-    let context = format!("{profile:?} with {method}");
+    let context = format!("{profile:?} with {method}, a user: {with_user}");
     let (log, seen) = (paper.text(), seen.into_inner().unwrap());
     let lines = log
         .lines()
@@ -208,6 +217,10 @@ async fn nothing_is_seen(profile: Profile, method: &str) {
         "{context}: {} deliveries",
         delivered.len()
     );
+    let passwords = delivered
+        .iter()
+        .filter(|content| content.contains("application_password"));
+    assert_eq!(passwords.count() >= 4, with_user, "{context}");
     println!(
         "{context}: {} objects, {} KiB of log, {} secrets",
         seen.len(),
@@ -223,14 +236,21 @@ async fn nothing_is_seen(profile: Profile, method: &str) {
 #[tokio::test(start_paused = true)]
 async fn secrets_of_the_server_are_seen_nowhere() {
     for profile in Profile::ALL {
-        nothing_is_seen(profile, "client_secret_basic").await;
+        nothing_is_seen(profile, "client_secret_basic", false).await;
     }
 }
 
 #[tokio::test(start_paused = true)]
 async fn keys_are_seen_nowhere() {
     for profile in [Profile::Dynamic, Profile::Keycloak] {
-        nothing_is_seen(profile, "private_key_jwt").await;
+        nothing_is_seen(profile, "private_key_jwt", false).await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn passwords_are_seen_nowhere() {
+    for profile in [Profile::Keycloak, Profile::KeycloakRotating] {
+        nothing_is_seen(profile, "client_secret_basic", true).await;
     }
 }
 
@@ -285,6 +305,7 @@ fn what_carries_a_secret_does_not_print_it() {
     let mut kept = Kept::default();
     let entry = Entry {
         chosen: canary(),
+        password: Some(canary()),
         key: Some(key.clone()),
         registration: Some(registration.clone()),
     };
@@ -292,11 +313,17 @@ fn what_carries_a_secret_does_not_print_it() {
     let bundle = Bundle {
         version: 1,
         client_json: canary(),
+        user_json: Some(canary()),
         not_after: None,
+    };
+    let user = ServiceUser {
+        username: "api-1".into(),
+        uid: "uid".into(),
+        password: canary(),
     };
     let mut texts = vec![
         format!("{kept:?} {kept:#?}"),
-        format!("{bundle:?} {registration:?} {new:?}"),
+        format!("{bundle:?} {registration:?} {new:?} {user:?}"),
         format!("{:?}", Credential::Secret(Method::SecretBasic, canary())),
     ];
     let request = TokenRequest {

@@ -179,7 +179,7 @@ fn begin(has_second_secrets: bool) -> (World, Pool) {
 async fn life(has_second_secrets: bool, strike: Option<(u64, Blow)>) -> (u64, Option<String>) {
     let (world, pool) = begin(has_second_secrets);
     let asked = pool.clone();
-    let readers = Readers::of(&world, move |id, credential| asked.takes(id, credential));
+    let readers = Readers::of(&world, move |id, credential, _| asked.takes(id, credential));
     let (first, operators) = drive(&world, strike).await;
     let struck = first.struck.lock().unwrap().clone();
     let context = format!("{has_second_secrets} {strike:?} at {struck:?}");

@@ -5,24 +5,47 @@ use std::sync::Arc;
 use bailiwick::identity::simulated::Profile;
 use serde_json::json;
 
-use super::world::{Blow, HOUR, Life, Readers, World};
+use super::world::{Blow, HOUR, Life, Readers, World, user_of};
 
 /// What a life is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Case {
     profile: Profile,
     method: &'static str,
+    /// With a user for each version.
+    user: bool,
+}
+
+impl Case {
+    fn new(profile: Profile, method: &'static str) -> Self {
+        let user = false;
+        Self {
+            profile,
+            method,
+            user,
+        }
+    }
+
+    fn with_user(profile: Profile, method: &'static str) -> Self {
+        let user = true;
+        Self {
+            profile,
+            method,
+            user,
+        }
+    }
 }
 
 /// Made, renewed, and changed, with one blow at the operator; how many writes there were, and what was struck.
 async fn life(case: Case, strike: Option<(u64, Blow)>) -> (u64, Option<String>) {
     let context = format!("{case:?}, {strike:?}");
     let world = World::new(case.profile);
-    world.declare(
-        "api",
-        &["one", "s3:two"],
-        json!({"authMethod": case.method}),
-    );
+    let mut fields = json!({"authMethod": case.method});
+    if case.user {
+        world.open_password_grant(true);
+        fields["grantTypes"] = json!(["client_credentials", "password"]);
+    }
+    world.declare("api", &["one", "s3:two"], fields);
     let readers = Readers::start(&world);
     let (first, operators) = drive(&world, strike).await;
     let struck = first.struck.lock().unwrap().clone();
@@ -109,6 +132,11 @@ fn check(world: &World, case: Case, context: &str, struck: bool) {
         server.most_live("api")
     );
     let version = object["status"]["version"].clone();
+    let uid = object["metadata"]["uid"].as_str().unwrap();
+    let user = case.user.then(|| format!("api-{uid}-{version}"));
+    let users: Vec<String> = user.iter().cloned().collect();
+    assert_eq!(server.users(uid), users, "{context}: one user");
+    assert!(server.most_users(uid) <= 2, "{context}");
     for place in ["secret team-shop/one", "s3://two/api"] {
         let content: serde_json::Value =
             serde_json::from_str(&world.places.content(place).unwrap()).unwrap();
@@ -118,6 +146,8 @@ fn check(world: &World, case: Case, context: &str, struck: bool) {
             content["token_endpoint"], "https://as.example.com/token",
             "{place}"
         );
+        let delivered = world.places.user(place).map(|content| user_of(&content).0);
+        assert_eq!(delivered, user, "{context}: {place}");
     }
 }
 
@@ -160,46 +190,31 @@ const ALWAYS: [&str; 5] = [
 
 #[tokio::test(start_paused = true)]
 async fn dynamic_registration_with_secrets() {
-    let case = Case {
-        profile: Profile::Dynamic,
-        method: "client_secret_basic",
-    };
+    let case = Case::new(Profile::Dynamic, "client_secret_basic");
     table(case, &[&ALWAYS[..], &["delete"]].concat()).await;
 }
 
 #[tokio::test(start_paused = true)]
 async fn dynamic_registration_with_keys() {
-    let case = Case {
-        profile: Profile::Dynamic,
-        method: "private_key_jwt",
-    };
+    let case = Case::new(Profile::Dynamic, "private_key_jwt");
     table(case, &[&ALWAYS[..], &["delete"]].concat()).await;
 }
 
 #[tokio::test(start_paused = true)]
 async fn keycloak_with_one_secret() {
-    let case = Case {
-        profile: Profile::Keycloak,
-        method: "client_secret_post",
-    };
+    let case = Case::new(Profile::Keycloak, "client_secret_post");
     table(case, &[&ALWAYS[..], &["delete", "update"]].concat()).await;
 }
 
 #[tokio::test(start_paused = true)]
 async fn keycloak_with_keys() {
-    let case = Case {
-        profile: Profile::Keycloak,
-        method: "private_key_jwt",
-    };
+    let case = Case::new(Profile::Keycloak, "private_key_jwt");
     table(case, &[&ALWAYS[..], &["update"]].concat()).await;
 }
 
 #[tokio::test(start_paused = true)]
 async fn keycloak_with_two_secrets() {
-    let case = Case {
-        profile: Profile::KeycloakRotating,
-        method: "client_secret_basic",
-    };
+    let case = Case::new(Profile::KeycloakRotating, "client_secret_basic");
     table(
         case,
         &[&ALWAYS[..], &["add_secret", "retire_secret", "update"]].concat(),
@@ -209,15 +224,27 @@ async fn keycloak_with_two_secrets() {
 
 #[tokio::test(start_paused = true)]
 async fn cognito() {
-    let case = Case {
-        profile: Profile::Cognito,
-        method: "client_secret_basic",
-    };
+    let case = Case::new(Profile::Cognito, "client_secret_basic");
     table(
         case,
         &[&ALWAYS[..], &["add_secret", "retire_secret", "update"]].concat(),
     )
     .await;
+}
+
+const OF_USERS: [&str; 3] = ["make_user", "remove_user", "put user.json"];
+
+#[tokio::test(start_paused = true)]
+async fn users_beside_one_secret() {
+    let case = Case::with_user(Profile::Keycloak, "client_secret_post");
+    table(case, &[&ALWAYS[..], &OF_USERS, &["delete"]].concat()).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn users_beside_two_secrets() {
+    let case = Case::with_user(Profile::KeycloakRotating, "client_secret_basic");
+    let secrets = ["add_secret", "retire_secret"];
+    table(case, &[&ALWAYS[..], &OF_USERS, &secrets].concat()).await;
 }
 
 /// Two operators that both hold themselves for the leader: what each begins the other goes on with.

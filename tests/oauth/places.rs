@@ -19,6 +19,7 @@ use super::world::Life;
 #[derive(Default)]
 struct State {
     content: BTreeMap<String, (String, u64)>,
+    users: BTreeMap<String, String>,
     written: u64,
     writes: BTreeMap<String, u64>,
     looks: u64,
@@ -71,6 +72,16 @@ impl Places {
     pub fn content(&self, place: &str) -> Option<String> {
         let state = self.0.lock().unwrap();
         state.content.get(place).map(|(content, _)| content.clone())
+    }
+
+    /// The `user.json` that is there.
+    pub fn user(&self, place: &str) -> Option<String> {
+        self.0.lock().unwrap().users.get(place).cloned()
+    }
+
+    /// Every `user.json` that is anywhere.
+    pub fn users(&self) -> BTreeMap<String, String> {
+        self.0.lock().unwrap().users.clone()
     }
 
     /// All that is anywhere.
@@ -201,14 +212,34 @@ impl Destination for Place {
 
     async fn put(&self, bundle: &Bundle) -> Result<Receipt, Failure> {
         let content = bundle.client_json.reveal().to_owned();
+        let user = bundle.user_json.as_ref();
+        let user = user.map(|user| user.reveal().to_owned());
+        // A bucket takes one file after the other, a Secret both at once.
+        let (at_once, later) = match self.location.starts_with("s3://") {
+            true => (None, user),
+            false => (user, None),
+        };
         let location = self.location.clone();
-        self.write("put", move |state| {
+        let receipt = self.write("put", move |state| {
             state.written += 1;
             let written = state.written;
+            match (at_once, bundle.user_json.is_some()) {
+                (Some(user), _) => drop(state.users.insert(location.clone(), user)),
+                (None, true) => {}
+                (None, false) => drop(state.users.remove(&location)),
+            }
             state.content.insert(location, (content, written));
             Receipt(written.to_string())
-        })
-        .await
+        });
+        let receipt = receipt.await?;
+        if let Some(user) = later {
+            let location = self.location.clone();
+            self.write("put user.json", move |state| {
+                state.users.insert(location, user);
+            })
+            .await?;
+        }
+        Ok(receipt)
     }
 
     async fn look(&self) -> Result<Option<Receipt>, Failure> {
@@ -223,6 +254,7 @@ impl Destination for Place {
         let location = self.location.clone();
         self.write("clean", move |state| {
             state.content.remove(&location);
+            state.users.remove(&location);
         })
         .await
     }

@@ -216,6 +216,14 @@ impl World {
         self.put("OAuthProvider", "", name, spec);
     }
 
+    /// The platform team opens the grant type `password`, or closes it.
+    pub fn open_password_grant(&self, open: bool) {
+        let mut provider = self.server.get("oauthproviders", "", "as").unwrap();
+        let word = if open { "Allowed" } else { "Refused" };
+        provider["spec"]["keycloak"]["passwordGrant"] = json!(word);
+        self.server.put(&provider).unwrap();
+    }
+
     #[track_caller]
     pub fn put(&self, kind: &str, namespace: &str, name: &str, spec: Value) {
         let mut object = json!({
@@ -422,7 +430,15 @@ pub fn condition(object: &Value, type_: &str) -> Option<(String, String, String)
     })
 }
 
+/// The name and the password in a `user.json`.
+pub fn user_of(content: &str) -> (String, String) {
+    let content: Value = serde_json::from_str(content).unwrap();
+    let text = |field: &str| content[field].as_str().unwrap().to_owned();
+    (text("application_username"), text("application_password"))
+}
+
 /// Reads all places every two minutes, as a slow reader would, and asks for a token every few seconds with what it has.
+/// `user.json`, where there is one, it reads a minute later: so that it has one file of each version for a while.
 pub struct Readers {
     task: JoinHandle<()>,
     pub failures: Arc<Mutex<Vec<String>>>,
@@ -432,13 +448,19 @@ pub struct Readers {
 impl Readers {
     pub fn start(world: &World) -> Self {
         let servers = world.oauth.clone();
-        Self::of(world, move |id, credential| {
-            servers.iter().any(|server| server.takes(id, credential))
+        Self::of(world, move |id, credential, user| {
+            servers.iter().any(|server| match user {
+                None => server.takes(id, credential),
+                Some((name, password)) => server.takes_user(id, credential, (name, password)),
+            })
         })
     }
 
-    /// The same, where that says whether a token is given.
-    pub fn of(world: &World, takes: impl Fn(&str, &Credential) -> bool + Send + 'static) -> Self {
+    /// The same, where that says whether a token is given: to the client, or to the user with its name and password.
+    pub fn of(
+        world: &World,
+        takes: impl Fn(&str, &Credential, Option<&(String, String)>) -> bool + Send + 'static,
+    ) -> Self {
         let places = world.places.clone();
         let (failures, requests) = (
             Arc::<Mutex<Vec<String>>>::default(),
@@ -447,6 +469,7 @@ impl Readers {
         let (failed, asked) = (failures.clone(), requests.clone());
         let task = tokio::spawn(async move {
             let mut read: BTreeMap<String, String> = BTreeMap::new();
+            let mut users: BTreeMap<String, String> = BTreeMap::new();
             for tick in 0_u64.. {
                 let fresh = tick % 24 == 0;
                 for (place, content) in places.all() {
@@ -454,10 +477,18 @@ impl Readers {
                         read.insert(place, content);
                     }
                 }
+                for (place, content) in places.users() {
+                    if tick % 24 == 12 || !users.contains_key(&place) {
+                        users.insert(place, content);
+                    }
+                }
                 for (place, content) in &read {
                     asked.fetch_add(1, Ordering::SeqCst);
                     let found = credential(content);
-                    let given = found.is_some_and(|(id, credential)| takes(&id, &credential));
+                    let given = found.is_some_and(|(id, credential)| {
+                        let user = users.get(place).map(|content| user_of(content));
+                        takes(&id, &credential, user.as_ref())
+                    });
                     if !given {
                         failed.lock().unwrap().push(format!("tick {tick}, {place}"));
                     }

@@ -3,8 +3,9 @@
 use std::process::Command;
 use std::time::{Duration, Instant};
 
+use crate::administrator::start_operator;
 use crate::world::World;
-use crate::{ACCOUNT, READY, start_operator};
+use crate::{ACCOUNT, READY};
 
 /// Told to end, the operator ends soon and gives its lease up, so that the next one need not wait for it to run out.
 pub async fn an_operator_that_is_told_to_end_ends(world: &mut World) {
@@ -39,7 +40,7 @@ pub async fn an_operator_that_is_told_to_end_ends(world: &mut World) {
         "-o=jsonpath={.spec.holderIdentity}",
     ];
     assert_eq!(world.kubectl(&holder).await.unwrap(), "");
-    world.operator = Some(start_operator(world));
+    world.operator = Some(start_operator(world, &[]));
     let begun = Instant::now();
     while world.kubectl(&holder).await.unwrap().is_empty() {
         assert!(
@@ -52,7 +53,7 @@ pub async fn an_operator_that_is_told_to_end_ends(world: &mut World) {
 
 pub async fn a_killed_operator_goes_on(world: &mut World, id: &str) {
     world.operator = None;
-    world.operator = Some(start_operator(world));
+    world.operator = Some(start_operator(world, &[]));
     // Not given up, the lease of the killed one must run out first; then an edit is seen.
     world
         .apply(&ACCOUNT.replace("purpose: test", "purpose: live"))

@@ -42,6 +42,7 @@ impl Work<'_> {
             };
             self.keep(number, way, registration).await?;
         }
+        self.make_user(number).await?;
         let (client_id, ends) = match self.kept.registration(number) {
             Some(it) => (it.client_id.clone(), it.secret_expires),
             None => return Ok(()),
@@ -67,8 +68,11 @@ impl Work<'_> {
             return Ok(());
         }
         let maker = &self.controller.maker;
+        let with_user = self.known.version(number).is_some_and(|it| it.user);
+        let password = with_user.then(|| maker.password());
         let entry = Entry {
             chosen: maker.secret()?,
+            password: password.transpose()?,
             key: (auth == Auth::Key).then(|| maker.key()).transpose()?,
             registration: None,
         };

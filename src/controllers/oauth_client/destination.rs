@@ -17,6 +17,8 @@ pub struct Bundle {
     /// `version`, `not_after`, `issuer`, `token_endpoint`, `token_endpoint_auth_method`, and with a key `private_key` (PEM)
     /// and `key_id`.
     pub client_json: Secret,
+    /// `user.json`: `application_username` and `application_password`, where a user belongs to the version.
+    pub user_json: Option<Secret>,
     /// When it ends, RFC 3339; for annotations and tags.
     pub not_after: Option<String>,
 }

@@ -14,7 +14,7 @@ use async_trait::async_trait;
 use kube::{Api, Client, ResourceExt};
 
 use super::destination::{Destination, Destinations};
-use crate::api::{DeliverySpec, OAuthClient, TeamAccount};
+use crate::api::{DeliverySpec, GrantType, OAuthClient, TeamAccount};
 use crate::cloud::credentials::BucketPlace;
 use crate::cloud::{CloudError, ErrorKind, Sessions};
 use crate::controllers::Caches;
@@ -22,7 +22,7 @@ use crate::engine::reasons::{CLUSTER_ACCESS_DENIED, CONFLICT};
 use crate::engine::{Failure, FailureKind, Outcome};
 use crate::model::{AccountId, Owner, RoleName};
 
-pub use secret::{ANNOTATION_NOT_AFTER, ANNOTATION_VERSION, CLIENT_JSON, LABEL_UID};
+pub use secret::{ANNOTATION_NOT_AFTER, ANNOTATION_VERSION, CLIENT_JSON, LABEL_UID, USER_JSON};
 
 /// The reason for everything that is wrong with a place; what it is says the message.
 const DELIVERY_FAILED: &str = "DeliveryFailed";
@@ -62,7 +62,7 @@ impl Destinations for Places {
             secrets_manager,
         } = delivery;
         let opened = match (secret, s3, secrets_manager) {
-            (Some(secret), None, None) => Ok(self.secret(client, &secret.name)),
+            (Some(secret), None, None) => Ok(self.secret(client, name, &secret.name)),
             (None, Some(s3), None) => self.files(client, name, &s3.account),
             (None, None, Some(wanted)) => self.secrets_manager(client, name, wanted),
             _ => {
@@ -90,7 +90,7 @@ impl Places {
         }
     }
 
-    fn secret(&self, client: &OAuthClient, name: &str) -> Arc<dyn Destination> {
+    fn secret(&self, client: &OAuthClient, delivery: &str, name: &str) -> Arc<dyn Destination> {
         let namespace = client.namespace().unwrap_or_default();
         Arc::new(secret::KubernetesSecret {
             api: Api::namespaced(self.client.clone(), &namespace),
@@ -98,6 +98,7 @@ impl Places {
             name: name.to_owned(),
             owner: self.owner(client),
             application: client.spec.application.clone(),
+            user: may_hold_user(client, delivery),
         })
     }
 
@@ -117,6 +118,7 @@ impl Places {
             role: entry.role,
             place,
             application: client.spec.application.clone(),
+            user: may_hold_user(client, delivery),
             rivals: files::Rivals {
                 api: Api::namespaced(self.client.clone(), &client.namespace().unwrap_or_default()),
                 client: client.clone(),
@@ -213,6 +215,21 @@ impl Places {
         own.is_some_and(|bucket| bucket.name.is_some())
             || class.is_some_and(|class| class.spec.credentials_bucket.is_some())
     }
+}
+
+/// Whether a `user.json` of this client may be at that place: declared, of a version that there is, or written before (the
+/// receipt is of two files then, and has a space in it). Only then is it touched: it may be mint's, or put there by hand.
+fn may_hold_user(client: &OAuthClient, delivery: &str) -> bool {
+    let status = client.status.as_ref();
+    client.spec.grant_types.contains(&GrantType::Password)
+        || status.is_some_and(|status| {
+            let pair = |receipt: &String| receipt.contains(' ');
+            let mut places = status.destinations.iter();
+            status.versions.iter().any(|version| version.user)
+                || places.any(|place| {
+                    place.delivery.name == delivery && place.receipt.as_ref().is_some_and(pair)
+                })
+        })
 }
 
 /// A failure at a place, with its name.

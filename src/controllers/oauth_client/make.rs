@@ -8,6 +8,7 @@ use crate::engine::reasons::INTERNAL_ERROR;
 use crate::engine::{Failure, FailureKind};
 use crate::identity::{SigningKey, keys};
 use crate::model::Secret;
+use zeroize::Zeroizing;
 
 /// Makes keys and secrets.
 pub trait Maker: Send + Sync {
@@ -21,6 +22,11 @@ pub trait Maker: Send + Sync {
     /// # Errors
     /// If the system has no randomness.
     fn secret(&self) -> Result<Secret, Failure>;
+    /// A password of a user. A server may want something of every class in it, which chance alone does not promise.
+    ///
+    /// # Errors
+    /// If the system has no randomness.
+    fn password(&self) -> Result<Secret, Failure>;
 }
 
 /// With the randomness of the system.
@@ -33,11 +39,21 @@ impl Maker for SystemMaker {
     }
 
     fn secret(&self) -> Result<Secret, Failure> {
-        let mut bytes = zeroize::Zeroizing::new([0; 32]);
-        SystemRandom::new().fill(&mut bytes[..]).map_err(|_| {
-            let message = "the system gives no randomness to make a secret from";
-            Failure::new(FailureKind::Bug, INTERNAL_ERROR, message)
-        })?;
-        Ok(Secret::new(URL_SAFE_NO_PAD.encode(&bytes[..])))
+        Ok(Secret::new(chance()?.as_str()))
     }
+
+    fn password(&self) -> Result<Secret, Failure> {
+        let password = Zeroizing::new(format!("{}.aA1", chance()?.as_str()));
+        Ok(Secret::new(password.as_str()))
+    }
+}
+
+/// What nobody guesses, as text.
+fn chance() -> Result<Zeroizing<String>, Failure> {
+    let mut bytes = Zeroizing::new([0; 32]);
+    SystemRandom::new().fill(&mut bytes[..]).map_err(|_| {
+        let message = "the system gives no randomness to make a secret from";
+        Failure::new(FailureKind::Bug, INTERNAL_ERROR, message)
+    })?;
+    Ok(Zeroizing::new(URL_SAFE_NO_PAD.encode(&bytes[..])))
 }

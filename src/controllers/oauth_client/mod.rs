@@ -5,6 +5,7 @@
 //! | validate: spec, application, provider, scopes → `Desired` | `validate.rs`, `scopes.rs` |
 //! | decide | `plan::rotation` |
 //! | act: the steps of a rotation | `work.rs`, `create.rs`, `places.rs`, `remove.rs`; leave: `leave.rs` |
+//! | the user of a version, for the grant type `password` | `user.rs` |
 //! | what is kept of each version; what nobody may guess | `vault.rs`, `make.rs` |
 //! | report | `report.rs`, `known.rs` |
 //!
@@ -24,6 +25,7 @@ pub mod reasons;
 mod remove;
 mod report;
 mod scopes;
+mod user;
 mod validate;
 pub mod vault;
 mod work;
@@ -166,11 +168,19 @@ impl OAuthClients {
         let of = |name: &str| self.caches.resource_types.get(None, name);
         let judged = scopes::judge(&object.spec.scopes, &held, holder, of);
         let server = self.directory.get(&provider.name_any());
+        let description = server.as_ref().map(|server| &server.description);
+        if let Some(outcome) = user::refusal(object, provider, description) {
+            // What is in use goes on: it would break, and nobody be the safer for it.
+            if !known.versions.iter().any(|version| version.user) {
+                return Err(outcome);
+            }
+            obstacle = obstacle.or(Some(outcome));
+        }
         let desired = validate::desired(
             object,
             Given {
                 provider,
-                description: server.as_ref().map(|server| &server.description),
+                description,
                 scopes: judged.granted,
                 in_use: known.current().map(|current| current.auth),
             },

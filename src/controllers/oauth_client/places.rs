@@ -262,7 +262,8 @@ impl Work<'_> {
         let (Some(entry), Some(version)) = (kept, version) else {
             return Ok(None);
         };
-        let Some(registration) = &entry.registration else {
+        let (Some(registration), Some(user_json)) = (&entry.registration, self.user_json(number))
+        else {
             return Ok(None);
         };
         let method = match super::known::at_server(version.auth) {
@@ -292,8 +293,23 @@ impl Work<'_> {
         Ok(Some(Bundle {
             version: number,
             client_json: Secret::new(client.to_string()),
+            user_json,
             not_after,
         }))
+    }
+
+    /// `user.json` of that version, in the layout that mint had. The outer `None`: it must have one, and its password is
+    /// not kept any more.
+    fn user_json(&self, number: i64) -> Option<Option<Secret>> {
+        if !self.known.version(number)?.user {
+            return Some(None);
+        }
+        let user = self.service_user(number)?;
+        let content = json!({
+            "application_username": user.username,
+            "application_password": user.password.reveal(),
+        });
+        Some(Some(Secret::new(content.to_string())))
     }
 }
 

@@ -17,6 +17,7 @@ pub const PROVIDER_UNAVAILABLE: &str = "ProviderUnavailable";
 pub const PROVIDER_DENIED: &str = "ProviderDenied";
 pub const PROVIDER_REFUSED: &str = "ProviderRefused";
 pub const METHOD_NOT_SUPPORTED: &str = "MethodNotSupported";
+pub const PASSWORD_GRANT_CLOSED: &str = "PasswordGrantClosed";
 pub const SCOPES_GRANTED: &str = "ScopesGranted";
 pub const SCOPE_NOT_FOUND: &str = "ScopeNotFound";
 pub const SCOPE_NOT_GRANTED: &str = "ScopeNotGranted";
@@ -111,6 +112,12 @@ pub const ALL: &[Reason] = &[
         METHOD_NOT_SUPPORTED,
         "The server has no such way to authenticate.",
         "Whoever edits the client chooses another spec.authMethod, or leaves it out.",
+    ),
+    Reason::new(
+        PASSWORD_GRANT_CLOSED,
+        "The grant type password is asked for, and the provider does not open it, or its server has it no more. What is in use \
+         goes on.",
+        "Whoever edits the client removes it from spec.grantTypes, or the platform team sets spec.keycloak.passwordGrant.",
     ),
     Reason::new(SCOPES_GRANTED, "Every scope exists and may be held.", DONE),
     Reason::new(

@@ -13,7 +13,12 @@ impl Work<'_> {
             return Ok(());
         };
         self.record.may_write()?;
-        match self.end(&version).await {
+        // The user last: the client that is gone is known by a token that is not given, whoever asks.
+        let end = async {
+            self.end(&version).await?;
+            self.remove_user(number).await
+        };
+        match end.await {
             Ok(()) => {}
             Err(Stop::Ended(outcome @ Outcome::Blocked { .. })) => {
                 self.seen.stuck.insert(number);

@@ -4,7 +4,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use super::validate::Desired;
 use super::{places, reasons};
-use crate::api::{ChangeStatus, OAuthClient};
+use crate::api::{ChangeStatus, OAuthClient, VersionStatus};
 use crate::engine::Outcome;
 use crate::engine::conditions::{self, Truth};
 use crate::engine::record::Record;
@@ -233,17 +233,17 @@ pub(super) fn held(
 /// What stays when the object goes.
 pub(super) fn retained(record: &mut Record<OAuthClient>, vault: &str, why: &str) {
     let status = &record.status;
-    let clients: Vec<&str> = status
-        .versions
-        .iter()
-        .filter_map(|version| version.client_id.as_deref())
-        .collect();
-    let places: Vec<&str> = status
-        .destinations
-        .iter()
-        .map(|place| place.location.as_str())
-        .collect();
-    let list = |names: &[&str]| match names {
+    let client = |version: &VersionStatus| {
+        let id = version.client_id.clone()?;
+        Some(match version.user {
+            true => format!("{id} and the user of version {}", version.number),
+            false => id,
+        })
+    };
+    let clients: Vec<String> = status.versions.iter().filter_map(client).collect();
+    let places = status.destinations.iter();
+    let places: Vec<String> = places.map(|place| place.location.clone()).collect();
+    let list = |names: &[String]| match names {
         [] => "none".to_owned(),
         some => some.join(", "),
     };

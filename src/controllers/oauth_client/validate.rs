@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use kube::ResourceExt;
 
-use super::{known, reasons};
+use super::{known, reasons, user};
 use crate::api::{
     ANNOTATION_RENEW, ANNOTATION_REVOKE, Day, DeliverySpec, OAuthClient, OAuthProvider,
     RotationSpec, WindowSpec,
@@ -103,10 +103,11 @@ pub(super) fn desired(object: &OAuthClient, given: Given<'_>) -> Result<Desired,
         keys: Vec::new(),
     };
     let annotation = |name: &str| object.annotations().get(name).cloned();
-    Ok(Desired {
+    let desired = Desired {
         wanted: Wanted {
             uid: object.uid().unwrap_or_default(),
             auth: known::of_server(method),
+            user: user::is_wanted(object),
             revision: revision_of(&metadata),
             window: window.map(parsed).transpose()?,
             renew: annotation(ANNOTATION_RENEW),
@@ -118,7 +119,9 @@ pub(super) fn desired(object: &OAuthClient, given: Given<'_>) -> Result<Desired,
         places: spec.delivery.clone(),
         issuer: provider.spec.issuer.clone(),
         token_endpoint,
-    })
+    };
+    user::is_confidential(&desired)?;
+    Ok(desired)
 }
 
 /// The server of the provider has not been reached since the operator began.

@@ -48,6 +48,8 @@ pub struct Kept {
 pub struct Entry {
     /// The secret that we have chosen, where the server lets us.
     pub chosen: Secret,
+    /// The password of the version's user, if it has one.
+    pub password: Option<Secret>,
     /// The key to sign with, if that is how it authenticates.
     pub key: Option<SigningKey>,
     /// What the server gave.
@@ -167,6 +169,8 @@ impl Kept {
 #[serde(rename_all = "camelCase")]
 struct Written {
     chosen: String,
+    #[serde(default)]
+    password: Option<String>,
     key_id: Option<String>,
     key_pem: Option<String>,
     client_id: Option<String>,
@@ -184,6 +188,7 @@ impl Written {
         let reveal = |secret: &Secret| secret.reveal().to_owned();
         Self {
             chosen: reveal(&entry.chosen),
+            password: entry.password.as_ref().map(reveal),
             key_id: entry.key.as_ref().map(|key| key.id.clone()),
             key_pem: entry.key.as_ref().map(|key| reveal(&key.pem)),
             client_id: registration.map(|it| it.client_id.clone()),
@@ -223,6 +228,7 @@ impl Written {
         });
         Some(Entry {
             chosen: Secret::new(self.chosen),
+            password: self.password.map(Secret::new),
             key,
             registration,
         })
@@ -252,6 +258,7 @@ mod tests {
         for (key, registration) in [(None, None), (Some(key), Some(registration))] {
             let entry = Entry {
                 chosen: Secret::new("own"),
+                password: key.as_ref().map(|_: &SigningKey| Secret::new("word")),
                 key,
                 registration,
             };

@@ -293,7 +293,28 @@ impl<'a> Work<'a> {
             return Ok(None);
         };
         let server = self.server()?;
-        Ok(Some(server.port.request_token(&request).await?))
+        let with_user = self.known.version(number).is_some_and(|it| it.user);
+        // Where the user shows that the client is known, a code that does not exist need not.
+        if request.scopes.is_some() || !with_user {
+            let answer = server.port.request_token(&request).await?;
+            if answer != TokenAnswer::Accepted || !with_user {
+                return Ok(Some(answer));
+            }
+        }
+        let scopes = self.scopes_of(number);
+        self.token_of_user(number, &request, scopes).await
+    }
+
+    /// The scopes that a version certainly may ask for.
+    fn scopes_of(&self, number: i64) -> Vec<String> {
+        let revision = self.known.version(number).map(|it| &it.revision);
+        match self.desired {
+            Some(desired) if Some(&desired.wanted.revision) == revision => {
+                desired.metadata.scopes.clone()
+            }
+            // What an older version was registered with is not known any more.
+            _ => Vec::new(),
+        }
     }
 
     fn token_request(&self, number: i64) -> Option<TokenRequest> {
@@ -314,17 +335,10 @@ impl<'a> Work<'a> {
             .grant_types
             .contains(&crate::api::GrantType::ClientCredentials)
             && version.auth != Auth::Public;
-        let scopes = match self.desired {
-            Some(desired) if desired.wanted.revision == version.revision => {
-                desired.metadata.scopes.clone()
-            }
-            // What an older version was registered with is not known any more.
-            _ => Vec::new(),
-        };
         Some(TokenRequest {
             client_id: registration.client_id.clone(),
             credential,
-            scopes: own_behalf.then_some(scopes),
+            scopes: own_behalf.then(|| self.scopes_of(number)),
         })
     }
 }

@@ -11,7 +11,7 @@ use tokio::time::Instant;
 
 use crate::identity::{
     ClientMetadata, Description, ErrorKind, IdentityError, NewClient, OAuthServer, Registration,
-    Result, TokenAnswer, TokenRequest,
+    Result, ServiceUser, TokenAnswer, TokenRequest,
 };
 
 /// How many requests to one server are under way at most: fewer than there are passes at once.
@@ -206,5 +206,23 @@ impl OAuthServer for Gated {
 
     async fn request_token(&self, request: &TokenRequest) -> Result<TokenAnswer> {
         self.pass("token", self.inner.request_token(request)).await
+    }
+
+    async fn make_user(&self, user: &ServiceUser) -> Result<()> {
+        self.pass("make_user", self.inner.make_user(user)).await
+    }
+
+    async fn remove_user(&self, username: &str, uid: &str) -> Result<()> {
+        let call = self.inner.remove_user(username, uid);
+        self.pass("remove_user", call).await
+    }
+
+    async fn request_token_as(
+        &self,
+        request: &TokenRequest,
+        user: &ServiceUser,
+    ) -> Result<TokenAnswer> {
+        let call = self.inner.request_token_as(request, user);
+        self.pass("token", call).await
     }
 }

@@ -3,6 +3,7 @@
 mod admin;
 mod probe;
 mod representation;
+mod users;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Mutex;
@@ -19,7 +20,7 @@ use super::http::{Payload, Reply};
 use super::real::Issuer;
 use super::{
     Capabilities, ClientMetadata, Description, ErrorKind, IdentityError, KeycloakLogin, Method,
-    NewClient, OAuthServer, Registration, Result, TokenAnswer, TokenRequest,
+    NewClient, OAuthServer, Registration, Result, ServiceUser, TokenAnswer, TokenRequest,
 };
 use crate::model::Secret;
 
@@ -319,6 +320,22 @@ impl OAuthServer for Keycloak {
 
     async fn request_token(&self, request: &TokenRequest) -> Result<TokenAnswer> {
         self.admin.issuer.request_token(request).await
+    }
+
+    async fn make_user(&self, user: &ServiceUser) -> Result<()> {
+        Self::make_user(self, "make_user", user).await
+    }
+
+    async fn remove_user(&self, username: &str, uid: &str) -> Result<()> {
+        Self::remove_user(self, "remove_user", username, uid).await
+    }
+
+    async fn request_token_as(
+        &self,
+        request: &TokenRequest,
+        user: &ServiceUser,
+    ) -> Result<TokenAnswer> {
+        self.admin.issuer.request_token_as(request, user).await
     }
 }
 

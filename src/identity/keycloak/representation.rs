@@ -2,6 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
+use super::super::users::PASSWORD_GRANT;
 use super::super::{ClientMetadata, ErrorKind, IdentityError, Method, Result, jwks};
 
 /// The attribute that says whose a client is.
@@ -27,6 +28,7 @@ pub(super) fn wanted(operation: &'static str, metadata: &ClientMetadata) -> Resu
         "refresh_token",
         DEVICE,
         EXCHANGE,
+        PASSWORD_GRANT,
     ];
     if let Some(other) = grant_types
         .iter()
@@ -57,7 +59,7 @@ pub(super) fn wanted(operation: &'static str, metadata: &ClientMetadata) -> Resu
         "clientAuthenticatorType": if signs { "client-jwt" } else { "client-secret" },
         "standardFlowEnabled": has("authorization_code"),
         "implicitFlowEnabled": false,
-        "directAccessGrantsEnabled": false,
+        "directAccessGrantsEnabled": has(PASSWORD_GRANT),
         "serviceAccountsEnabled": has("client_credentials"),
         // Else every role of every person would be in every token.
         "fullScopeAllowed": false,
@@ -126,7 +128,7 @@ mod tests {
             client["attributes"]["standard.token.exchange.enabled"],
             "false"
         );
-        let error = wanted("register", &metadata(Method::SecretBasic, &["password"])).unwrap_err();
+        let error = wanted("register", &metadata(Method::SecretBasic, &["implicit"])).unwrap_err();
         assert_eq!(error.kind, ErrorKind::Refused);
     }
 

@@ -15,6 +15,7 @@ fn wanted() -> Wanted {
     Wanted {
         uid: "u".to_owned(),
         auth: Auth::SecretBasic,
+        user: false,
         revision: "one".to_owned(),
         window: None,
         renew: None,
@@ -38,6 +39,7 @@ fn known(states: &[State]) -> Known {
         state: *state,
         way: Way::Client,
         auth: Auth::SecretBasic,
+        user: false,
         client_id: None,
         revision: "one".to_owned(),
         created: Some(at(0)),

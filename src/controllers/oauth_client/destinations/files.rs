@@ -1,4 +1,6 @@
-//! The credentials bucket of an account, in the layout that mint had: `<application>/client.json`.
+//! The credentials bucket of an account, in the layout that mint had: `<application>/client.json`, and `user.json` beside it
+//! where a user belongs to the version. S3 has no write of two objects: a reader may have one file of each of two versions,
+//! both of which are valid then.
 
 use std::sync::Arc;
 
@@ -21,6 +23,8 @@ pub(super) struct CredentialsFile {
     pub(super) role: RoleName,
     pub(super) place: BucketPlace,
     pub(super) application: String,
+    /// `user.json` is ours, too: it is, was or will be there.
+    pub(super) user: bool,
     pub(super) rivals: Rivals,
 }
 
@@ -57,9 +61,21 @@ impl Rivals {
     }
 }
 
+/// What is known of both files in one.
+fn receipt(client: String, user: Option<String>) -> Receipt {
+    Receipt(match user {
+        Some(user) => format!("{client} {user}"),
+        None => client,
+    })
+}
+
 impl CredentialsFile {
     fn key(&self) -> String {
         format!("{}/client.json", self.application)
+    }
+
+    fn user_key(&self) -> String {
+        format!("{}/user.json", self.application)
     }
 
     async fn files(&self) -> Result<Arc<dyn CredentialFiles>, Failure> {
@@ -91,31 +107,54 @@ impl Destination for CredentialsFile {
             ));
         }
         let files = self.files().await?;
-        files
-            .may_put(&self.key())
-            .await
-            .map_err(|error| at(&location, error))
+        let user = self.user.then(|| self.user_key());
+        for key in std::iter::once(self.key()).chain(user) {
+            let may = files.may_put(&key).await;
+            may.map_err(|error| at(&location, error))?;
+        }
+        Ok(())
     }
 
     async fn put(&self, bundle: &Bundle) -> Result<Receipt, Failure> {
         let files = self.files().await?;
-        let written = files.put(&self.key(), &bundle.client_json).await;
-        written
-            .map(Receipt)
-            .map_err(|error| at(&self.location(), error))
+        let fail = |error| at(&self.location(), error);
+        let user = bundle.user_json.as_ref();
+        // A user goes before its client and comes after it: some client takes whatever user is there.
+        if self.user && user.is_none() {
+            files.delete(&self.user_key()).await.map_err(fail)?;
+        }
+        let client = files.put(&self.key(), &bundle.client_json).await;
+        let client = client.map_err(fail)?;
+        let user = match user {
+            Some(user) => Some(files.put(&self.user_key(), user).await.map_err(fail)?),
+            None => None,
+        };
+        Ok(receipt(client, user))
     }
 
     async fn look(&self) -> Result<Option<Receipt>, Failure> {
-        let key = self.key();
+        let (key, user) = (self.key(), self.user_key());
         // Listed, since whoever may not read may not ask for a file's head either.
-        let listed = self.files().await?.list(&key).await;
+        let prefix = match self.user {
+            true => format!("{}/", self.application),
+            false => key.clone(),
+        };
+        let listed = self.files().await?.list(&prefix).await;
         let listed = listed.map_err(|error| at(&self.location(), error))?;
-        let found = listed.into_iter().find(|file| file.key == key);
-        Ok(found.map(|file| Receipt(file.etag)))
+        let etag = |key: &str| {
+            let found = listed.iter().find(|file| file.key == key);
+            found.map(|file| file.etag.clone())
+        };
+        Ok(etag(&key).map(|client| receipt(client, etag(&user))))
     }
 
     async fn remove(&self) -> Result<(), Failure> {
-        let removed = self.files().await?.delete(&self.key()).await;
-        removed.map_err(|error| at(&self.location(), error))
+        let files = self.files().await?;
+        let user = self.user.then(|| self.user_key());
+        for key in std::iter::once(self.key()).chain(user) {
+            let removed = files.delete(&key).await;
+            removed.map_err(|error| at(&self.location(), error))?;
+        }
+        Ok(())
     }
 }

@@ -20,6 +20,8 @@ use crate::model::{Owner, Secret, TAG_OWNER, TAG_UID};
 
 /// The key of the file.
 pub const CLIENT_JSON: &str = "client.json";
+/// The key of the other file, where there still is one.
+pub const USER_JSON: &str = "user.json";
 /// The label that says whose it is: the client's uid.
 pub const LABEL_UID: &str = TAG_UID;
 /// The annotation with the number of the version.
@@ -34,6 +36,8 @@ pub(super) struct KubernetesSecret {
     pub(super) name: String,
     pub(super) owner: Owner,
     pub(super) application: String,
+    /// `user.json` is ours, too: it is, was or will be there.
+    pub(super) user: bool,
 }
 
 impl KubernetesSecret {
@@ -62,7 +66,11 @@ impl KubernetesSecret {
         if let Some(not_after) = &bundle.not_after {
             annotations[ANNOTATION_NOT_AFTER] = json!(not_after);
         }
-        let content = ByteString(bundle.client_json.reveal().as_bytes().to_vec());
+        let content = |file: &Secret| ByteString(file.reveal().as_bytes().to_vec());
+        let mut data = json!({CLIENT_JSON: content(&bundle.client_json)});
+        if let Some(user) = &bundle.user_json {
+            data[USER_JSON] = json!(content(user));
+        }
         json!({
             "apiVersion": "v1",
             "kind": "Secret",
@@ -79,7 +87,7 @@ impl KubernetesSecret {
                 "annotations": annotations,
             },
             "type": "Opaque",
-            "data": { CLIENT_JSON: content },
+            "data": data,
         })
     }
 
@@ -88,7 +96,9 @@ impl KubernetesSecret {
     async fn write(&self, bundle: &Bundle, dry_run: bool) -> Result<KubeSecret, Failure> {
         let found = self.found().await?;
         let version = found.as_ref().and_then(ResourceExt::resource_version);
-        let wanted = self.wanted(bundle, version);
+        let there = |found: &KubeSecret| file(found, USER_JSON).is_some();
+        let has_user = self.user && found.as_ref().is_some_and(there);
+        let mut wanted = self.wanted(bundle, version);
         let written = match found {
             None => {
                 let wanted = serde_json::from_value(wanted).map_err(|error| {
@@ -104,6 +114,17 @@ impl KubernetesSecret {
                     field_manager: Some(FIELD_MANAGER.to_owned()),
                 };
                 self.api.create(&how, &wanted).await
+            }
+            // An apply leaves what was made by the create, and so would leave a user that is none any more.
+            Some(_) if has_user && bundle.user_json.is_none() => {
+                wanted["data"][USER_JSON] = Value::Null;
+                let how = PatchParams {
+                    dry_run,
+                    field_manager: Some(FIELD_MANAGER.to_owned()),
+                    ..PatchParams::default()
+                };
+                let patch = Patch::Merge(&wanted);
+                self.api.patch(&self.name, &how, &patch).await
             }
             Some(_) => {
                 let mut how = PatchParams::apply(FIELD_MANAGER).force();
@@ -121,13 +142,14 @@ impl KubernetesSecret {
 /// that any tool puts there, and each would be answered by a write. A keyed fingerprint of the file, cut to half, with the
 /// Secret's own uid as the key, so that two Secrets with one content have nothing in common. What is fingerprinted for a
 /// status is what we delivered: keys and secrets of an authorization server's making, which nobody finds by trying.
-fn receipt(found: &KubeSecret) -> Receipt {
+fn receipt(found: &KubeSecret, with_user: bool) -> Receipt {
     let key = hmac::Key::new(
         hmac::HMAC_SHA256,
         found.uid().unwrap_or_default().as_bytes(),
     );
     let mut context = hmac::Context::with_key(&key);
-    if let Some(content) = found.data.as_ref().and_then(|data| data.get(CLIENT_JSON)) {
+    let user = file(found, USER_JSON).filter(|_| with_user);
+    for content in file(found, CLIENT_JSON).into_iter().chain(user) {
         context.update(&content.0);
     }
     let version = found.annotations().get(ANNOTATION_VERSION);
@@ -135,7 +157,12 @@ fn receipt(found: &KubeSecret) -> Receipt {
     let tag = context.sign();
     let half = tag.as_ref().iter().take(16);
     let half: String = half.map(|byte| format!("{byte:02x}")).collect();
-    Receipt(format!("{version}:{half}"))
+    let more = user.map_or("", |_| " with user.json");
+    Receipt(format!("{version}:{half}{more}"))
+}
+
+fn file<'s>(found: &'s KubeSecret, name: &str) -> Option<&'s ByteString> {
+    found.data.as_ref()?.get(name)
 }
 
 #[async_trait]
@@ -148,6 +175,7 @@ impl Destination for KubernetesSecret {
         let nothing = Bundle {
             version: 0,
             client_json: Secret::new("{}"),
+            user_json: None,
             not_after: None,
         };
         self.write(&nothing, true).await.map(drop)
@@ -155,14 +183,14 @@ impl Destination for KubernetesSecret {
 
     async fn put(&self, bundle: &Bundle) -> Result<Receipt, Failure> {
         let written = self.write(bundle, false).await?;
-        Ok(receipt(&written))
+        Ok(receipt(&written, self.user))
     }
 
     async fn look(&self) -> Result<Option<Receipt>, Failure> {
         let found = self.api.get_opt(&self.name).await;
         let found = found.map_err(|error| in_cluster(&self.location(), error))?;
         let ours = found.filter(|found| self.is_ours(found));
-        Ok(ours.map(|found| receipt(&found)))
+        Ok(ours.map(|found| receipt(&found, self.user)))
     }
 
     async fn remove(&self) -> Result<(), Failure> {

@@ -3,13 +3,14 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use serde_json::{Map, Value};
 
 use super::super::destination::{Bundle, Destination, Receipt};
 use super::{at, not_ours};
 use crate::cloud::credentials::{SecretStore, StoredSecret};
 use crate::cloud::{ErrorKind, Sessions};
 use crate::engine::Failure;
-use crate::model::{AccountId, Owner, Region, RoleName};
+use crate::model::{AccountId, Owner, Region, RoleName, Secret};
 use crate::plan::revision::revision;
 
 /// [`Destination`] by a secret of Secrets Manager.
@@ -58,6 +59,20 @@ impl ManagedSecret {
     }
 }
 
+/// Both files as one value, since two secrets could not be written at once: the members of both in one object.
+fn one_value(bundle: &Bundle) -> Secret {
+    let object = |file: &Secret| match serde_json::from_str(file.reveal()) {
+        Ok(Value::Object(members)) => members,
+        _ => Map::new(),
+    };
+    let Some(user) = &bundle.user_json else {
+        return bundle.client_json.clone();
+    };
+    let mut members = object(&bundle.client_json);
+    members.extend(object(user));
+    Secret::new(Value::Object(members).to_string())
+}
+
 #[async_trait]
 impl Destination for ManagedSecret {
     fn location(&self) -> String {
@@ -77,7 +92,7 @@ impl Destination for ManagedSecret {
         let store = self.store().await?;
         let fail = |error| at(&self.location(), error);
         let found = self.found(store.as_ref()).await?;
-        let content = &bundle.client_json;
+        let content = &one_value(bundle);
         let written = match found {
             None => {
                 let token = self.token(bundle.version);
