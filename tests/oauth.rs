@@ -17,6 +17,8 @@ mod places;
 mod scan;
 #[path = "oauth/scopes.rs"]
 mod scopes;
+#[path = "oauth/turns.rs"]
+mod turns;
 #[path = "oauth/weather.rs"]
 mod weather;
 #[path = "oauth/world.rs"]

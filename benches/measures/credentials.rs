@@ -6,13 +6,15 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use bailiwick::identity::simulated::Profile;
+use bailiwick::model::Tags;
 use bailiwick::plan::rotation::schedule::due_at;
+use bailiwick::plan::rotation::turns::{self, Load};
 use k8s_openapi::jiff::Timestamp;
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use serde_json::json;
 
-use crate::oauth::world::{Blow, HOUR, Life, MINUTE, Readers, World};
+use crate::oauth::world::{Blow, HOUR, Life, MINUTE, NAMESPACE, Readers, World};
 use crate::report::{Figure, Goal};
 use crate::{Arguments, Limit, Problem, in_virtual_time};
 
@@ -23,8 +25,12 @@ const CLIENTS: usize = 5;
 /// Clients whose rotations are spread, over how long a life, in seconds.
 const SPREAD: usize = 10_000;
 const LIFE: i64 = 6 * 3600;
+/// After how many seconds each is replaced, then.
+const CYCLE: i64 = LIFE * 7 / 12;
+/// With how many kinds of chance.
+const SEEDS: u64 = 20;
 
-/// O1: the calls of one rotation.
+/// O1: the calls of one rotation, to the server and to AWS.
 pub fn rotation(_: &Arguments, limit: Limit) -> Result<Vec<Figure>, Problem> {
     let mut figures = Vec::new();
     for (profile, id, name) in [
@@ -41,6 +47,7 @@ pub fn rotation(_: &Arguments, limit: Limit) -> Result<Vec<Figure>, Problem> {
         );
         figures.push(Figure::new(id, calls, "calls", Goal::Known, &what));
     }
+    figures.extend(in_virtual_time(limit, in_accounts())?);
     Ok(figures)
 }
 
@@ -63,6 +70,70 @@ fn puts(world: &World) -> u64 {
     places.iter().map(|place| world.places.writes(place)).sum()
 }
 
+/// The calls to AWS of a client's first version, and of its next one within the hour and after it.
+async fn in_accounts() -> Result<Vec<Figure>, Problem> {
+    let mut world = World::new(Profile::Dynamic);
+    world.in_accounts = true;
+    account(&world);
+    let delivery = json!([
+        {"name": "cluster", "secret": {"name": "api-oauth"}},
+        {"name": "bucket", "s3": {"account": "live"}},
+        {"name": "managed", "secretsManager": {"account": "live", "region": "eu-central-1"}},
+    ]);
+    world.declare("api", &[], json!({"delivery": delivery}));
+    let operator = world.operator(&Life::new(None));
+    until(&world, "made", |world| world.settled("api", 1)).await?;
+    let mut figures = Vec::new();
+    for (id, what, wait, version) in [
+        ("O1.aws", "with sessions that are open", MINUTE, 2),
+        ("O1.aws.closed", "with none open", 2 * HOUR, 3),
+    ] {
+        tokio::time::sleep(wait).await;
+        world.cloud.forget_calls();
+        world.ask("api", "renew", id).await;
+        until(&world, "renewed", |world| world.settled("api", version)).await?;
+        let calls = world.cloud.calls();
+        let ours = calls.iter().filter(|(operation, _)| {
+            let services = ["s3.", "secretsmanager.", "sts."];
+            services
+                .iter()
+                .any(|service| operation.starts_with(service))
+        });
+        let (mut all, mut each) = (0, Vec::new());
+        for (operation, count) in ours {
+            all += count.calls;
+            each.push(format!("{} {operation}", count.calls));
+        }
+        let what = format!(
+            "calls to AWS for one rotation to a Secret, a bucket and Secrets Manager, {what}: {}",
+            each.join(", ")
+        );
+        figures.push(Figure::new(id, all as f64, "calls", Goal::Known, &what));
+    }
+    operator.abort();
+    Ok(figures)
+}
+
+/// An account of the team with a credentials bucket, as it is once it has been made.
+fn account(world: &World) {
+    const BUCKET: &str = "acme-live";
+    let id = world.cloud.add_member("a@example.com", "live", Tags::new());
+    world
+        .cloud
+        .change_credentials_bucket(BUCKET, |bucket| bucket.account = Some(id.clone()));
+    let class = json!({"organizationalUnitPath": "/T", "emailTemplate": "aws+{{team}}-{{account}}@example.com",
+        "regions": ["eu-central-1"], "credentialsBucket": {"nameTemplate": "acme-{{account.name}}"}});
+    world.put("AccountClass", "", "live", class);
+    // Suspended: what the account's own controller calls is no part of this.
+    let kept = world.server.put(&json!({
+        "apiVersion": "bailiwick.dev/v1alpha1", "kind": "TeamAccount",
+        "metadata": {"name": "live", "namespace": NAMESPACE},
+        "spec": {"className": "live", "suspend": true},
+        "status": {"accountId": id.as_str(), "credentialsBucket": {"bucket": BUCKET, "region": "eu-central-1"}},
+    }));
+    assert!(kept.is_some(), "the account is not accepted");
+}
+
 async fn until(world: &World, what: &str, holds: impl Fn(&World) -> bool) -> Result<(), Problem> {
     for _ in 0..3600 {
         if holds(world) {
@@ -73,46 +144,85 @@ async fn until(world: &World, what: &str, holds: impl Fn(&World) -> bool) -> Res
     Err(format!("never: {what}").into())
 }
 
-/// O2: how even the rotations of many clients are that all came in one minute.
+/// O2: how even the rotations of many clients are that all came in one minute. A minute has some fifty of them with that
+/// life; with one so long that many minutes have none, the most against the mean says nothing.
 pub fn evenness(arguments: &Arguments, _: Limit) -> Result<Vec<Figure>, Problem> {
+    let mut worst: Option<(f64, u64)> = None;
+    let mut chance: f64 = 0.0;
+    for seed in (0..SEEDS).map(|more| arguments.seed + more) {
+        let mut by_chance = StdRng::seed_from_u64(seed);
+        // As the API server makes them.
+        let uids: Vec<String> = (0..SPREAD)
+            .map(|_| format!("{:032x}", by_chance.random::<u128>()))
+            .collect();
+        let (found, first) = (unevenness(&chosen(&uids)?)?, unevenness(&first(&uids))?);
+        eprintln!("bench:   seed {seed}: {found:.3}, with the first series alone {first:.3}");
+        chance = chance.max(first);
+        if worst.is_none_or(|(worst, _)| found > worst) {
+            worst = Some((found, seed));
+        }
+    }
+    let (worst, seed) = worst.ok_or("no seed")?;
+    let what = format!(
+        "most rotations in a minute against the mean of {:.1}, {SPREAD} clients that came in one minute and live 6 h, the worse \
+         of their first and their fortieth life, the worst of {SEEDS} seeds",
+        SPREAD as f64 / CYCLE as f64 * 60.0
+    );
+    let figure = Figure::new("O2", worst, "times", Goal::AtMost(1.5), &what);
+    let why = format!("seed {seed}; if each kept to its first series, at most {chance:.2}");
+    Ok(vec![figure.because(&why)])
+}
+
+/// Each client's series, and when it came.
+type Clients = Vec<(String, i64)>;
+
+/// As they choose when they come, one after the other.
+fn chosen(uids: &[String]) -> Result<Clients, Problem> {
+    let mut load = Load::default();
+    first(uids)
+        .into_iter()
+        .map(|(uid, came)| {
+            let life = (second(came)?, second(came + LIFE)?);
+            let (turn, due) = turns::choose(&uid, life, None, &load);
+            load.note(&uid, Some(due));
+            Ok((turns::series(&uid, Some(turn)).into_owned(), came))
+        })
+        .collect()
+}
+
+/// As they would be if each took its first series.
+fn first(uids: &[String]) -> Clients {
+    uids.iter().cloned().zip((0..60).cycle()).collect()
+}
+
+/// A second after a moment that is nobody's.
+fn second(after: i64) -> Result<Timestamp, Problem> {
     let start: Timestamp = "2026-01-01T00:00:00Z".parse()?;
-    let cycle = LIFE * 7 / 12;
-    let mut chance = StdRng::seed_from_u64(arguments.seed);
-    // As the API server makes them: by chance.
-    let uid = |_| format!("{:032x}", chance.random::<u128>());
-    let uids: Vec<String> = (0..SPREAD).map(uid).collect();
+    Ok(Timestamp::from_second(start.as_second() + after)?)
+}
+
+/// The most in a minute against the mean, in the worse of two lives.
+fn unevenness(clients: &Clients) -> Result<f64, Problem> {
     let mut worst: f64 = 0.0;
-    for from in [LIFE / 12, 40 * cycle] {
-        let counts = counts(&uids, start, from / 60, cycle / 60)?;
+    for from in [LIFE / 12, 40 * CYCLE] {
+        let counts = counts(clients, from / 60, CYCLE / 60)?;
         let all: u32 = counts.values().sum();
-        let mean = f64::from(all) / (cycle / 60) as f64;
+        let mean = f64::from(all) / (CYCLE / 60) as f64;
         let most = counts.values().copied().max().unwrap_or_default();
         worst = worst.max(f64::from(most) / mean);
     }
-    let what = format!(
-        "most rotations in a minute against the mean, {SPREAD} clients that came in one minute and live 6 h, the worse of \
-         their first and their fortieth life"
-    );
-    let figure = Figure::new("O2", worst, "times", Goal::AtMost(1.5), &what);
-    Ok(vec![figure.because(
-        "moments that follow from uids by chance are as even as chance is, about 48 a minute: another seed has another figure",
-    )])
+    Ok(worst)
 }
 
 /// The rotations in each of so many minutes.
-fn counts(
-    uids: &[String],
-    start: Timestamp,
-    from: i64,
-    minutes: i64,
-) -> Result<BTreeMap<i64, u32>, Problem> {
-    let after = |second: i64| Timestamp::from_second(start.as_second() + second);
+fn counts(clients: &Clients, from: i64, minutes: i64) -> Result<BTreeMap<i64, u32>, Problem> {
+    let start = second(0)?.as_second();
     let mut counts = BTreeMap::new();
-    for (client, uid) in uids.iter().enumerate() {
-        let mut created = i64::try_from(client)? % 60;
+    for (series, came) in clients {
+        let mut created = *came;
         loop {
-            let due = due_at(uid, after(created)?, after(created + LIFE)?, None);
-            let due = due.as_second() - start.as_second();
+            let due = due_at(series, second(created)?, second(created + LIFE)?, None);
+            let due = due.as_second() - start;
             let minute = due / 60 - from;
             if minute >= minutes {
                 break;
@@ -218,7 +328,7 @@ pub fn turmoil(arguments: &Arguments, limit: Limit) -> Result<Vec<Figure>, Probl
             total.unknown as f64,
             "clients",
             Goal::Known,
-            "clients left at the server of RFC 7591, which cannot be searched, whose secret nobody kept: the answer was lost, or the operator killed before it was kept",
+            "clients left at the server of RFC 7591 whose secret nobody kept, since the answer was lost or the operator killed before it was kept: no other answer names them (RFC 7592 manages a client by what that one answer gives), so this cannot be 0",
         ),
     ])
 }

@@ -5,6 +5,7 @@
 //! A goal that is missed is said to be missed, and is no failure; a measurement that could not be made is one.
 
 mod binary;
+mod clients;
 mod credentials;
 mod edits;
 mod emulator;
@@ -162,6 +163,13 @@ const RUNS: &[Run] = &[
         execute: kept::measure,
     },
     Run {
+        ids: &["O4"],
+        what: "10,000 settled OAuth clients in the real binary on a real API server",
+        seconds: 90,
+        limit: 400,
+        execute: clients::measure,
+    },
+    Run {
         ids: &["P8", "P10"],
         what: "the real binary on a real API server and the AWS emulator",
         seconds: 400,
@@ -200,7 +208,7 @@ struct Arguments {
     /// Where randomness comes from.
     #[arg(long, default_value_t = 1)]
     seed: u64,
-    /// Another binary for P8, P10 and R3, say that of an earlier version.
+    /// Another binary for P8, P10, R3 and O4, say that of an earlier version.
     #[arg(long)]
     binary: Option<PathBuf>,
     /// Names the measures and ends.
