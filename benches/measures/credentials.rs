@@ -93,11 +93,14 @@ async fn in_accounts() -> Result<Vec<Figure>, Problem> {
         world.ask("api", "renew", id).await;
         until(&world, "renewed", |world| world.settled("api", version)).await?;
         let calls = world.cloud.calls();
+        // A look at how the bucket is configured belongs to the account, whose turn it may be meanwhile.
         let ours = calls.iter().filter(|(operation, _)| {
             let services = ["s3.", "secretsmanager.", "sts."];
-            services
-                .iter()
-                .any(|service| operation.starts_with(service))
+            let of_account = operation.starts_with("s3.GetBucket");
+            !of_account
+                && services
+                    .iter()
+                    .any(|service| operation.starts_with(service))
         });
         let (mut all, mut each) = (0, Vec::new());
         for (operation, count) in ours {
@@ -195,10 +198,9 @@ fn first(uids: &[String]) -> Clients {
     uids.iter().cloned().zip((0..60).cycle()).collect()
 }
 
-/// A second after a moment that is nobody's.
+/// So many seconds after the beginning of 2026.
 fn second(after: i64) -> Result<Timestamp, Problem> {
-    let start: Timestamp = "2026-01-01T00:00:00Z".parse()?;
-    Ok(Timestamp::from_second(start.as_second() + after)?)
+    Ok(Timestamp::from_second(1_767_225_600 + after)?)
 }
 
 /// The most in a minute against the mean, in the worse of two lives.

@@ -137,8 +137,8 @@ const RUNS: &[Run] = &[
     Run {
         ids: &["O2"],
         what: "when the credentials of 10,000 clients are replaced",
-        seconds: 5,
-        limit: 60,
+        seconds: 20,
+        limit: 300,
         execute: credentials::evenness,
     },
     Run {
