@@ -9,6 +9,7 @@ mod clients;
 mod credentials;
 mod edits;
 mod emulator;
+mod evenness;
 mod images;
 mod journal;
 mod kept;
@@ -139,7 +140,7 @@ const RUNS: &[Run] = &[
         what: "when the credentials of 10,000 clients are replaced",
         seconds: 20,
         limit: 300,
-        execute: credentials::evenness,
+        execute: evenness::measure,
     },
     Run {
         ids: &["O3"],

@@ -137,7 +137,7 @@ mod tests {
                 let series = series(&client.uid, client.turn);
                 let due = due_at(&series, at(client.created), at(client.created + LIFE), None);
                 let age = due.as_second() - at(client.created).as_second();
-                assert!(age >= LIFE / 12 && age <= LIFE * 2 / 3, "{age}");
+                assert!((LIFE / 12..=LIFE * 2 / 3).contains(&age), "{age}");
                 if due >= at(until) {
                     load.note(&client.uid, Some(due));
                     break;
