@@ -19,6 +19,8 @@ mod places;
 mod scan;
 #[path = "oauth/scopes.rs"]
 mod scopes;
+#[path = "oauth/turns.rs"]
+mod turns;
 #[path = "oauth/users.rs"]
 mod users;
 #[path = "oauth/weather.rs"]

@@ -20,8 +20,8 @@ use crate::{Arguments, Limit, Problem};
 /// Releases in all, and how many each application has.
 const MANY: usize = 10_000;
 const EACH: usize = 100;
-const TEAM: &str = "shop";
-const NAMESPACE: &str = "team-shop";
+pub const TEAM: &str = "shop";
+pub const NAMESPACE: &str = "team-shop";
 
 /// Measures.
 pub fn measure(arguments: &Arguments, limit: Limit) -> Result<Vec<Figure>, Problem> {
@@ -40,11 +40,11 @@ async fn all(binary: &Path) -> Result<Vec<Figure>, Problem> {
     let mut site = Site::start(binary).await?;
     site.flags.extend(flags);
     let status = sample(&site, &format!("{image}:0")).await?;
-    let few = measured(&site, 1).await?;
+    let few = measured(&site, "Release", 1).await?;
     fill(&site, &format!("{image}:0"), &status).await?;
-    let before = versions(&site).await?;
-    let many = measured(&site, MANY).await?;
-    if versions(&site).await? != before {
+    let before = versions::<Release>(&site).await?;
+    let many = measured(&site, "Release", MANY).await?;
+    if versions::<Release>(&site).await? != before {
         return Err("the operator has written to releases that were settled".into());
     }
     let what = format!(
@@ -73,11 +73,11 @@ async fn all(binary: &Path) -> Result<Vec<Figure>, Problem> {
 }
 
 /// A new process, once it has seen so many releases settled, and its first sweep is over.
-async fn measured(site: &Site, count: usize) -> Result<Memory, Problem> {
+pub async fn measured(site: &Site, kind: &str, count: usize) -> Result<Memory, Problem> {
     let operator = site.operator().await?;
-    let took = operator.until_settled("Release", count).await?;
+    let took = operator.until_settled(kind, count).await?;
     eprintln!(
-        "bench:   {count} releases settled {:.1} s after the start",
+        "bench:   {count} of kind {kind} settled {:.1} s after the start",
         took.as_secs_f64()
     );
     tokio::time::sleep(Duration::from_secs(15)).await;
@@ -172,11 +172,17 @@ async fn fill(site: &Site, image: &str, status: &Value) -> Result<(), Problem> {
     Ok(())
 }
 
-/// The version of every release's object.
-async fn versions(site: &Site) -> Result<Vec<(Option<String>, Option<String>)>, Problem> {
-    let api: Api<Release> = Api::namespaced(site.client(), NAMESPACE);
+/// The version of every object of a kind in the team's namespace.
+pub async fn versions<K>(site: &Site) -> Result<Vec<(Option<String>, Option<String>)>, Problem>
+where
+    K: kube::Resource<DynamicType = (), Scope = k8s_openapi::NamespaceResourceScope>
+        + Clone
+        + std::fmt::Debug
+        + serde::de::DeserializeOwned,
+{
+    let api: Api<K> = Api::namespaced(site.client(), NAMESPACE);
     let objects = api.list_metadata(&ListParams::default()).await?;
-    let version = |object: kube::core::PartialObjectMeta<Release>| {
+    let version = |object: kube::core::PartialObjectMeta<K>| {
         (object.metadata.name, object.metadata.resource_version)
     };
     Ok(objects.items.into_iter().map(version).collect())

@@ -5,9 +5,11 @@
 //! A goal that is missed is said to be missed, and is no failure; a measurement that could not be made is one.
 
 mod binary;
+mod clients;
 mod credentials;
 mod edits;
 mod emulator;
+mod evenness;
 mod images;
 mod journal;
 mod kept;
@@ -136,9 +138,9 @@ const RUNS: &[Run] = &[
     Run {
         ids: &["O2"],
         what: "when the credentials of 10,000 clients are replaced",
-        seconds: 5,
-        limit: 60,
-        execute: credentials::evenness,
+        seconds: 20,
+        limit: 300,
+        execute: evenness::measure,
     },
     Run {
         ids: &["O3"],
@@ -160,6 +162,13 @@ const RUNS: &[Run] = &[
         seconds: 90,
         limit: 300,
         execute: kept::measure,
+    },
+    Run {
+        ids: &["O4"],
+        what: "10,000 settled OAuth clients in the real binary on a real API server",
+        seconds: 90,
+        limit: 400,
+        execute: clients::measure,
     },
     Run {
         ids: &["P8", "P10"],
@@ -200,7 +209,7 @@ struct Arguments {
     /// Where randomness comes from.
     #[arg(long, default_value_t = 1)]
     seed: u64,
-    /// Another binary for P8, P10 and R3, say that of an earlier version.
+    /// Another binary for P8, P10, R3 and O4, say that of an earlier version.
     #[arg(long)]
     binary: Option<PathBuf>,
     /// Names the measures and ends.

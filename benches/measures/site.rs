@@ -1,4 +1,4 @@
-//! What P8, P10 and R3 run on: a real API server, the AWS emulator, and the binary itself.
+//! What P8, P10, R3 and O4 run on: a real API server, the AWS emulator, and the binary itself.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};

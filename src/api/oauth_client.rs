@@ -328,6 +328,10 @@ pub struct OAuthClientStatus {
     /// When the next rotation begins, if nobody asks for one earlier.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub next_rotation: Option<Time>,
+    /// Which of the series of moments that follow from the uid its rotations keep to: the one that was the emptiest when the
+    /// first version was made.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub turn: Option<u8>,
     /// The places that hold credentials, and which.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 60), extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["name"]))]

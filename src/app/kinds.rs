@@ -19,6 +19,7 @@ use crate::controllers::oauth_client::destination::Destinations;
 use crate::controllers::oauth_client::destinations::Places;
 use crate::controllers::oauth_client::make::Maker;
 use crate::controllers::oauth_client::outside::Outside;
+use crate::controllers::oauth_client::turns::Turns;
 use crate::controllers::oauth_client::vault::Vault;
 use crate::controllers::oauth_client::{Departures, OAuthClients};
 use crate::controllers::oauth_provider::OAuthProviders;
@@ -175,6 +176,7 @@ fn oauth(
         grace: options.credential_removal_grace,
         attempts: Attempts::default(),
         refusals: Attempts::default(),
+        turns: Turns::default(),
     };
     tasks.spawn(frame::run(of_client, clients, engine.clone()));
     let of_type = ResourceTypes {

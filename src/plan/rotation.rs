@@ -4,6 +4,7 @@
 //! |---|---|
 //! | this one | the step that comes next, and what each step makes of what is known |
 //! | [`schedule`] | when credentials are replaced if nobody asks for it |
+//! | [`turns`] | which of its moments a client takes, so that they are even |
 //!
 //! Everything that must survive a kill is in [`Known`], which is written down before the step that it announces. Never are
 //! more than two versions alive: a rotation begins when there is one at most, and one that is open is resumed or
@@ -13,6 +14,7 @@
 pub mod schedule;
 #[cfg(test)]
 mod tests;
+pub mod turns;
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -137,6 +139,8 @@ pub struct Known {
     pub renewed: Option<String>,
     /// The last request to revoke that was acted upon.
     pub revoked: Option<String>,
+    /// Which of the series of moments that follow from its uid the client has taken; none: the first.
+    pub turn: Option<u8>,
 }
 
 /// What was seen in this pass alone.
@@ -363,13 +367,13 @@ fn for_current(
     if secret && wanted.renew.is_some() && wanted.renew != known.renewed {
         return begin(known, Cause::Requested, way, now);
     }
-    let due = due_at(wanted, current);
+    let due = due_at(wanted, current, known.turn);
     match due {
         Some(at) if at <= now => {
             let life = (current.created, current.expires);
             if let (Some(created), Some(expires)) = life
                 && let Err(then) = schedule::may_begin(
-                    &wanted.uid,
+                    &turns::series(&wanted.uid, known.turn),
                     now,
                     (created, expires),
                     wanted.window.as_ref(),
@@ -384,13 +388,14 @@ fn for_current(
 }
 
 /// When the version is replaced, if nobody asks for it. A public client has nothing that grows old.
-pub fn due_at(wanted: &Wanted, current: &Version) -> Option<Timestamp> {
+pub fn due_at(wanted: &Wanted, current: &Version, turn: Option<u8>) -> Option<Timestamp> {
     if current.auth == Auth::Public {
         return None;
     }
     let (created, expires) = (current.created?, current.expires?);
     let window = wanted.window.as_ref();
-    Some(schedule::due_at(&wanted.uid, created, expires, window))
+    let series = turns::series(&wanted.uid, turn);
+    Some(schedule::due_at(&series, created, expires, window))
 }
 
 /// A rotation begins when one version is alive at most.

@@ -10,6 +10,7 @@ use bailiwick::api::OAuthClient;
 use bailiwick::app::{self, Parts};
 use bailiwick::cloud::simulated::{Options, SimulatedCloud, tokio_clock};
 use bailiwick::config::RunOptions;
+use bailiwick::controllers::oauth_client::destination::Destinations;
 use bailiwick::controllers::oauth_client::make::{Maker, SystemMaker};
 use bailiwick::controllers::oauth_client::outside::Outside;
 use bailiwick::dev::api_server::{self, ApiServer};
@@ -150,7 +151,9 @@ pub struct World {
     pub server: ApiServer,
     pub oauth: Vec<SimulatedServer>,
     pub places: Places,
-    cloud: SimulatedCloud,
+    pub cloud: SimulatedCloud,
+    /// Credentials go to accounts of that cloud, and to Secrets, and not to the places in memory.
+    pub in_accounts: bool,
     clock: VirtualClock,
     /// Makes keys and secrets for all operators.
     pub maker: Arc<dyn Maker>,
@@ -179,6 +182,7 @@ impl World {
             oauth: Vec::new(),
             places: Places::default(),
             cloud: SimulatedCloud::new(Options::default(), 1, time),
+            in_accounts: false,
             clock: VirtualClock::starting_at(epoch),
             maker: Arc::new(SystemMaker),
             metrics: Metrics::default(),
@@ -291,10 +295,10 @@ impl World {
                         interceptor: life.clone(),
                     }),
                 },
-                destinations: Some(Arc::new(Delivering {
-                    places: self.places.clone(),
-                    life: life.clone(),
-                })),
+                destinations: (!self.in_accounts).then(|| {
+                    let (places, life) = (self.places.clone(), life.clone());
+                    Arc::new(Delivering { places, life }) as Arc<dyn Destinations>
+                }),
                 maker: self.maker.clone(),
             },
             journal: None,

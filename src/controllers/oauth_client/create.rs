@@ -52,6 +52,10 @@ impl Work<'_> {
             version.client_id = Some(client_id);
             let created = *version.created.get_or_insert(now);
             version.expires = expires(created, desired.period, ends);
+            if let Some(expires) = version.expires {
+                let turns = &self.controller.turns;
+                turns.take(&desired.wanted, &mut self.known, (created, expires));
+            }
         }
         if self.tried(number).await? {
             if let Some(open) = &mut self.known.open {

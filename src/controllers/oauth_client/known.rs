@@ -63,6 +63,7 @@ pub(super) fn read(status: &OAuthClientStatus) -> Known {
         newest: status.last_version.unwrap_or(0),
         renewed: status.last_handled_renew_at.clone(),
         revoked: status.last_handled_revoke_at.clone(),
+        turn: status.turn,
     }
 }
 
@@ -90,6 +91,7 @@ pub(super) fn write(known: &Known, status: &mut OAuthClientStatus) {
     status.last_version = (known.newest > 0).then_some(known.newest);
     status.last_handled_renew_at.clone_from(&known.renewed);
     status.last_handled_revoke_at.clone_from(&known.revoked);
+    status.turn = known.turn;
     let current = known.current();
     status.version = current.map(|current| current.number);
     status.client_id = current.and_then(|current| current.client_id.clone());
@@ -142,6 +144,7 @@ mod tests {
             auth_method: Some(AuthMethod::ClientSecretPost),
             last_handled_renew_at: Some("a".to_owned()),
             last_handled_revoke_at: Some("b".to_owned()),
+            turn: Some(2),
             ..OAuthClientStatus::default()
         };
         let mut again = OAuthClientStatus::default();

@@ -64,6 +64,7 @@ impl OAuthClients {
         self.checks.forget(&uid);
         self.attempts.succeeded(&uid);
         self.refusals.succeeded(&uid);
+        self.turns.forget(&uid);
         let status = &record.status;
         if status.versions.is_empty() && status.destinations.is_empty() {
             return Ok(Outcome::Released);

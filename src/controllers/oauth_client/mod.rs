@@ -7,6 +7,7 @@
 //! | act: the steps of a rotation | `work.rs`, `create.rs`, `places.rs`, `remove.rs`; leave: `leave.rs` |
 //! | the user of a version, for the grant type `password` | `user.rs` |
 //! | what is kept of each version; what nobody may guess | `vault.rs`, `make.rs` |
+//! | which moments it takes for its rotations | `turns.rs` |
 //! | report | `report.rs`, `known.rs` |
 //!
 //! The order of writes is what keeps credentials from being lost: the intent (status) before what we choose (vault) before the
@@ -25,6 +26,7 @@ pub mod reasons;
 mod remove;
 mod report;
 mod scopes;
+pub mod turns;
 mod user;
 mod validate;
 pub mod vault;
@@ -55,6 +57,7 @@ use crate::plan::rotation::{self, Abilities, Known, Next, Seen};
 use destination::Destinations;
 use make::Maker;
 use scopes::{Holder, Name};
+use turns::Turns;
 use validate::{Desired, Given, SOON};
 use vault::Vault;
 use work::{Stop, Work, until_then};
@@ -86,6 +89,8 @@ pub struct OAuthClients {
     pub attempts: Attempts,
     /// How often in a row a server refused what it had just given.
     pub refusals: Attempts,
+    /// When the others have their turns.
+    pub turns: Turns,
 }
 
 #[async_trait]
@@ -104,8 +109,11 @@ impl Reconcile for OAuthClients {
             return self.leave(object, record).await;
         }
         if self.is_retired(object) {
+            self.turns.forget(&object.uid().unwrap_or_default());
             return self.retire(object, record).await;
         }
+        let next = record.status.next_rotation.as_ref();
+        self.turns.note(&object.uid().unwrap_or_default(), next);
         if record.status.leaves_at.take().is_some() {
             let message = "the application is active again: its credentials stay";
             record.note(reasons::LEAVING_CALLED_OFF, message);
@@ -336,6 +344,8 @@ impl OAuthClients {
         };
         known::write(&work.known, &mut work.record.status);
         report::known(work.record, &work.known, work.seen.lost, desired);
+        let next = work.record.status.next_rotation.as_ref();
+        self.turns.note(uid, next);
         // A rotation that waits for its turn says so until it has had it.
         if work.known.open.is_none() && (!work.rotates || end.is_ok()) {
             report::rests(work.record);

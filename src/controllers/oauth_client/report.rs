@@ -96,7 +96,7 @@ pub(super) fn known(
     desired: &Desired,
 ) {
     let current = known.current();
-    let due = current.and_then(|current| rotation::due_at(&desired.wanted, current));
+    let due = current.and_then(|current| rotation::due_at(&desired.wanted, current, known.turn));
     record.status.next_rotation = due.map(Time);
     match current {
         None => {

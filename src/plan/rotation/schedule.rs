@@ -41,35 +41,41 @@ impl Window {
 /// When credentials that are valid from `created` to `expires` are replaced: after two thirds of their life at the
 /// latest, and after a twelfth at the earliest.
 ///
-/// Each client has moments of its own, which recur every seven twelfths of a life: the first one that is a twelfth away
-/// counts. A client that came at any time is from then on replaced at its own moments alone, so that it is as even in the
+/// Each series of moments, of which every client has taken one ([`turns`](super::turns)), recurs every seven twelfths of a
+/// life: the first moment that is a twelfth away counts. A client that came at any time is from then on replaced at its own moments alone, so that it is as even in the
 /// tenth year as in the first, however many clients were made, or renewed, in one minute.
 pub fn due_at(
-    uid: &str,
+    series: &str,
     created: Timestamp,
     expires: Timestamp,
     window: Option<&Window>,
 ) -> Timestamp {
     let (from, to) = (created.as_second(), expires.as_second());
     let life = (to - from).max(12);
-    let (cycle, least) = ((life * 7 / 12).max(1), life / 12);
-    let phase = share(uid, cycle);
+    let (cycle, least) = (cycle(created, expires), life / 12);
+    let phase = share(series, Of::Life, cycle);
     let rounds = (from + least - phase).div_euclid(cycle) + 1;
-    let at = inside(uid, phase + rounds * cycle, to - least, window);
+    let at = inside(series, phase + rounds * cycle, to - least, window);
     Timestamp::from_second(at).unwrap_or(expires)
+}
+
+/// After how many seconds the moments of a series recur, where credentials live so long.
+pub fn cycle(created: Timestamp, expires: Timestamp) -> i64 {
+    let life = (expires.as_second() - created.as_second()).max(12);
+    (life * 7 / 12).max(1)
 }
 
 /// Whether what was due is to be replaced now: not before the next window, unless it would end too soon after that.
 /// `Err`: then.
 pub fn may_begin(
-    uid: &str,
+    series: &str,
     now: Timestamp,
     (created, expires): (Timestamp, Timestamp),
     window: Option<&Window>,
 ) -> Result<(), Timestamp> {
     let (from, to) = (created.as_second(), expires.as_second());
     let latest = to - (to - from).max(12) / 12;
-    let at = inside(uid, now.as_second(), latest, window);
+    let at = inside(series, now.as_second(), latest, window);
     if at <= now.as_second() {
         return Ok(());
     }
@@ -78,22 +84,30 @@ pub fn may_begin(
 
 /// That second if a window is open then, else a moment of the client's own in the next one; the second all the same
 /// if that were after `latest`.
-fn inside(uid: &str, second: i64, latest: i64, window: Option<&Window>) -> i64 {
+fn inside(series: &str, second: i64, latest: i64, window: Option<&Window>) -> i64 {
     let Some((from, to)) = window.and_then(|window| window.at_or_after(second)) else {
         return second;
     };
     if from <= second {
         return second;
     }
-    let at = from + share(uid, to - from);
+    let at = from + share(series, Of::Window, to - from);
     if at > latest { second } else { at }
 }
 
-/// A number from 0 to below `of` that is the client's own.
-fn share(uid: &str, of: i64) -> i64 {
+/// What is shared out. Those that wait for one window have neighbouring shares of a life: their shares of the window must
+/// have nothing to do with that.
+#[derive(Clone, Copy)]
+enum Of {
+    Life = 0,
+    Window = 1,
+}
+
+/// A number from 0 to below `of` that is the series' own.
+fn share(series: &str, what: Of, of: i64) -> i64 {
     // The last bytes of a text hardly reach the upper bits of its hash; these three lines mix all of them (the finalizer of
     // MurmurHash3, in the public domain).
-    let mut hash = fnv1a(uid.as_bytes());
+    let mut hash = fnv1a(series.as_bytes()) ^ (what as u64);
     hash = (hash ^ (hash >> 33)).wrapping_mul(0xff51_afd7_ed55_8ccd);
     hash = (hash ^ (hash >> 33)).wrapping_mul(0xc4ce_b9fe_1a85_ec53);
     hash ^= hash >> 33;
