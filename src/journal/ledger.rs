@@ -181,7 +181,16 @@ impl Ledger {
     /// does not stop the journal.
     async fn after(&self, seen: &Seen, head: &Head) -> Result<Option<Value>> {
         let key = self.layout.key(&seen.kind, &seen.uid, head.sequence);
-        let bytes = self.bucket.get(&key).await?;
+        let bytes = match self.bucket.get(&key).await {
+            // In an archive, say. Its hash is known, so that the chain goes on; what it said is not.
+            Err(error) if !error.kind.is_transient() && error.kind != ErrorKind::Denied => {
+                self.observer.failed("broken");
+                let message = "the last record of this object cannot be read, and the next one says nothing of what was before";
+                tracing::error!(key, error = %error, "{message}");
+                return Ok(None);
+            }
+            read => read?,
+        };
         let intact = bytes.as_ref().is_some_and(|b| sha256(b) == head.hash);
         if !intact {
             self.observer.failed("broken");

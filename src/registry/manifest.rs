@@ -4,7 +4,10 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
+use super::attestation::BUNDLE_CONTENT;
 use super::error::{ErrorKind, RegistryError};
+use super::find::{BASE_DIGEST, BASE_NAME};
+use super::source::{REVISION, SOURCE, TICKETS};
 use crate::model::Digest;
 
 /// The media types that we ask for and understand.
@@ -14,7 +17,19 @@ const OCI_INDEX: &str = "application/vnd.oci.image.index.v1+json";
 const DOCKER_MANIFEST: &str = "application/vnd.docker.distribution.manifest.v2+json";
 const DOCKER_LIST: &str = "application/vnd.docker.distribution.manifest.list.v2+json";
 
-/// Annotations, by key.
+/// The annotations that are looked at somewhere.
+const KNOWN: [&str; 8] = [
+    SOURCE,
+    REVISION,
+    TICKETS,
+    BASE_DIGEST,
+    BASE_NAME,
+    BUNDLE_CONTENT,
+    REFERENCE_TYPE,
+    REFERENCE_DIGEST,
+];
+
+/// Annotations, by key: those that are looked at. Of others a document may have hundreds of thousands.
 pub type Annotations = BTreeMap<String, String>;
 
 /// What the registry keeps under one digest.
@@ -60,7 +75,7 @@ pub struct Descriptor {
     /// Its size in bytes, as whoever wrote the reference says.
     pub size: u64,
     /// Annotations of the reference.
-    #[serde(default, deserialize_with = "or_default")]
+    #[serde(default, deserialize_with = "known")]
     pub annotations: Annotations,
     /// What kind of artifact it is. Registries fill it in differently: only a hint.
     pub artifact_type: Option<String>,
@@ -110,9 +125,9 @@ impl Manifest {
     /// The images in an index that run somewhere: without attestations and other artifacts. Empty for a single image.
     pub fn images(&self) -> impl Iterator<Item = &Descriptor> {
         self.children().iter().filter(|child| {
+            // By nothing else: whoever runs an image goes by the platform alone, whatever annotations say beside it.
             let nowhere = |platform: &Platform| platform.os == "unknown";
             MANIFEST_TYPES.contains(&child.media_type.as_str())
-                && !child.is_attestation()
                 && !child.platform.as_ref().is_some_and(nowhere)
         })
     }
@@ -201,7 +216,7 @@ struct Written {
     layers: Option<Vec<Descriptor>>,
     manifests: Option<Vec<Descriptor>>,
     subject: Option<Descriptor>,
-    #[serde(default, deserialize_with = "or_default")]
+    #[serde(default, deserialize_with = "known")]
     annotations: Annotations,
 }
 
@@ -246,13 +261,35 @@ fn digest<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Digest, D
     text.parse().map_err(serde::de::Error::custom)
 }
 
-/// `null` where a map should be: Go writes an empty map so.
-fn or_default<'de, D, T>(deserializer: D) -> Result<T, D::Error>
-where
-    D: serde::Deserializer<'de>,
-    T: Default + Deserialize<'de>,
-{
-    Ok(Option::<T>::deserialize(deserializer)?.unwrap_or_default())
+/// Keeps the annotations that are known; `null` is none, as Go writes an empty map.
+fn known<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Annotations, D::Error> {
+    struct Keep;
+    impl<'de> serde::de::Visitor<'de> for Keep {
+        type Value = Annotations;
+
+        fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+            f.write_str("annotations")
+        }
+
+        fn visit_unit<E>(self) -> Result<Annotations, E> {
+            Ok(Annotations::new())
+        }
+
+        fn visit_map<A: serde::de::MapAccess<'de>>(
+            self,
+            mut map: A,
+        ) -> Result<Annotations, A::Error> {
+            let mut kept = Annotations::new();
+            while let Some(key) = map.next_key::<std::borrow::Cow<'de, str>>()? {
+                match KNOWN.contains(&key.as_ref()) {
+                    true => drop(kept.insert(key.into_owned(), map.next_value()?)),
+                    false => drop(map.next_value::<serde::de::IgnoredAny>()?),
+                }
+            }
+            Ok(kept)
+        }
+    }
+    deserializer.deserialize_any(Keep)
 }
 
 #[cfg(test)]
@@ -294,6 +331,22 @@ mod tests {
     }
 
     #[test]
+    fn of_annotations_those_are_kept_that_are_looked_at() {
+        let mut document = json!({
+            "schemaVersion": 2, "config": descriptor("application/x", "b"), "layers": [],
+            "annotations": {SOURCE: "https://git.example.com/a/b", "org.example.ü": "other"},
+        });
+        for number in 0..1000 {
+            document["annotations"][format!("a{number}")] = json!("");
+        }
+        let manifest = read(OCI_MANIFEST, &document).unwrap();
+        let kept: Vec<&String> = manifest.annotations.keys().collect();
+        assert_eq!(kept, [SOURCE]);
+        document["annotations"] = json!({SOURCE: 7});
+        assert!(read(OCI_MANIFEST, &document).is_err());
+    }
+
+    #[test]
     fn an_index_has_images_and_what_is_about_them() {
         let mut amd = descriptor(OCI_MANIFEST, "b");
         amd["platform"] = json!({"os": "linux", "architecture": "amd64"});
@@ -305,20 +358,24 @@ mod tests {
             REFERENCE_TYPE: "attestation-manifest", REFERENCE_DIGEST: digest_of("b"),
         });
         let foreign = descriptor("application/vnd.example", "e");
-        let index = json!({"schemaVersion": 2, "manifests": [amd, arm, attestation, foreign]});
+        // Whoever runs it asks for its platform, and not for what it says that it is.
+        let mut disguised = attestation.clone();
+        disguised["platform"] = json!({"os": "linux", "architecture": "s390x"});
+        let index =
+            json!({"schemaVersion": 2, "manifests": [amd, arm, attestation, foreign, disguised]});
         for media_type in [OCI_INDEX, DOCKER_LIST] {
             let manifest = read(media_type, &index).unwrap();
             let platforms: Vec<String> = manifest
                 .images()
                 .map(|image| image.platform.as_ref().unwrap().to_string())
                 .collect();
-            assert_eq!(platforms, ["linux/amd64", "linux/arm/v7"]);
+            assert_eq!(platforms, ["linux/amd64", "linux/arm/v7", "linux/s390x"]);
             let about: Vec<Digest> = manifest
                 .children()
                 .iter()
                 .filter_map(Descriptor::attests)
                 .collect();
-            assert_eq!(about, [digest_of("b").parse().unwrap()]);
+            assert_eq!(about, vec![digest_of("b").parse().unwrap(); 2]);
         }
     }
 

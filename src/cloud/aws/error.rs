@@ -114,6 +114,9 @@ fn kind(operation: &str, code: &str, reason: Option<&str>, status: u16) -> Error
     match code {
         "ConstraintViolationException" => constraint_kind(reason.unwrap_or_default()),
 
+        // S3: it is in an archive class, and nothing but a restoration makes it readable.
+        "InvalidObjectState" => Invalid,
+
         // Organizations sends it with HTTP 400.
         "TooManyRequestsException"
         | "Throttling"

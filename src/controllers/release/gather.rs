@@ -21,7 +21,7 @@ use crate::registry::source::{Evidence, FILE, SourceFacts, from_annotations, fro
 use crate::registry::{ErrorKind, Images, Manifest, RegistryError};
 
 /// The annotation by which an image names its tickets, divided by commas or spaces.
-pub const TICKETS: &str = "dev.bailiwick.tickets";
+pub use crate::registry::source::TICKETS;
 /// How many images of an index are looked into.
 const PLATFORMS: usize = 20;
 
@@ -56,7 +56,12 @@ impl Origins for RegistryOrigins {
 
     async fn search(&self, image: &ImageRef) -> Result<Searched, Trouble> {
         let (name, whole) = (image.name(), self.images.resolve(image).await?);
-        let singles = self.singles(name, &whole).await?;
+        // One that is not looked at could be any image.
+        let too_many = whole.images().count() > PLATFORMS;
+        let singles = match too_many {
+            true => Vec::new(),
+            false => self.singles(name, &whole).await?,
+        };
         let mut searched = Searched {
             tickets: tickets(&whole, &singles),
             ..Searched::default()
@@ -70,7 +75,15 @@ impl Origins for RegistryOrigins {
                 for single in &singles {
                     of_each.push(self.said(step, name, single, &mut searched.remarks).await?);
                 }
-                said = agreed(of_each);
+                said = agreed(of_each, &mut searched.remarks);
+            }
+            if too_many && matches!(said, Ok(None)) {
+                let remark = format!(
+                    "it has more than {PLATFORMS} images, which are not searched one by one: let a signed statement be \
+                     about the whole, or push fewer"
+                );
+                searched.remarks.push(remark);
+                break;
             }
             match said {
                 Ok(Some((facts, digest, signed_by))) => {
@@ -78,7 +91,13 @@ impl Origins for RegistryOrigins {
                     break;
                 }
                 Ok(None) => {}
-                Err(remark) => searched.remarks.push(remark),
+                Err(remark) => {
+                    searched.remarks.push(remark);
+                    // Where those whom we trust contradict each other, nobody else is believed instead.
+                    if step == Step::Attested {
+                        break;
+                    }
+                }
             }
         }
         if let (Some(hosts), Some(origin)) = (&self.code_hosts, &searched.origin)
@@ -177,7 +196,7 @@ impl RegistryOrigins {
     /// The images of an index; none for a single image.
     async fn singles(&self, name: &ImageName, whole: &Manifest) -> Result<Vec<Manifest>, Trouble> {
         let mut singles = Vec::new();
-        for child in whole.images().take(PLATFORMS) {
+        for child in whole.images() {
             singles.push(self.images.resolve(&name.at(child.digest.clone())).await?);
         }
         Ok(singles)
@@ -197,6 +216,10 @@ impl RegistryOrigins {
                     attestations(&*self.images, name, &manifest.digest, &self.trust).await?;
                 let skipped = verdict.skipped.into_iter();
                 remarks.extend(skipped.map(|one| format!("{}: {}", one.carrier, one.reason)));
+                if verdict.contradicts {
+                    let message = "those whose signatures are trusted name different sources";
+                    return Ok(Err(message.to_owned()));
+                }
                 let source = verdict.source;
                 Ok(Ok(
                     source.map(|one| (one.facts, Some(one.carrier), Some(one.key)))
@@ -247,7 +270,7 @@ impl RegistryOrigins {
 }
 
 /// What all images of an index say, if all say the same. One that was built from a modified tree makes all so.
-fn agreed(of_each: Vec<Claim>) -> Claim {
+fn agreed(of_each: Vec<Claim>, remarks: &mut Vec<String>) -> Claim {
     let mut all = Vec::new();
     for said in of_each {
         all.push(said?);
@@ -256,7 +279,8 @@ fn agreed(of_each: Vec<Claim>) -> Claim {
         return Ok(None);
     }
     if all.iter().any(Option::is_none) {
-        return Err("not all images of the index name a source".to_owned());
+        remarks.push("not all images of the index name a source".to_owned());
+        return Ok(None);
     }
     let mut said = all.into_iter().flatten().collect::<Vec<_>>().into_iter();
     let Some(mut first) = said.next() else {
@@ -341,21 +365,28 @@ mod tests {
 
     #[test]
     fn the_images_of_an_index_say_the_same_or_nothing_is_known() {
+        let mut remarks = Vec::new();
+        let mut agreed = |of_each| agreed(of_each, &mut remarks);
         assert_eq!(agreed(vec![Ok(None), Ok(None)]), Ok(None));
         let (clean, unsaid) = (says("shop", Some(false)), says("shop", None));
-        let dirty = |of_each| agreed(of_each).unwrap().unwrap().0.dirty;
+        let mut dirty = |of_each| agreed(of_each).unwrap().unwrap().0.dirty;
         assert_eq!(dirty(vec![clean.clone(), clean.clone()]), Some(false));
         assert_eq!(dirty(vec![clean.clone(), unsaid.clone()]), None);
         let modified = says("shop", Some(true));
         assert_eq!(dirty(vec![unsaid, modified, clean.clone()]), Some(true));
         for (of_each, words) in [
-            (vec![clean.clone(), Ok(None)], "not all images"),
-            (vec![Ok(None), clean.clone()], "not all images"),
             (vec![clean.clone(), says("web", None)], "the same source"),
             (vec![clean, Err("rubbish".to_owned())], "rubbish"),
         ] {
             let error = agreed(of_each).unwrap_err();
             assert!(error.contains(words), "{error}");
         }
+        for of_each in [
+            vec![says("shop", None), Ok(None)],
+            vec![Ok(None), says("shop", None)],
+        ] {
+            assert_eq!(agreed(of_each), Ok(None));
+        }
+        assert_eq!(remarks.len(), 2, "{remarks:?}");
     }
 }

@@ -15,7 +15,7 @@ use tokio::task::JoinHandle;
 use super::origins::{
     CommitRef, Origins, Resolved, ReviewsCount, Said, Searched, Trouble, TroubleKind,
 };
-use super::turns::Turns;
+use super::turns::{Limit, Turns};
 use crate::api::Release;
 use crate::engine::trigger::Trigger;
 use crate::model::{Digest, ImageRef, SourceRepository};
@@ -26,6 +26,8 @@ const PATIENCE: Duration = Duration::from_secs(2);
 const OF_HOST: usize = 4;
 /// How many questions of one namespace's releases are.
 const OF_NAMESPACE: usize = 8;
+/// How many searches of one namespace's are: each may unpack layers for minutes.
+const SEARCHES_OF_NAMESPACE: usize = 3;
 /// How many are altogether.
 const ALTOGETHER: usize = 32;
 /// What a question may take, with all that is read for its answer: a search unpacks layers.
@@ -212,9 +214,14 @@ impl Lookups {
     ) -> Option<Result<T, Trouble>> {
         let key = (asker.uid.clone(), question.subject());
         let begun = self.jobs().remove(&key);
+        // Only for an answer that may come at once: passes are few, and those that wait here keep others from theirs.
+        let patience = match &begun {
+            None if self.turns.are_free(&limits(asker, &question)) => PATIENCE,
+            _ => Duration::ZERO,
+        };
         let mut job = begun.unwrap_or_else(|| self.begin(asker, &question));
         job.ends.left.store(false, Ordering::SeqCst);
-        let ended = match tokio::time::timeout(PATIENCE, &mut job.work).await {
+        let ended = match tokio::time::timeout(patience, &mut job.work).await {
             Ok(ended) => ended,
             Err(_) => {
                 job.ends.left.store(true, Ordering::SeqCst);
@@ -235,11 +242,7 @@ impl Lookups {
     }
 
     fn begin(&self, asker: &Asker, question: &Question) -> Job {
-        let limits = vec![
-            (question.host(), OF_HOST),
-            (format!("namespace {}", asker.namespace), OF_NAMESPACE),
-            ("all".to_owned(), ALTOGETHER),
-        ];
+        let limits = limits(asker, question);
         let turns = self.turns.clone();
         let ends = Arc::new(Ends::default());
         let (origins, wake) = (self.origins.clone(), self.wake.clone());
@@ -266,6 +269,22 @@ impl Lookups {
     fn jobs(&self) -> MutexGuard<'_, HashMap<(String, Subject), Job>> {
         self.jobs.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// What is counted, and how many of it there may be: a namespace leaves a place at every host to others, and of the long
+/// searches it has but a few.
+fn limits(asker: &Asker, question: &Question) -> Vec<Limit> {
+    let (host, namespace) = (question.host(), &asker.namespace);
+    let mut limits = vec![
+        (format!("{host} for {namespace}"), OF_HOST - 1),
+        (host, OF_HOST),
+        (format!("namespace {namespace}"), OF_NAMESPACE),
+        ("all".to_owned(), ALTOGETHER),
+    ];
+    if question.subject() == Subject::Search {
+        limits.push((format!("searches for {namespace}"), SEARCHES_OF_NAMESPACE));
+    }
+    limits
 }
 
 async fn put(origins: &dyn Origins, question: &Question) -> Result<Answer, Trouble> {

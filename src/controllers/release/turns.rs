@@ -41,11 +41,15 @@ impl Turns {
         }
     }
 
+    /// Whether none of the limits is reached at the moment.
+    pub fn are_free(&self, limits: &[Limit]) -> bool {
+        are_free(&self.under_way(), limits)
+    }
+
     /// Counts one more of each, or nothing.
     fn begin(&self, limits: &[Limit]) -> bool {
         let mut under_way = self.under_way();
-        let is_free = |(what, most): &Limit| under_way.get(what).is_none_or(|many| many < most);
-        if !limits.iter().all(is_free) {
+        if !are_free(&under_way, limits) {
             return false;
         }
         for (what, _) in limits {
@@ -59,6 +63,11 @@ impl Turns {
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+fn are_free(under_way: &HashMap<String, usize>, limits: &[Limit]) -> bool {
+    let is_free = |(what, most): &Limit| under_way.get(what).is_none_or(|many| many < most);
+    limits.iter().all(is_free)
 }
 
 impl Drop for Turn {

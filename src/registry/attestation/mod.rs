@@ -25,6 +25,8 @@ pub use trust::{Identity, Trust, TrustEntry, TrustError};
 
 /// How many attachments of one image are read, and how many statements in one of them.
 const MOST: usize = 50;
+/// The largest statement that is opened, in bytes: what it takes in memory while it is read is many times that.
+const LARGEST: usize = 1 << 20;
 /// How long reading them may take altogether.
 const LONGEST: Duration = Duration::from_secs(120);
 const BUNDLE: &str = "application/vnd.dev.sigstore.bundle";
@@ -32,7 +34,7 @@ const ENVELOPE: &str = "application/vnd.dsse.envelope.v1+json";
 const NO_STATEMENT: &str =
     "it is a signature without a statement, which says nothing about the source";
 /// The annotation by which cosign says that an attachment is a bundle.
-const BUNDLE_CONTENT: &str = "dev.sigstore.bundle.content";
+pub(super) const BUNDLE_CONTENT: &str = "dev.sigstore.bundle.content";
 
 /// What is to be believed of everything attached to an image.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -41,6 +43,8 @@ pub struct Verdict {
     pub source: Option<Attested>,
     /// Everything else, with the reason.
     pub skipped: Vec<Skipped>,
+    /// Statements that we would believe name different sources: none is believed.
+    pub contradicts: bool,
 }
 
 /// A source that somebody we trust has signed for.
@@ -110,6 +114,7 @@ fn verdict(judged: Vec<Judged>) -> Verdict {
         verdict.source = believed.into_iter().next();
     } else {
         // Which of them is right is not for us to guess.
+        verdict.contradicts = true;
         verdict.skipped.extend(believed.into_iter().map(|attested| Skipped {
             reason: format!(
                 "signed by {} and about this image, but another trusted statement names another source than {}",
@@ -247,6 +252,9 @@ impl Reader<'_> {
             };
             found = true;
             let opened = match self.images.blob(self.name, layer).await {
+                Ok(bytes) if bytes.len() > LARGEST => {
+                    Err(format!("it is larger than {} KiB", LARGEST >> 10))
+                }
                 Ok(bytes) => read(&bytes),
                 Err(error) => Err(lasting(error)?),
             };

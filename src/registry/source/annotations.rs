@@ -8,6 +8,9 @@ pub const SOURCE: &str = "org.opencontainers.image.source";
 /// The commit.
 pub const REVISION: &str = "org.opencontainers.image.revision";
 
+/// The tickets that an image is about, separated by commas or blanks.
+pub const TICKETS: &str = "dev.bailiwick.tickets";
+
 /// What annotations say; `None`: nothing. Source and revision are taken from the same set or not at all: those of
 /// different documents need not be about the same build.
 pub fn from_annotations(annotations: &Annotations) -> Option<Result<SourceFacts, NoSource>> {

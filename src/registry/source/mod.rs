@@ -4,7 +4,7 @@ mod annotations;
 mod provenance;
 mod scm_source;
 
-pub use annotations::{REVISION, SOURCE, from_annotations};
+pub use annotations::{REVISION, SOURCE, TICKETS, from_annotations};
 pub use provenance::{PREDICATES, from_statement};
 pub use scm_source::{FILE, from_scm_source};
 
