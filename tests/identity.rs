@@ -16,6 +16,8 @@ mod keycloak;
 mod server;
 #[path = "identity/tls.rs"]
 mod tls;
+#[path = "identity/workload.rs"]
+mod workload;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -73,6 +75,7 @@ fn new_client(handle: &str, method: Method, scopes: &[&str]) -> NewClient {
             scopes: scopes.iter().map(|scope| (*scope).to_owned()).collect(),
             method,
             keys: Vec::new(),
+            subject: None,
         },
         secret: Secret::new(format!("chosen-secret-of-{handle}")),
     }

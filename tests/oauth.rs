@@ -19,5 +19,7 @@ mod scan;
 mod scopes;
 #[path = "oauth/weather.rs"]
 mod weather;
+#[path = "oauth/workload.rs"]
+mod workload;
 #[path = "oauth/world.rs"]
 mod world;

@@ -89,6 +89,23 @@ pub struct KeycloakSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 8, max = 512), regex(pattern = r"^https?://[^\s?#]+$"))]
     pub admin_url: Option<String>,
+    /// Lets applications authenticate by the tokens of their ServiceAccounts; they cannot if this is left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub workload_identity: Option<WorkloadIdentitySpec>,
+}
+
+/// How the realm knows the tokens that this cluster gives to pods.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct WorkloadIdentitySpec {
+    /// The alias of the realm's identity provider that stands for this cluster: of the type `kubernetes`, or of `oidc` with
+    /// client assertions allowed. Whoever made it sees to it that its issuer is this cluster's and no other.
+    #[schemars(length(min = 1, max = 255), regex(pattern = r"^[^\s/]+$"))]
+    pub identity_provider: String,
+    /// The audience that the tokens must be for; the issuer if left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 512), regex(pattern = r"^\S+$"))]
+    pub audience: Option<String>,
 }
 
 /// A user pool of Amazon Cognito.

@@ -186,6 +186,8 @@ fn wanted(metadata: &ClientMetadata) -> Value {
         scopes,
         method,
         keys,
+        // Of a method that this kind of server is never said to have.
+        subject: _,
     } = metadata;
     let has_code = grant_types
         .iter()
@@ -336,6 +338,7 @@ mod tests {
             scopes: vec!["a".to_owned(), "b".to_owned()],
             method: Method::SecretBasic,
             keys: Vec::new(),
+            subject: None,
         }
     }
 

@@ -148,11 +148,19 @@ impl OAuthServer for ObservedServer {
 
     async fn request_token(&self, request: &TokenRequest) -> Result<TokenAnswer> {
         let run = self.server.request_token(request);
-        self.call("request_token", run, |answer| match answer {
-            TokenAnswer::Accepted => "ok",
-            TokenAnswer::UnknownClient(_) => "unknown_client",
-            TokenAnswer::Refused(_) => "refused",
-        })
-        .await
+        self.call("request_token", run, answered).await
+    }
+
+    async fn confirm(&self, registration: &Registration, subject: &str) -> Result<TokenAnswer> {
+        let run = self.server.confirm(registration, subject);
+        self.call("confirm", run, answered).await
+    }
+}
+
+fn answered(answer: &TokenAnswer) -> &'static str {
+    match answer {
+        TokenAnswer::Accepted => "ok",
+        TokenAnswer::UnknownClient(_) => "unknown_client",
+        TokenAnswer::Refused(_) => "refused",
     }
 }

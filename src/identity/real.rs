@@ -53,9 +53,11 @@ impl Servers for RealServers {
             RegistrationOptions::Dynamic {
                 initial_access_token,
             } => Arc::new(DynamicRegistration::new(issuer, initial_access_token)),
-            RegistrationOptions::Keycloak { admin_url, login } => {
-                Arc::new(Keycloak::new(issuer, admin_url, login)?)
-            }
+            RegistrationOptions::Keycloak {
+                admin_url,
+                login,
+                identity_provider,
+            } => Arc::new(Keycloak::new(issuer, admin_url, login, identity_provider)?),
             RegistrationOptions::Cognito { .. } => {
                 let message = "app clients of Amazon Cognito cannot be managed yet; use another kind of provider";
                 return Err(IdentityError::new(ErrorKind::Refused, "open", message));

@@ -24,6 +24,8 @@ pub use schedule::Window;
 /// How a client authenticates.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Auth {
+    /// By the identity of a workload, without credentials.
+    Workload,
     /// By a key.
     Key,
     /// By a secret, in the header.
@@ -32,6 +34,13 @@ pub enum Auth {
     SecretPost,
     /// Not at all.
     Public,
+}
+
+impl Auth {
+    /// Whether there is something that grows old.
+    pub fn ages(self) -> bool {
+        !matches!(self, Self::Workload | Self::Public)
+    }
 }
 
 /// What a version is for.
@@ -97,6 +106,8 @@ pub struct Version {
     pub way: Way,
     /// How it authenticates.
     pub auth: Auth,
+    /// The ServiceAccount whose identity that is.
+    pub service_account: Option<String>,
     /// The client's id, once it is known.
     pub client_id: Option<String>,
     /// The revision of what was registered.
@@ -153,6 +164,8 @@ pub struct Wanted {
     pub uid: String,
     /// How the client shall authenticate.
     pub auth: Auth,
+    /// The ServiceAccount whose identity that shall be. Two versions never have the same: a server would take neither.
+    pub service_account: Option<String>,
     /// The revision of what shall be registered.
     pub revision: String,
     /// When credentials may be replaced.
@@ -250,6 +263,7 @@ impl Known {
             state: State::Pending,
             way,
             auth: wanted.auth,
+            service_account: wanted.service_account.clone(),
             client_id: None,
             revision: wanted.revision.clone(),
             created: None,
@@ -298,8 +312,9 @@ pub fn next(wanted: &Wanted, known: &Known, seen: &Seen, able: Abilities, now: T
         return Next::Remove(gone.number);
     }
     if let Some(open) = &known.open {
-        let other =
-            |pending: &Version| pending.revision != wanted.revision || pending.auth != wanted.auth;
+        let other = |pending: &Version| {
+            pending.revision != wanted.revision || authenticates_otherwise(wanted, pending)
+        };
         return match known.version(open.version) {
             Some(pending) if open.step == Step::Create && other(pending) => {
                 Next::Abandon(open.version)
@@ -334,7 +349,7 @@ fn for_current(
     able: Abilities,
     now: Timestamp,
 ) -> Next {
-    if current.auth != wanted.auth {
+    if authenticates_otherwise(wanted, current) {
         return begin(known, Cause::Changed, Way::Client, now);
     }
     if current.revision != wanted.revision {
@@ -348,8 +363,7 @@ fn for_current(
         Auth::SecretBasic | Auth::SecretPost if able.secrets_in_place => Way::Secret,
         _ => Way::Client,
     };
-    let secret = current.auth != Auth::Public;
-    if secret && wanted.renew.is_some() && wanted.renew != known.renewed {
+    if current.auth.ages() && wanted.renew.is_some() && wanted.renew != known.renewed {
         return begin(known, Cause::Requested, way, now);
     }
     let due = due_at(wanted, current);
@@ -372,9 +386,13 @@ fn for_current(
     }
 }
 
-/// When the version is replaced, if nobody asks for it. A public client has nothing that grows old.
+fn authenticates_otherwise(wanted: &Wanted, version: &Version) -> bool {
+    version.auth != wanted.auth || version.service_account != wanted.service_account
+}
+
+/// When the version is replaced, if nobody asks for it.
 pub fn due_at(wanted: &Wanted, current: &Version) -> Option<Timestamp> {
-    if current.auth == Auth::Public {
+    if !current.auth.ages() {
         return None;
     }
     let (created, expires) = (current.created?, current.expires?);

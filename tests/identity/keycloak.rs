@@ -4,6 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use bailiwick::dev::oauth::{ADMINISTRATOR, Keycloak, OAuthAssets};
+use bailiwick::dev::{Assets, ControlPlane};
 use bailiwick::identity::{
     Capabilities, ClientMetadata, Credential, ErrorKind, KeycloakLogin, Method, OAuthServer,
     RegistrationOptions, SigningKey, keys,
@@ -23,21 +24,32 @@ const PLAIN: &str = "plain";
 const ROTATING: &str = "rotating realm";
 
 /// One for all tests; it ends with this process.
-static SERVER: OnceCell<Keycloak> = OnceCell::const_new();
+static SERVER: OnceCell<(ControlPlane, Keycloak)> = OnceCell::const_new();
 
 async fn endpoint() -> &'static str {
+    started().await.1.endpoint()
+}
+
+/// The cluster whose tokens it can be made to take, and itself.
+pub async fn started() -> &'static (ControlPlane, Keycloak) {
     let server = SERVER.get_or_init(async || {
-        let assets = OAuthAssets::find(Path::new(env!("CARGO_MANIFEST_DIR"))).unwrap();
-        let server = Keycloak::start(&assets).await.unwrap();
+        let repository = Path::new(env!("CARGO_MANIFEST_DIR"));
+        let assets = OAuthAssets::find(repository).unwrap();
+        let cluster = Assets::find(repository).unwrap();
+        let cluster = ControlPlane::start(&cluster, None).await.unwrap();
+        let authority = cluster.authority();
+        let server = Keycloak::start_trusting(&assets, Some(&authority))
+            .await
+            .unwrap();
         let endpoint = server.endpoint();
         for realm in [PLAIN, ROTATING] {
             let new = json!({"realm": realm, "enabled": true});
             administer(endpoint, "POST", "/admin/realms", Some(&new)).await;
         }
         overlap(endpoint, ROTATING, true).await;
-        server
+        (cluster, server)
     });
-    server.await.endpoint()
+    server.await
 }
 
 /// Sets the policies by which secrets overlap in a realm, as its administrator would.
@@ -57,7 +69,12 @@ async fn overlap(endpoint: &str, realm: &str, enabled: bool) {
 }
 
 /// What an administrator does by hand.
-async fn administer(endpoint: &str, method: &str, path: &str, document: Option<&Value>) -> Value {
+pub async fn administer(
+    endpoint: &str,
+    method: &str,
+    path: &str,
+    document: Option<&Value>,
+) -> Value {
     let (user, password) = ADMINISTRATOR;
     let form =
         format!("grant_type=password&client_id=admin-cli&username={user}&password={password}");
@@ -87,7 +104,7 @@ async fn administer(endpoint: &str, method: &str, path: &str, document: Option<&
     serde_json::from_str(&answer).unwrap_or_default()
 }
 
-fn login() -> KeycloakLogin {
+pub fn login() -> KeycloakLogin {
     KeycloakLogin::User {
         username: ADMINISTRATOR.0.to_owned(),
         password: Secret::new(ADMINISTRATOR.1),
@@ -99,6 +116,7 @@ async fn realm_as(realm: &str, login: KeycloakLogin) -> Arc<dyn OAuthServer> {
     let registration = RegistrationOptions::Keycloak {
         admin_url: None,
         login,
+        identity_provider: None,
     };
     open(options(&issuer, registration))
 }

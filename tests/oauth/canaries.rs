@@ -257,6 +257,7 @@ fn what_carries_a_secret_does_not_print_it() {
         scopes: Vec::new(),
         method: Method::SecretBasic,
         keys: Vec::new(),
+        subject: None,
     };
     let new = NewClient {
         handle: "api".into(),
@@ -267,6 +268,7 @@ fn what_carries_a_secret_does_not_print_it() {
     let login = |login| RegistrationOptions::Keycloak {
         admin_url: None,
         login,
+        identity_provider: None,
     };
     let registrations = [
         RegistrationOptions::Dynamic {

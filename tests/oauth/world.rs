@@ -15,11 +15,12 @@ use bailiwick::controllers::oauth_client::outside::Outside;
 use bailiwick::dev::api_server::{self, ApiServer};
 use bailiwick::engine::clock::VirtualClock;
 use bailiwick::engine::metrics::Metrics;
-pub use bailiwick::identity::client_json::credential;
 use bailiwick::identity::simulated::{
     Call, Interceptor, Profile, SimulatedServer, SimulatedServers, Verdict,
 };
+use bailiwick::identity::{Credential, client_json};
 
+use bailiwick::model::Secret;
 use bailiwick::server::Readiness;
 use clap::Parser;
 use k8s_openapi::jiff::Timestamp;
@@ -410,6 +411,18 @@ pub fn condition(object: &Value, type_: &str) -> Option<(String, String, String)
             text(&found["message"]),
         )
     })
+}
+
+/// What a reader uses of `client.json`: its secret or key, or, as a pod, the token that its ServiceAccount is given. Those of
+/// the simulated server are the subject's name.
+pub fn credential(content: &str) -> Option<(String, Credential)> {
+    let client: Value = serde_json::from_str(content).ok()?;
+    if client["token_file"].is_string() {
+        let id = client["client_id"].as_str()?.to_owned();
+        let token = Secret::new(client["subject"].as_str()?);
+        return Some((id, Credential::Assertion(token)));
+    }
+    client_json::credential(content)
 }
 
 /// Reads all places every two minutes, as a slow reader would, and asks for a token every few seconds with what it has.

@@ -50,7 +50,8 @@ impl Work<'_> {
         if let Some(version) = self.version_mut(number) {
             version.client_id = Some(client_id);
             let created = *version.created.get_or_insert(now);
-            version.expires = expires(created, desired.period, ends);
+            let until = expires(created, desired.period, ends);
+            version.expires = until.filter(|_| auth.ages());
         }
         if self.tried(number).await? {
             if let Some(open) = &mut self.known.open {
@@ -67,10 +68,13 @@ impl Work<'_> {
             return Ok(());
         }
         let maker = &self.controller.maker;
-        let entry = Entry {
-            chosen: maker.secret()?,
-            key: (auth == Auth::Key).then(|| maker.key()).transpose()?,
-            registration: None,
+        let entry = match auth {
+            Auth::Workload => Entry::open(None),
+            _ => Entry {
+                chosen: maker.secret()?,
+                key: (auth == Auth::Key).then(|| maker.key()).transpose()?,
+                registration: None,
+            },
         };
         self.record.may_write()?;
         self.kept.entries.insert(number, entry);
@@ -182,6 +186,10 @@ impl Work<'_> {
             Some(TokenAnswer::Accepted) => {
                 self.controller.refusals.succeeded(&uid);
                 Ok(true)
+            }
+            Some(TokenAnswer::Refused(why)) if self.subject(number).is_some() => {
+                self.put_right(number, &why).await?;
+                Ok(false)
             }
             Some(TokenAnswer::Refused(why)) => {
                 let message = format!(

@@ -22,10 +22,10 @@ macro_rules! same {
 }
 
 same!(auth, auth_of: AuthMethod = Auth, method_of {
-    PrivateKeyJwt = Key, ClientSecretBasic = SecretBasic, ClientSecretPost = SecretPost, None = Public,
+    WorkloadIdentity = Workload, PrivateKeyJwt = Key, ClientSecretBasic = SecretBasic, ClientSecretPost = SecretPost, None = Public,
 });
 same!(auth, at_server: Auth = Method, of_server {
-    Key = PrivateKeyJwt, SecretBasic = SecretBasic, SecretPost = SecretPost, Public = Public,
+    Workload = WorkloadIdentity, Key = PrivateKeyJwt, SecretBasic = SecretBasic, SecretPost = SecretPost, Public = Public,
 });
 same!(state, state_of: VersionState = State, state_in_status {
     Pending = Pending, Current = Current, Previous = Previous, Retiring = Retiring,
@@ -44,6 +44,7 @@ pub(super) fn read(status: &OAuthClientStatus) -> Known {
         state: state_of(version.state),
         way: way_of(version.method),
         auth: auth_of(version.auth_method),
+        service_account: version.service_account.clone(),
         client_id: version.client_id.clone(),
         revision: version.revision.clone(),
         created: time(&version.created_at),
@@ -72,6 +73,7 @@ pub(super) fn write(known: &Known, status: &mut OAuthClientStatus) {
         state: state_in_status(version.state),
         method: way_in_status(version.way),
         auth_method: method_of(version.auth),
+        service_account: version.service_account.clone(),
         client_id: version.client_id.clone(),
         revision: version.revision.clone(),
         created_at: version.created.map(Time),
@@ -108,6 +110,7 @@ mod tests {
                     state: VersionState::Current,
                     method: VersionMethod::Secret,
                     auth_method: AuthMethod::ClientSecretPost,
+                    service_account: None,
                     client_id: Some("c".to_owned()),
                     revision: "r".to_owned(),
                     created_at: time("2026-01-01T00:00:00Z"),
@@ -118,7 +121,8 @@ mod tests {
                     number: 4,
                     state: VersionState::Pending,
                     method: VersionMethod::Client,
-                    auth_method: AuthMethod::None,
+                    auth_method: AuthMethod::WorkloadIdentity,
+                    service_account: Some("api".to_owned()),
                     client_id: None,
                     revision: "s".to_owned(),
                     created_at: None,

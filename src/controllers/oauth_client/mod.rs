@@ -5,6 +5,7 @@
 //! | validate: spec, application, provider, scopes → `Desired` | `validate.rs`, `scopes.rs` |
 //! | decide | `plan::rotation` |
 //! | act: the steps of a rotation | `work.rs`, `create.rs`, `places.rs`, `remove.rs`; leave: `leave.rs` |
+//! | without credentials: by the identity of a workload | `workload.rs` |
 //! | what is kept of each version; what nobody may guess | `vault.rs`, `make.rs` |
 //! | report | `report.rs`, `known.rs` |
 //!
@@ -27,6 +28,7 @@ mod scopes;
 mod validate;
 pub mod vault;
 mod work;
+mod workload;
 
 pub use leave::Departures;
 
@@ -118,6 +120,10 @@ impl Reconcile for OAuthClients {
         };
         match self.demands(object, record, &provider) {
             Ok((desired, obstacle)) => {
+                let obstacle = match obstacle {
+                    None => self.without_workload(object, &provider, &desired).await,
+                    other => other,
+                };
                 self.bring_about(object, record, &provider, &desired, obstacle)
                     .await
             }
@@ -174,6 +180,9 @@ impl OAuthClients {
                 in_use: known.current().map(|current| current.auth),
             },
         )?;
+        if let Some(outcome) = self.rival(object, &known, &desired) {
+            return Err(outcome);
+        }
         let accepted = "the spec can be carried out";
         record.set("Accepted", Truth::True, reasons::ACCEPTED, accepted);
         if let Some((reason, _)) = judged.refused.first() {
@@ -392,7 +401,7 @@ impl Work<'_> {
         };
         let expires = create::expires(created, desired.period, registration.secret_expires);
         if let Some(version) = self.version_mut(number) {
-            version.expires = expires;
+            version.expires = expires.filter(|_| version.auth.ages());
         }
     }
 
@@ -428,6 +437,9 @@ impl Work<'_> {
                     "the server does not take version {number}, client {id}, any more: {why}"
                 );
                 self.lose(reasons::CLIENT_LOST, message, suspected)
+            }
+            Some(TokenAnswer::Refused(why)) if self.subject(number).is_some() => {
+                self.put_right(number, &why).await
             }
             Some(TokenAnswer::Refused(why)) => {
                 let message = format!(
@@ -467,6 +479,7 @@ fn is_in_use(work: &Work<'_>, desired: &Desired) -> bool {
         && ends.is_none_or(|ends| ends > now)
         && current.revision == desired.wanted.revision
         && current.auth == desired.wanted.auth
+        && current.service_account == desired.wanted.service_account
         && desired.places.iter().all(all)
 }
 

@@ -17,6 +17,8 @@ pub const PROVIDER_UNAVAILABLE: &str = "ProviderUnavailable";
 pub const PROVIDER_DENIED: &str = "ProviderDenied";
 pub const PROVIDER_REFUSED: &str = "ProviderRefused";
 pub const METHOD_NOT_SUPPORTED: &str = "MethodNotSupported";
+pub const SERVICE_ACCOUNT_TAKEN: &str = "ServiceAccountTaken";
+pub const SERVICE_ACCOUNT_NOT_FOUND: &str = "ServiceAccountNotFound";
 pub const SCOPES_GRANTED: &str = "ScopesGranted";
 pub const SCOPE_NOT_FOUND: &str = "ScopeNotFound";
 pub const SCOPE_NOT_GRANTED: &str = "ScopeNotGranted";
@@ -111,6 +113,16 @@ pub const ALL: &[Reason] = &[
         METHOD_NOT_SUPPORTED,
         "The server has no such way to authenticate.",
         "Whoever edits the client chooses another spec.authMethod, or leaves it out.",
+    ),
+    Reason::new(
+        SERVICE_ACCOUNT_TAKEN,
+        "Another client has the ServiceAccount; a server takes its tokens for one client, or for none.",
+        "Whoever edits the client names another ServiceAccount, or the other client goes.",
+    ),
+    Reason::new(
+        SERVICE_ACCOUNT_NOT_FOUND,
+        "The ServiceAccount that the client names is not in the namespace: the client is registered, and no pod can use it yet.",
+        "Whoever edits the client makes the ServiceAccount, or corrects spec.serviceAccount.",
     ),
     Reason::new(SCOPES_GRANTED, "Every scope exists and may be held.", DONE),
     Reason::new(

@@ -207,4 +207,9 @@ impl OAuthServer for Gated {
     async fn request_token(&self, request: &TokenRequest) -> Result<TokenAnswer> {
         self.pass("token", self.inner.request_token(request)).await
     }
+
+    async fn confirm(&self, registration: &Registration, subject: &str) -> Result<TokenAnswer> {
+        let call = self.inner.confirm(registration, subject);
+        self.pass("confirm", call).await
+    }
 }
