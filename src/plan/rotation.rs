@@ -329,7 +329,7 @@ pub fn next(wanted: &Wanted, known: &Known, seen: &Seen, able: Abilities, now: T
             Some(_) => Cause::Revoked,
             None => Cause::Initial,
         };
-        return begin(known, cause, Way::Client, now);
+        return begin(wanted, known, cause, Way::Client, now);
     };
     if seen.lost {
         // The one before it may still work, and must not go for its sake.
@@ -350,12 +350,13 @@ fn for_current(
     now: Timestamp,
 ) -> Next {
     if authenticates_otherwise(wanted, current) {
-        return begin(known, Cause::Changed, Way::Client, now);
+        return begin(wanted, known, Cause::Changed, Way::Client, now);
     }
     if current.revision != wanted.revision {
-        return match able.updates {
+        // Never another client for the same workload; a server that takes workloads can update.
+        return match able.updates || current.auth == Auth::Workload {
             true => Next::Update(current.number),
-            false => begin(known, Cause::Changed, Way::Client, now),
+            false => begin(wanted, known, Cause::Changed, Way::Client, now),
         };
     }
     let way = match current.auth {
@@ -364,7 +365,7 @@ fn for_current(
         _ => Way::Client,
     };
     if current.auth.ages() && wanted.renew.is_some() && wanted.renew != known.renewed {
-        return begin(known, Cause::Requested, way, now);
+        return begin(wanted, known, Cause::Requested, way, now);
     }
     let due = due_at(wanted, current);
     match due {
@@ -380,7 +381,7 @@ fn for_current(
             {
                 return Next::Rest(earlier(Some(then), known.retires()));
             }
-            begin(known, Cause::Due, way, now)
+            begin(wanted, known, Cause::Due, way, now)
         }
         due => Next::Rest(earlier(due, known.retires())),
     }
@@ -400,10 +401,13 @@ pub fn due_at(wanted: &Wanted, current: &Version) -> Option<Timestamp> {
     Some(schedule::due_at(&wanted.uid, created, expires, window))
 }
 
-/// A rotation begins when one version is alive at most.
-fn begin(known: &Known, cause: Cause, way: Way, now: Timestamp) -> Next {
+/// A rotation begins when one version is alive at most, and none that is still valid is the same workload's.
+fn begin(wanted: &Wanted, known: &Known, cause: Cause, way: Way, now: Timestamp) -> Next {
+    let taken = known.in_state(State::Previous).is_some_and(|previous| {
+        previous.service_account.is_some() && previous.service_account == wanted.service_account
+    });
     match known.versions.len() {
-        0 | 1 => Next::Begin(cause, way),
+        0 | 1 if !taken => Next::Begin(cause, way),
         _ => Next::Wait(cause, known.retires().unwrap_or(now)),
     }
 }
