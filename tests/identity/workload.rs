@@ -169,7 +169,7 @@ async fn a_pod_gets_tokens_with_the_identity_that_the_cluster_gives_it() {
     );
     assert_eq!(
         server.find("workload", &new.uid).await.unwrap(),
-        [made.clone()]
+        std::slice::from_ref(&made)
     );
     let confirmed = async |account: &str| {
         server
