@@ -11,6 +11,8 @@ mod guards;
 mod rendered;
 #[path = "chart/resource_types.rs"]
 mod resource_types;
+#[path = "chart/workloads.rs"]
+mod workloads;
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
@@ -160,6 +162,7 @@ async fn the_chart_installs_refuses_and_separates() {
     guards::the_team_label_is_the_platforms(&world).await;
     guards::the_finalizer_is_the_operators(&world).await;
     resource_types::are_their_applications_owners(&world).await;
+    workloads::are_named_whole_and_alone(&world).await;
     approvals::approvals_are_the_word_of_different_people(&world).await;
     let gone = helm(
         &assets,

@@ -29,6 +29,8 @@ mod server;
 mod tls;
 #[path = "identity/users.rs"]
 mod users;
+#[path = "identity/workload.rs"]
+mod workload;
 #[path = "whole/world.rs"]
 mod world;
 
@@ -88,6 +90,7 @@ fn new_client(handle: &str, method: Method, scopes: &[&str]) -> NewClient {
             scopes: scopes.iter().map(|scope| (*scope).to_owned()).collect(),
             method,
             keys: Vec::new(),
+            subject: None,
         },
         secret: Secret::new(format!("chosen-secret-of-{handle}")),
     }

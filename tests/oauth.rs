@@ -25,5 +25,7 @@ mod turns;
 mod users;
 #[path = "oauth/weather.rs"]
 mod weather;
+#[path = "oauth/workload.rs"]
+mod workload;
 #[path = "oauth/world.rs"]
 mod world;

@@ -43,7 +43,17 @@ use super::{ChangeStatus, Mode};
     {"rule": "!has(self.authMethod) || self.authMethod != 'none' || !('client_credentials' in self.grantTypes)",
      "message": "a public client (authMethod none) cannot have the grant type client_credentials (RFC 6749 section 4.4)", "fieldPath": ".authMethod"},
     {"rule": "!has(self.authMethod) || self.authMethod != 'none' || !('password' in self.grantTypes)",
-     "message": "a public client (authMethod none) cannot have the grant type password: its credentials would never be replaced", "fieldPath": ".authMethod"}
+     "message": "a public client (authMethod none) cannot have the grant type password: its credentials would never be replaced", "fieldPath": ".authMethod"},
+    {"rule": "!has(self.authMethod) || self.authMethod != 'workload_identity' || has(self.serviceAccount)",
+     "message": "authMethod workload_identity needs spec.serviceAccount: whose tokens the server shall take", "fieldPath": ".authMethod"},
+    {"rule": "!has(self.serviceAccount) || !has(self.authMethod) || self.authMethod == 'workload_identity'",
+     "message": "spec.serviceAccount is for authMethod workload_identity alone: remove one of the two", "fieldPath": ".serviceAccount"},
+    {"rule": "!has(self.serviceAccount) || !('password' in self.grantTypes)",
+     "message": "an application with the identity of a ServiceAccount has no user with a password: remove password from spec.grantTypes", "fieldPath": ".grantTypes"},
+    {"rule": "!has(self.serviceAccount) || self.serviceAccount != 'default'",
+     "message": "every pod that names no other runs as the ServiceAccount default: make one for this application", "fieldPath": ".serviceAccount"},
+    {"rule": "!has(self.serviceAccount) || !has(self.delivery) || self.delivery.all(place, has(place.secret))",
+     "message": "only a pod of this cluster has the identity of a ServiceAccount, and reads a Secret: remove s3 and secretsManager", "fieldPath": ".delivery"}
 ]))]
 pub struct OAuthClientSpec {
     /// The `Application`, in this namespace, whose credentials these are.
@@ -75,10 +85,18 @@ pub struct OAuthClientSpec {
         extend("x-kubernetes-list-type" = "set")
     )]
     pub scopes: Vec<String>,
-    /// How the client authenticates at the token endpoint (RFC 7591 section 2). If left out: the best that the server
-    /// has, a key before a secret.
+    /// How the client authenticates at the token endpoint (RFC 7591 section 2). If left out: by the identity of
+    /// `serviceAccount` if that is given, else the best that the server has, a key before a secret.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub auth_method: Option<AuthMethod>,
+    /// The ServiceAccount, in this namespace, by whose tokens the application authenticates, without any credentials: with
+    /// `workload_identity` alone. A client beside is registered when it changes; the one before stays for the overlap.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(
+        length(min = 1, max = 253),
+        regex(pattern = r"^[a-z0-9]([a-z0-9.-]*[a-z0-9])?$")
+    )]
+    pub service_account: Option<String>,
     /// When credentials are replaced; as the provider says if left out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rotation: Option<RotationSpec>,
@@ -154,6 +172,10 @@ pub enum GrantType {
     Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
 )]
 pub enum AuthMethod {
+    /// By a token that the cluster gives to the pods of a ServiceAccount (RFC 7523 section 2.2, `private_key_jwt` at the
+    /// token endpoint): there are no credentials.
+    #[serde(rename = "workload_identity")]
+    WorkloadIdentity,
     /// By a signature with a key that we make; the server knows the public part alone.
     #[serde(rename = "private_key_jwt")]
     PrivateKeyJwt,
@@ -371,6 +393,9 @@ pub struct VersionStatus {
     pub method: VersionMethod,
     /// How it authenticates.
     pub auth_method: AuthMethod,
+    /// The ServiceAccount whose tokens the server takes for it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub service_account: Option<String>,
     /// The client's id at the server, once it is known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub client_id: Option<String>,

@@ -93,6 +93,23 @@ pub struct KeycloakSpec {
     /// which OAuth 2.1 has no more). The account in `credentialsSecret` must then be let manage users, too.
     #[serde(default)]
     pub password_grant: PasswordGrant,
+    /// Lets applications authenticate by the tokens of their ServiceAccounts; they cannot if this is left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub workload_identity: Option<WorkloadIdentitySpec>,
+}
+
+/// How the realm knows the tokens that this cluster gives to pods.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct WorkloadIdentitySpec {
+    /// The alias of the realm's identity provider that stands for this cluster: of the type `kubernetes`, or of `oidc` with
+    /// client assertions allowed. Whoever made it sees to it that its issuer is this cluster's and no other.
+    #[schemars(length(min = 1, max = 255), regex(pattern = r"^[^\s/]+$"))]
+    pub identity_provider: String,
+    /// The audience that the tokens must be for; the issuer if left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 512), regex(pattern = r"^\S+$"))]
+    pub audience: Option<String>,
 }
 
 /// Whether clients may have the grant type `password`.

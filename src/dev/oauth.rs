@@ -125,14 +125,28 @@ impl OidcProvider {
     }
 }
 
-/// Keycloak, with the feature that lets a client's secrets overlap; whether they do is up to the policies of a realm. It ends
-/// when this value is dropped.
+/// Keycloak, with the features that let a client's secrets overlap and clients show others' assertions; whether they do is up
+/// to the policies and identity providers of a realm. It ends when this value is dropped.
 pub struct Keycloak(Running);
 
 impl Keycloak {
     /// Starts one and waits until it serves, which takes most of a minute. It has the realm `master` alone.
     pub async fn start(assets: &OAuthAssets) -> Result<Self, Error> {
-        let command = |port: u16, folder: &Path| java(&assets.keycloak, port, folder);
+        Self::start_trusting(assets, None).await
+    }
+
+    /// The same, and it trusts the certificate authority of this file where it asks others: a cluster for its keys.
+    pub async fn start_trusting(
+        assets: &OAuthAssets,
+        authority: Option<&Path>,
+    ) -> Result<Self, Error> {
+        let command = |port: u16, folder: &Path| {
+            let mut command = java(&assets.keycloak, port, folder);
+            if let Some(authority) = authority {
+                command.arg(format!("--truststore-paths={}", authority.display()));
+            }
+            command
+        };
         let ready = |endpoint: &str| format!("Listening on: {endpoint}");
         let running = Running::start("keycloak", None, command, ready).await?;
         // It listens before it answers.

@@ -97,6 +97,11 @@ impl ControlPlane {
         &self.address
     }
 
+    /// The file with the certificate authority that its address is trusted by.
+    pub fn authority(&self) -> PathBuf {
+        self.folder.join("pki/ca.crt")
+    }
+
     /// The folder with everything it writes.
     pub fn folder(&self) -> &Path {
         &self.folder
@@ -314,7 +319,8 @@ fn api_server(assets: &Assets, folder: &Path, port: u16) -> Command {
             "--client-ca-file=pki/ca.crt",
             "--service-cluster-ip-range=10.0.0.0/24",
         ])
-        .args(["--service-account-issuer=https://kubernetes.default.svc"])
+        // Where others find the keys by which ServiceAccounts' tokens are signed.
+        .arg(format!("--service-account-issuer=https://127.0.0.1:{port}"))
         .args(["--service-account-signing-key-file=pki/service-accounts.key"])
         .args(["--service-account-key-file=pki/service-accounts.pub"]);
     command

@@ -218,6 +218,8 @@ fn wanted(metadata: &ClientMetadata) -> Value {
         scopes,
         method,
         keys,
+        // Of a method that this kind of server is never said to have.
+        subject: _,
     } = metadata;
     let has_code = grant_types
         .iter()
@@ -378,6 +380,7 @@ mod tests {
             scopes: vec!["a".to_owned(), "b".to_owned()],
             method: Method::SecretBasic,
             keys: Vec::new(),
+            subject: None,
         }
     }
 

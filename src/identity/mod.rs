@@ -51,6 +51,8 @@ pub type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
 /// preferred.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Method {
+    /// `private_key_jwt`, with what the cluster signs for a pod.
+    WorkloadIdentity,
     /// `private_key_jwt`.
     PrivateKeyJwt,
     /// `client_secret_basic`.
@@ -62,7 +64,7 @@ pub enum Method {
 }
 
 impl Method {
-    /// All of them, preferred first.
+    /// All that a server's metadata can name, preferred first.
     pub const ALL: [Self; 4] = [
         Self::PrivateKeyJwt,
         Self::SecretBasic,
@@ -73,7 +75,7 @@ impl Method {
     /// As RFC 7591 and OpenID Connect spell it.
     pub fn name(self) -> &'static str {
         match self {
-            Self::PrivateKeyJwt => "private_key_jwt",
+            Self::WorkloadIdentity | Self::PrivateKeyJwt => "private_key_jwt",
             Self::SecretBasic => "client_secret_basic",
             Self::SecretPost => "client_secret_post",
             Self::Public => "none",
@@ -111,6 +113,8 @@ pub enum RegistrationOptions {
         admin_url: Option<Url>,
         /// Who we are there.
         login: KeycloakLogin,
+        /// The alias of the identity provider that stands for the cluster, if applications may authenticate by that.
+        identity_provider: Option<String>,
     },
     /// App clients of a user pool.
     Cognito {
@@ -191,6 +195,9 @@ pub struct ClientMetadata {
     pub method: Method,
     /// `jwks`: the public keys, with [`Method::PrivateKeyJwt`]; both, while one follows the other.
     pub keys: Vec<PublicKey>,
+    /// With [`Method::WorkloadIdentity`]: `sub` of the tokens that the server shall take. No two clients of a server may
+    /// have the same: it would take the tokens for neither.
+    pub subject: Option<String>,
 }
 
 /// A public key, as a JSON Web Key (RFC 7517) of the type EC, curve P-256, for ES256 (RFC 7518).
@@ -273,6 +280,8 @@ pub enum Credential {
     Secret(Method, Secret),
     /// By a signature (RFC 7523 section 2.2).
     Key(SigningKey),
+    /// By what somebody else has signed for it (the same): the token of a ServiceAccount.
+    Assertion(Secret),
     /// Not at all.
     Public,
 }
@@ -370,5 +379,15 @@ pub trait OAuthServer: Send + Sync {
         _user: &ServiceUser,
     ) -> Result<TokenAnswer> {
         Err(users::none("request_token_as"))
+    }
+
+    /// Whether the client is there and takes the tokens of this subject, with [`Method::WorkloadIdentity`]: read back, since
+    /// nobody but its pods has such a token. `UnknownClient`: it is gone; `Refused`: somebody has changed it.
+    async fn confirm(&self, registration: &Registration, subject: &str) -> Result<TokenAnswer> {
+        let message = format!(
+            "this kind of server has no client {} that takes the tokens of {subject}",
+            registration.client_id
+        );
+        Err(IdentityError::new(ErrorKind::Refused, "confirm", message))
     }
 }

@@ -168,6 +168,11 @@ impl OAuthServer for ObservedServer {
         let run = self.server.request_token_as(request, user);
         self.call("request_token", run, answered).await
     }
+
+    async fn confirm(&self, registration: &Registration, subject: &str) -> Result<TokenAnswer> {
+        let run = self.server.confirm(registration, subject);
+        self.call("confirm", run, answered).await
+    }
 }
 
 fn answered(answer: &TokenAnswer) -> &'static str {

@@ -70,9 +70,11 @@ impl Servers for RealServers {
             RegistrationOptions::Dynamic {
                 initial_access_token,
             } => Arc::new(DynamicRegistration::new(issuer, initial_access_token)),
-            RegistrationOptions::Keycloak { admin_url, login } => {
-                Arc::new(Keycloak::new(issuer, admin_url, login)?)
-            }
+            RegistrationOptions::Keycloak {
+                admin_url,
+                login,
+                identity_provider,
+            } => Arc::new(Keycloak::new(issuer, admin_url, login, identity_provider)?),
             RegistrationOptions::Cognito { user_pool, account } => {
                 let sessions = Arc::clone(self.user_pools()?);
                 Arc::new(Cognito::new(issuer, sessions, user_pool, account))

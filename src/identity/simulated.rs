@@ -127,7 +127,7 @@ impl Client {
     /// With how many credentials a token can be got.
     fn live(&self) -> usize {
         match self.metadata.method {
-            Method::Public => 1,
+            Method::WorkloadIdentity | Method::Public => 1,
             Method::PrivateKeyJwt => self.metadata.keys.len(),
             Method::SecretBasic | Method::SecretPost => self.secrets.len(),
         }
@@ -139,6 +139,7 @@ struct State {
     clients: BTreeMap<String, Client>,
     users: BTreeMap<String, ServiceUser>,
     most_users: BTreeMap<String, usize>,
+    takes_workloads: bool,
     made: u64,
     trouble: Trouble,
     calls: BTreeMap<&'static str, u64>,
@@ -181,6 +182,18 @@ impl SimulatedServer {
     /// The next calls are too many; each is told to come again after so long.
     pub fn throttle(&self, calls: u32, retry_after: Duration) {
         self.state().trouble.throttles = Some((calls, retry_after));
+    }
+
+    /// Whether its administrators let workloads show the identity that the cluster gives them.
+    pub fn set_takes_workloads(&self, takes: bool) {
+        self.state().takes_workloads = takes;
+    }
+
+    /// Somebody has given the client to another workload there.
+    pub fn give_away(&self, client_id: &str, subject: &str) {
+        if let Some(client) = self.state().clients.get_mut(client_id) {
+            client.metadata.subject = Some(subject.to_owned());
+        }
     }
 
     /// Somebody has removed the client there.
@@ -256,6 +269,12 @@ fn takes(state: &State, client_id: &str, credential: &Credential) -> bool {
     };
     match (credential, client.metadata.method) {
         (Credential::Public, Method::Public) => true,
+        // It is told by whom it was signed; and two for one subject are none, as with Keycloak.
+        (Credential::Assertion(subject), Method::WorkloadIdentity) => {
+            let theirs =
+                |client: &&Client| client.metadata.subject.as_deref() == Some(subject.reveal());
+            theirs(&client) && state.clients.values().filter(theirs).count() == 1
+        }
         (Credential::Secret(method, secret), own) => {
             let secret = secret.reveal();
             *method == own && client.secrets.iter().any(|known| known == secret)
@@ -480,7 +499,7 @@ impl SimulatedServer {
 impl OAuthServer for Caller {
     async fn describe(&self) -> Result<Description> {
         let server = &self.server;
-        let methods = match server.profile {
+        let mut methods = match server.profile {
             Profile::Cognito => vec![Method::SecretBasic, Method::SecretPost, Method::Public],
             _ => vec![
                 Method::PrivateKeyJwt,
@@ -489,6 +508,9 @@ impl OAuthServer for Caller {
                 Method::Public,
             ],
         };
+        if server.state().takes_workloads {
+            methods.insert(0, Method::WorkloadIdentity);
+        }
         let token_endpoint = server.issuer.join("token");
         let description = Description {
             token_endpoint: token_endpoint.unwrap_or_else(|_| server.issuer.clone()),
@@ -571,6 +593,20 @@ impl OAuthServer for Caller {
                 Err(error) if error.kind == ErrorKind::NotFound => Ok(()),
                 Err(error) => Err(error),
             }
+        })
+        .await
+    }
+
+    async fn confirm(&self, registration: &Registration, subject: &str) -> Result<TokenAnswer> {
+        let id = &registration.client_id;
+        self.call("confirm", false, |state| {
+            Ok(match state.clients.get(id) {
+                None => TokenAnswer::UnknownClient(format!("there is no client {id}")),
+                Some(client) if client.metadata.subject.as_deref() == Some(subject) => {
+                    TokenAnswer::Accepted
+                }
+                Some(_) => TokenAnswer::Refused(format!("client {id}: it is another subject's")),
+            })
         })
         .await
     }

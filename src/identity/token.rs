@@ -89,6 +89,14 @@ pub(super) async fn request(
             ]);
             ask = ask.hiding(Some(&assertion));
         }
+        // The subject of what was signed is not the client's id, and no two may contradict each other.
+        Credential::Assertion(assertion) => {
+            fields.extend([
+                ("client_assertion_type", ASSERTION_TYPE),
+                ("client_assertion", assertion.reveal()),
+            ]);
+            ask = ask.hiding(Some(assertion));
+        }
         Credential::Public => fields.push(("client_id", id)),
     }
     let reply = http.send(ask.with(Payload::form(&fields))).await?;

@@ -26,6 +26,8 @@ pub use schedule::Window;
 /// How a client authenticates.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Auth {
+    /// By the identity of a workload, without credentials.
+    Workload,
     /// By a key.
     Key,
     /// By a secret, in the header.
@@ -34,6 +36,13 @@ pub enum Auth {
     SecretPost,
     /// Not at all.
     Public,
+}
+
+impl Auth {
+    /// Whether there is something that grows old.
+    pub fn ages(self) -> bool {
+        !matches!(self, Self::Workload | Self::Public)
+    }
 }
 
 /// What a version is for.
@@ -101,6 +110,8 @@ pub struct Version {
     pub auth: Auth,
     /// Whether a user belongs to it, for the grant type `password`.
     pub user: bool,
+    /// The ServiceAccount whose identity that is.
+    pub service_account: Option<String>,
     /// The client's id, once it is known.
     pub client_id: Option<String>,
     /// The revision of what was registered.
@@ -161,6 +172,8 @@ pub struct Wanted {
     pub auth: Auth,
     /// Whether a user shall belong to it, for the grant type `password`.
     pub user: bool,
+    /// The ServiceAccount whose identity that shall be. Two versions never have the same: a server would take neither.
+    pub service_account: Option<String>,
     /// The revision of what shall be registered.
     pub revision: String,
     /// When credentials may be replaced.
@@ -259,6 +272,7 @@ impl Known {
             way,
             auth: wanted.auth,
             user: wanted.user,
+            service_account: wanted.service_account.clone(),
             client_id: None,
             revision: wanted.revision.clone(),
             created: None,
@@ -324,7 +338,7 @@ pub fn next(wanted: &Wanted, known: &Known, seen: &Seen, able: Abilities, now: T
             Some(_) => Cause::Revoked,
             None => Cause::Initial,
         };
-        return begin(known, cause, Way::Client, now);
+        return begin(wanted, known, cause, Way::Client, now);
     };
     if seen.lost {
         // The one before it may still work, and must not go for its sake.
@@ -338,7 +352,9 @@ pub fn next(wanted: &Wanted, known: &Known, seen: &Seen, able: Abilities, now: T
 
 /// Whether it authenticates otherwise: then no change in place makes it what is wanted, since other files are delivered.
 fn is_of_another_kind(version: &Version, wanted: &Wanted) -> bool {
-    version.auth != wanted.auth || version.user != wanted.user
+    version.auth != wanted.auth
+        || version.user != wanted.user
+        || version.service_account != wanted.service_account
 }
 
 /// What comes next where there is a version that works.
@@ -350,12 +366,13 @@ fn for_current(
     now: Timestamp,
 ) -> Next {
     if is_of_another_kind(current, wanted) {
-        return begin(known, Cause::Changed, Way::Client, now);
+        return begin(wanted, known, Cause::Changed, Way::Client, now);
     }
     if current.revision != wanted.revision {
-        return match able.updates {
+        // Never another client for the same workload; a server that takes workloads can update.
+        return match able.updates || current.auth == Auth::Workload {
             true => Next::Update(current.number),
-            false => begin(known, Cause::Changed, Way::Client, now),
+            false => begin(wanted, known, Cause::Changed, Way::Client, now),
         };
     }
     let way = match current.auth {
@@ -363,9 +380,8 @@ fn for_current(
         Auth::SecretBasic | Auth::SecretPost if able.secrets_in_place => Way::Secret,
         _ => Way::Client,
     };
-    let secret = current.auth != Auth::Public;
-    if secret && wanted.renew.is_some() && wanted.renew != known.renewed {
-        return begin(known, Cause::Requested, way, now);
+    if current.auth.ages() && wanted.renew.is_some() && wanted.renew != known.renewed {
+        return begin(wanted, known, Cause::Requested, way, now);
     }
     let due = due_at(wanted, current, known.turn);
     match due {
@@ -381,15 +397,15 @@ fn for_current(
             {
                 return Next::Rest(earlier(Some(then), known.retires()));
             }
-            begin(known, Cause::Due, way, now)
+            begin(wanted, known, Cause::Due, way, now)
         }
         due => Next::Rest(earlier(due, known.retires())),
     }
 }
 
-/// When the version is replaced, if nobody asks for it. A public client has nothing that grows old.
+/// When the version is replaced, if nobody asks for it.
 pub fn due_at(wanted: &Wanted, current: &Version, turn: Option<u8>) -> Option<Timestamp> {
-    if current.auth == Auth::Public {
+    if !current.auth.ages() {
         return None;
     }
     let (created, expires) = (current.created?, current.expires?);
@@ -398,10 +414,13 @@ pub fn due_at(wanted: &Wanted, current: &Version, turn: Option<u8>) -> Option<Ti
     Some(schedule::due_at(&series, created, expires, window))
 }
 
-/// A rotation begins when one version is alive at most.
-fn begin(known: &Known, cause: Cause, way: Way, now: Timestamp) -> Next {
+/// A rotation begins when one version is alive at most, and none that is still valid is the same workload's.
+fn begin(wanted: &Wanted, known: &Known, cause: Cause, way: Way, now: Timestamp) -> Next {
+    let taken = known.in_state(State::Previous).is_some_and(|previous| {
+        previous.service_account.is_some() && previous.service_account == wanted.service_account
+    });
     match known.versions.len() {
-        0 | 1 => Next::Begin(cause, way),
+        0 | 1 if !taken => Next::Begin(cause, way),
         _ => Next::Wait(cause, known.retires().unwrap_or(now)),
     }
 }

@@ -512,6 +512,7 @@ async fn a_token_of_the_admin_api_is_kept_until_shortly_before_its_end() {
     let registration = RegistrationOptions::Keycloak {
         admin_url: None,
         login,
+        identity_provider: None,
     };
     let server = keycloak(|_| true).await;
     let issuer = format!("{}/realms/r", server.endpoint);
@@ -551,6 +552,7 @@ async fn an_issuer_that_is_none_of_keycloaks_is_said_to_be() {
             username: "a".to_owned(),
             password: Secret::new("b"),
         },
+        identity_provider: None,
     };
     let error = impatient()
         .open(options("https://id.example.com/shop", registration))

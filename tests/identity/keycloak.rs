@@ -4,6 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use bailiwick::dev::oauth::{ADMINISTRATOR, Keycloak, OAuthAssets};
+use bailiwick::dev::{Assets, ControlPlane};
 use bailiwick::identity::{
     Capabilities, ClientMetadata, Credential, ErrorKind, KeycloakLogin, Method, OAuthServer,
     RegistrationOptions, ServiceUser, SigningKey, keys,
@@ -25,21 +26,32 @@ pub const PLAIN: &str = "plain";
 pub const ROTATING: &str = "rotating realm";
 
 /// One for all tests; it ends with this process.
-static SERVER: OnceCell<Keycloak> = OnceCell::const_new();
+static SERVER: OnceCell<(ControlPlane, Keycloak)> = OnceCell::const_new();
 
 pub async fn endpoint() -> &'static str {
+    started().await.1.endpoint()
+}
+
+/// The cluster whose tokens it can be made to take, and itself.
+pub async fn started() -> &'static (ControlPlane, Keycloak) {
     let server = SERVER.get_or_init(async || {
-        let assets = OAuthAssets::find(Path::new(env!("CARGO_MANIFEST_DIR"))).unwrap();
-        let server = Keycloak::start(&assets).await.unwrap();
+        let repository = Path::new(env!("CARGO_MANIFEST_DIR"));
+        let assets = OAuthAssets::find(repository).unwrap();
+        let cluster = Assets::find(repository).unwrap();
+        let cluster = ControlPlane::start(&cluster, None).await.unwrap();
+        let authority = cluster.authority();
+        let server = Keycloak::start_trusting(&assets, Some(&authority))
+            .await
+            .unwrap();
         let endpoint = server.endpoint();
         for realm in [PLAIN, ROTATING] {
             let new = json!({"realm": realm, "enabled": true});
             administer(endpoint, "POST", "/admin/realms", Some(&new)).await;
         }
         overlap(endpoint, ROTATING, true).await;
-        server
+        (cluster, server)
     });
-    server.await.endpoint()
+    server.await
 }
 
 /// Sets the policies by which secrets overlap in a realm, as its administrator would.
@@ -97,7 +109,7 @@ pub async fn attempt(
     ask(endpoint, method, path, kind, &authorization, &body).await
 }
 
-fn login() -> KeycloakLogin {
+pub fn login() -> KeycloakLogin {
     KeycloakLogin::User {
         username: ADMINISTRATOR.0.to_owned(),
         password: Secret::new(ADMINISTRATOR.1),
@@ -109,6 +121,7 @@ async fn realm_as(realm: &str, login: KeycloakLogin) -> Arc<dyn OAuthServer> {
     let registration = RegistrationOptions::Keycloak {
         admin_url: None,
         login,
+        identity_provider: None,
     };
     open(options(&issuer, registration))
 }

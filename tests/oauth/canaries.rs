@@ -278,6 +278,7 @@ fn what_carries_a_secret_does_not_print_it() {
         scopes: Vec::new(),
         method: Method::SecretBasic,
         keys: Vec::new(),
+        subject: None,
     };
     let new = NewClient {
         handle: "api".into(),
@@ -288,6 +289,7 @@ fn what_carries_a_secret_does_not_print_it() {
     let login = |login| RegistrationOptions::Keycloak {
         admin_url: None,
         login,
+        identity_provider: None,
     };
     let registrations = [
         RegistrationOptions::Dynamic {

@@ -66,7 +66,7 @@ impl Pool {
                 client.secrets.iter().any(|(_, known)| known == secret)
             }
             Credential::Public => client.is_public,
-            Credential::Key(_) => false,
+            Credential::Key(_) | Credential::Assertion(_) => false,
         }
     }
 }

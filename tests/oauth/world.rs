@@ -16,12 +16,12 @@ use bailiwick::controllers::oauth_client::outside::Outside;
 use bailiwick::dev::api_server::{self, ApiServer};
 use bailiwick::engine::clock::VirtualClock;
 use bailiwick::engine::metrics::Metrics;
-pub use bailiwick::identity::client_json::credential;
 use bailiwick::identity::simulated::{
     Call, Interceptor, Profile, SimulatedServer, SimulatedServers, Verdict,
 };
-use bailiwick::identity::{Credential, Servers};
+use bailiwick::identity::{Credential, Servers, client_json};
 
+use bailiwick::model::Secret;
 use bailiwick::server::Readiness;
 use clap::Parser;
 use k8s_openapi::jiff::Timestamp;
@@ -439,6 +439,18 @@ pub fn user_of(content: &str) -> (String, String) {
     let content: Value = serde_json::from_str(content).unwrap();
     let text = |field: &str| content[field].as_str().unwrap().to_owned();
     (text("application_username"), text("application_password"))
+}
+
+/// What a reader uses of `client.json`: its secret or key, or, as a pod, the token that its ServiceAccount is given. Those of
+/// the simulated server are the subject's name.
+pub fn credential(content: &str) -> Option<(String, Credential)> {
+    let client: Value = serde_json::from_str(content).ok()?;
+    if client["token_file"].is_string() {
+        let id = client["client_id"].as_str()?.to_owned();
+        let token = Secret::new(client["subject"].as_str()?);
+        return Some((id, Credential::Assertion(token)));
+    }
+    client_json::credential(content)
 }
 
 /// Reads all places every two minutes, as a slow reader would, and asks for a token every few seconds with what it has.

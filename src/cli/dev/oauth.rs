@@ -129,7 +129,7 @@ async fn ask(
 ) -> (&'static str, Result<(), String>) {
     let method = match &credential {
         Credential::Secret(method, _) => method.name(),
-        Credential::Key(_) => "private_key_jwt",
+        Credential::Key(_) | Credential::Assertion(_) => "private_key_jwt",
         Credential::Public => "none",
     };
     let answer = async {

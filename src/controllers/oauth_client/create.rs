@@ -51,7 +51,8 @@ impl Work<'_> {
         if let Some(version) = self.version_mut(number) {
             version.client_id = Some(client_id);
             let created = *version.created.get_or_insert(now);
-            version.expires = expires(created, desired.period, ends);
+            let until = expires(created, desired.period, ends);
+            version.expires = until.filter(|_| auth.ages());
             if let Some(expires) = version.expires {
                 let turns = &self.controller.turns;
                 turns.take(&desired.wanted, &mut self.known, (created, expires));
@@ -74,11 +75,14 @@ impl Work<'_> {
         let maker = &self.controller.maker;
         let with_user = self.known.version(number).is_some_and(|it| it.user);
         let password = with_user.then(|| maker.password());
-        let entry = Entry {
-            chosen: maker.secret()?,
-            password: password.transpose()?,
-            key: (auth == Auth::Key).then(|| maker.key()).transpose()?,
-            registration: None,
+        let entry = match auth {
+            Auth::Workload => Entry::open(None),
+            _ => Entry {
+                chosen: maker.secret()?,
+                password: password.transpose()?,
+                key: (auth == Auth::Key).then(|| maker.key()).transpose()?,
+                registration: None,
+            },
         };
         self.record.may_write()?;
         self.kept.entries.insert(number, entry);
@@ -190,6 +194,10 @@ impl Work<'_> {
             Some(TokenAnswer::Accepted) => {
                 self.controller.refusals.succeeded(&uid);
                 Ok(true)
+            }
+            Some(TokenAnswer::Refused(why)) if self.subject(number).is_some() => {
+                self.put_right(number, &why).await?;
+                Ok(false)
             }
             Some(TokenAnswer::Refused(why)) => {
                 let message = format!(

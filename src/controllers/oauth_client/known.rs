@@ -22,10 +22,10 @@ macro_rules! same {
 }
 
 same!(auth, auth_of: AuthMethod = Auth, method_of {
-    PrivateKeyJwt = Key, ClientSecretBasic = SecretBasic, ClientSecretPost = SecretPost, None = Public,
+    WorkloadIdentity = Workload, PrivateKeyJwt = Key, ClientSecretBasic = SecretBasic, ClientSecretPost = SecretPost, None = Public,
 });
 same!(auth, at_server: Auth = Method, of_server {
-    Key = PrivateKeyJwt, SecretBasic = SecretBasic, SecretPost = SecretPost, Public = Public,
+    Workload = WorkloadIdentity, Key = PrivateKeyJwt, SecretBasic = SecretBasic, SecretPost = SecretPost, Public = Public,
 });
 same!(state, state_of: VersionState = State, state_in_status {
     Pending = Pending, Current = Current, Previous = Previous, Retiring = Retiring,
@@ -45,6 +45,7 @@ pub(super) fn read(status: &OAuthClientStatus) -> Known {
         way: way_of(version.method),
         auth: auth_of(version.auth_method),
         user: version.user,
+        service_account: version.service_account.clone(),
         client_id: version.client_id.clone(),
         revision: version.revision.clone(),
         created: time(&version.created_at),
@@ -75,6 +76,7 @@ pub(super) fn write(known: &Known, status: &mut OAuthClientStatus) {
         method: way_in_status(version.way),
         auth_method: method_of(version.auth),
         user: version.user,
+        service_account: version.service_account.clone(),
         client_id: version.client_id.clone(),
         revision: version.revision.clone(),
         created_at: version.created.map(Time),
@@ -113,6 +115,7 @@ mod tests {
                     method: VersionMethod::Secret,
                     auth_method: AuthMethod::ClientSecretPost,
                     user: true,
+                    service_account: None,
                     client_id: Some("c".to_owned()),
                     revision: "r".to_owned(),
                     created_at: time("2026-01-01T00:00:00Z"),
@@ -123,8 +126,9 @@ mod tests {
                     number: 4,
                     state: VersionState::Pending,
                     method: VersionMethod::Client,
-                    auth_method: AuthMethod::None,
+                    auth_method: AuthMethod::WorkloadIdentity,
                     user: false,
+                    service_account: Some("api".to_owned()),
                     client_id: None,
                     revision: "s".to_owned(),
                     created_at: None,

@@ -6,6 +6,7 @@
 //! | decide | `plan::rotation` |
 //! | act: the steps of a rotation | `work.rs`, `create.rs`, `places.rs`, `remove.rs`; leave: `leave.rs` |
 //! | the user of a version, for the grant type `password` | `user.rs` |
+//! | without credentials: by the identity of a workload | `workload.rs` |
 //! | what is kept of each version; what nobody may guess | `vault.rs`, `make.rs` |
 //! | which moments it takes for its rotations | `turns.rs` |
 //! | report | `report.rs`, `known.rs` |
@@ -31,6 +32,7 @@ mod user;
 mod validate;
 pub mod vault;
 mod work;
+mod workload;
 
 pub use leave::Departures;
 
@@ -129,6 +131,10 @@ impl Reconcile for OAuthClients {
         };
         match self.demands(object, record, &provider) {
             Ok((desired, obstacle)) => {
+                let obstacle = match obstacle {
+                    None => self.without_workload(object, &provider, &desired).await,
+                    other => other,
+                };
                 self.bring_about(object, record, &provider, &desired, obstacle)
                     .await
             }
@@ -193,6 +199,9 @@ impl OAuthClients {
                 in_use: known.current().map(|current| current.auth),
             },
         )?;
+        if let Some(outcome) = self.rival(object, &known, &desired) {
+            return Err(outcome);
+        }
         let accepted = "the spec can be carried out";
         record.set("Accepted", Truth::True, reasons::ACCEPTED, accepted);
         if let Some((reason, _)) = judged.refused.first() {
@@ -433,7 +442,7 @@ impl Work<'_> {
         };
         let expires = create::expires(created, desired.period, registration.secret_expires);
         if let Some(version) = self.version_mut(number) {
-            version.expires = expires;
+            version.expires = expires.filter(|_| version.auth.ages());
         }
     }
 
@@ -469,6 +478,9 @@ impl Work<'_> {
                     "the server does not take version {number}, client {id}, any more: {why}"
                 );
                 self.lose(reasons::CLIENT_LOST, message, suspected)
+            }
+            Some(TokenAnswer::Refused(why)) if self.subject(number).is_some() => {
+                self.put_right(number, &why).await
             }
             Some(TokenAnswer::Refused(why)) => {
                 let message = format!(
@@ -508,6 +520,7 @@ fn is_in_use(work: &Work<'_>, desired: &Desired) -> bool {
         && ends.is_none_or(|ends| ends > now)
         && current.revision == desired.wanted.revision
         && current.auth == desired.wanted.auth
+        && current.service_account == desired.wanted.service_account
         && desired.places.iter().all(all)
 }
 

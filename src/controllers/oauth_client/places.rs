@@ -12,7 +12,6 @@ use super::work::{Stop, Work};
 use crate::api::{DeliverySpec, DestinationStatus, OAuthClient};
 use crate::engine::record::Record;
 use crate::engine::{Failure, FailureKind, Outcome};
-use crate::identity::Method;
 use crate::model::Secret;
 use crate::plan::rotation::{Auth, Cause, Step};
 
@@ -266,16 +265,11 @@ impl Work<'_> {
         else {
             return Ok(None);
         };
-        let method = match super::known::at_server(version.auth) {
-            Method::PrivateKeyJwt => "private_key_jwt",
-            Method::SecretBasic => "client_secret_basic",
-            Method::SecretPost => "client_secret_post",
-            Method::Public => "none",
-        };
+        let method = super::known::at_server(version.auth).name();
         let secret = registration.secret.as_ref();
         let secret =
             secret.filter(|_| matches!(version.auth, Auth::SecretBasic | Auth::SecretPost));
-        let not_after = version.expires.filter(|_| version.auth != Auth::Public);
+        let not_after = version.expires.filter(|_| version.auth.ages());
         let not_after = not_after.map(|at| at.to_string());
         let mut client = json!({
             "client_id": registration.client_id,
@@ -289,6 +283,9 @@ impl Work<'_> {
         if let Some(key) = &entry.key {
             client["key_id"] = json!(key.id);
             client["private_key"] = json!(key.pem.reveal());
+        }
+        if let Some(subject) = self.subject(number) {
+            super::workload::describe(&mut client, &subject, &desired.audience);
         }
         Ok(Some(Bundle {
             version: number,

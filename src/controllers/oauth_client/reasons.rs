@@ -18,6 +18,8 @@ pub const PROVIDER_DENIED: &str = "ProviderDenied";
 pub const PROVIDER_REFUSED: &str = "ProviderRefused";
 pub const METHOD_NOT_SUPPORTED: &str = "MethodNotSupported";
 pub const PASSWORD_GRANT_CLOSED: &str = "PasswordGrantClosed";
+pub const SERVICE_ACCOUNT_TAKEN: &str = "ServiceAccountTaken";
+pub const SERVICE_ACCOUNT_NOT_FOUND: &str = "ServiceAccountNotFound";
 pub const SCOPES_GRANTED: &str = "ScopesGranted";
 pub const SCOPE_NOT_FOUND: &str = "ScopeNotFound";
 pub const SCOPE_NOT_GRANTED: &str = "ScopeNotGranted";
@@ -118,6 +120,16 @@ pub const ALL: &[Reason] = &[
         "The grant type password is asked for, and the provider does not open it, or its server has it no more. What is in use \
          goes on.",
         "Whoever edits the client removes it from spec.grantTypes, or the platform team sets spec.keycloak.passwordGrant.",
+    ),
+    Reason::new(
+        SERVICE_ACCOUNT_TAKEN,
+        "Another client has the ServiceAccount; a server takes its tokens for one client, or for none.",
+        "Whoever edits the client names another ServiceAccount, or the other client goes.",
+    ),
+    Reason::new(
+        SERVICE_ACCOUNT_NOT_FOUND,
+        "The ServiceAccount that the client names is not in the namespace: the client is registered, and no pod can use it yet.",
+        "Whoever edits the client makes the ServiceAccount, or corrects spec.serviceAccount.",
     ),
     Reason::new(SCOPES_GRANTED, "Every scope exists and may be held.", DONE),
     Reason::new(

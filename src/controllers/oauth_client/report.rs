@@ -51,13 +51,20 @@ pub(super) fn promoted(record: &mut Record<OAuthClient>, known: &Known) {
     if let Some((before, at)) = before.and_then(|before| Some((before.number, before.retires?))) {
         message.push_str(&format!("; version {before} stays valid until {at}"));
     }
+    let registered = registered(current);
     record.note(reasons::ROTATED, message);
-    record.set(
-        REGISTERED,
-        Truth::True,
-        reasons::REGISTERED,
-        "there are credentials at the server, and it gave a token for them",
-    );
+    record.set(REGISTERED, Truth::True, reasons::REGISTERED, &registered);
+}
+
+/// What is in use.
+fn registered(current: &rotation::Version) -> String {
+    match &current.service_account {
+        Some(name) => format!(
+            "the server has a client for the tokens of ServiceAccount {name}: there are no credentials, and nothing is \
+             replaced"
+        ),
+        None => "there are credentials at the server, and it gave a token for them".to_owned(),
+    }
 }
 
 /// What a revocation breaks.
@@ -109,12 +116,10 @@ pub(super) fn known(
                 .open
                 .as_ref()
                 .is_some_and(|open| open.cause == Cause::Lost) => {}
-        Some(_) => record.set(
-            REGISTERED,
-            Truth::True,
-            reasons::REGISTERED,
-            "there are credentials at the server, and it gave a token for them",
-        ),
+        Some(current) => {
+            let message = registered(current);
+            record.set(REGISTERED, Truth::True, reasons::REGISTERED, &message);
+        }
     }
     delivered(record, known, desired);
 }

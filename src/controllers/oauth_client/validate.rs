@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use kube::ResourceExt;
 
-use super::{known, reasons, user};
+use super::{known, reasons, user, workload};
 use crate::api::{
     ANNOTATION_RENEW, ANNOTATION_REVOKE, Day, DeliverySpec, OAuthClient, OAuthProvider,
     RotationSpec, WindowSpec,
@@ -31,6 +31,8 @@ pub(super) struct Desired {
     pub(super) overlap: Duration,
     pub(super) places: Vec<DeliverySpec>,
     pub(super) issuer: String,
+    /// What the tokens of a workload must be for.
+    pub(super) audience: String,
     pub(super) token_endpoint: String,
 }
 
@@ -101,14 +103,17 @@ pub(super) fn desired(object: &OAuthClient, given: Given<'_>) -> Result<Desired,
         scopes,
         method,
         keys: Vec::new(),
+        subject: None,
     };
+    let workload = workload::demand(object, provider, method);
     let annotation = |name: &str| object.annotations().get(name).cloned();
     let desired = Desired {
         wanted: Wanted {
             uid: object.uid().unwrap_or_default(),
             auth: known::of_server(method),
             user: user::is_wanted(object),
-            revision: revision_of(&metadata),
+            revision: workload::revision_of(&workload, revision_of(&metadata)),
+            service_account: workload.service_account,
             window: window.map(parsed).transpose()?,
             renew: annotation(ANNOTATION_RENEW),
             revoke: annotation(ANNOTATION_REVOKE),
@@ -118,6 +123,7 @@ pub(super) fn desired(object: &OAuthClient, given: Given<'_>) -> Result<Desired,
         overlap,
         places: spec.delivery.clone(),
         issuer: provider.spec.issuer.clone(),
+        audience: workload.audience,
         token_endpoint,
     };
     user::is_confidential(&desired)?;
@@ -142,8 +148,11 @@ fn method(
         .spec
         .auth_method
         .map(known::auth_of)
-        .map(known::at_server);
+        .map(known::at_server)
+        // Whoever names a ServiceAccount wants no credentials, and is given none in secret.
+        .or_else(|| Some(Method::WorkloadIdentity).filter(|_| workload::is_named(object)));
     let in_use = in_use.map(known::at_server);
+    let in_use = in_use.filter(|it| *it != Method::WorkloadIdentity || workload::is_named(object));
     let Some(description) = description else {
         // What it does already needs no server to be decided.
         return declared
@@ -153,6 +162,7 @@ fn method(
     let has = |method: &Method| description.methods.contains(method);
     match declared {
         Some(method) if has(&method) || in_use == Some(method) => Ok(method),
+        Some(Method::WorkloadIdentity) => Err(workload::not_offered(provider)),
         Some(_) => {
             let message = format!(
                 "spec.authMethod: the server of OAuthProvider {} has not that way to authenticate: choose one of \
@@ -162,7 +172,8 @@ fn method(
             Err(Outcome::blocked(reasons::METHOD_NOT_SUPPORTED, message))
         }
         None => {
-            let secret = |method: &&Method| **method != Method::Public;
+            let secret =
+                |method: &&Method| !matches!(method, Method::WorkloadIdentity | Method::Public);
             let best = description.methods.iter().find(secret).copied();
             in_use.or(best).ok_or_else(|| {
                 let message = format!(
@@ -184,6 +195,7 @@ fn revision_of(metadata: &ClientMetadata) -> String {
         scopes,
         method: _,
         keys: _,
+        subject: _,
     } = metadata;
     revision(&format!("{grant_types:?} {redirect_uris:?} {scopes:?}"))
 }

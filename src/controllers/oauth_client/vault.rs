@@ -56,6 +56,22 @@ pub struct Entry {
     pub registration: Option<Registration>,
 }
 
+impl Entry {
+    /// The entry of a version without credentials: nothing of it must be kept, for its client's id is in the status.
+    pub fn open(registration: Option<Registration>) -> Self {
+        Self {
+            chosen: Secret::new(""),
+            password: None,
+            key: None,
+            registration,
+        }
+    }
+
+    fn is_open(&self) -> bool {
+        self.chosen.reveal().is_empty() && self.key.is_none()
+    }
+}
+
 impl Vault {
     /// What the Secret of this object is called.
     pub fn name(object: &OAuthClient) -> String {
@@ -92,7 +108,11 @@ impl Vault {
     /// Conflict, if somebody else has written since it was read: then nothing was written.
     pub async fn write(&self, object: &OAuthClient, kept: &mut Kept) -> Result<(), Failure> {
         let mut data = BTreeMap::new();
-        for (number, entry) in &kept.entries {
+        let secret = |entry: &&Entry| !entry.is_open();
+        if kept.resource_version.is_none() && !kept.entries.values().any(|it| secret(&it)) {
+            return Ok(());
+        }
+        for (number, entry) in kept.entries.iter().filter(|(_, entry)| secret(entry)) {
             let bytes = serde_json::to_vec(&Written::of(entry)).map_err(|_| {
                 let message = "what is kept of a client cannot be written as JSON";
                 Failure::new(

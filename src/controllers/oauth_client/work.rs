@@ -99,9 +99,12 @@ impl<'a> Work<'a> {
         desired: Option<&'a Desired>,
         server: Option<Arc<Server>>,
     ) -> Result<Self, Failure> {
+        let known = known::read(&record.status);
+        let mut kept = controller.vault.read(object).await?;
+        super::workload::recall(&known, &mut kept);
         Ok(Self {
-            kept: controller.vault.read(object).await?,
-            known: known::read(&record.status),
+            kept,
+            known,
             seen: Seen::default(),
             trouble: None,
             rotates: false,
@@ -278,6 +281,7 @@ impl<'a> Work<'a> {
         let numbers = self.known.versions.iter().filter(same);
         let keys = numbers.filter_map(|version| self.public_key(version.number));
         ClientMetadata {
+            subject: self.subject(number),
             keys: keys.collect(),
             ..base.clone()
         }
@@ -289,6 +293,9 @@ impl<'a> Work<'a> {
 
     /// Asks for a token with the credentials of that version. `None`: they are not kept any more.
     pub(super) async fn token(&self, number: i64) -> Result<Option<TokenAnswer>, Stop> {
+        if let Some(subject) = self.subject(number) {
+            return self.confirm(number, &subject).await;
+        }
         let Some(request) = self.token_request(number) else {
             return Ok(None);
         };
@@ -324,6 +331,7 @@ impl<'a> Work<'a> {
         let method = known::at_server(version.auth);
         let credential = match version.auth {
             Auth::Key => Credential::Key(entry.key.clone()?),
+            Auth::Workload => return None,
             Auth::Public => Credential::Public,
             Auth::SecretBasic | Auth::SecretPost => {
                 Credential::Secret(method, registration.secret.clone()?)

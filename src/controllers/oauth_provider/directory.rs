@@ -225,4 +225,9 @@ impl OAuthServer for Gated {
         let call = self.inner.request_token_as(request, user);
         self.pass("token", call).await
     }
+
+    async fn confirm(&self, registration: &Registration, subject: &str) -> Result<TokenAnswer> {
+        let call = self.inner.confirm(registration, subject);
+        self.pass("confirm", call).await
+    }
 }

@@ -91,7 +91,14 @@ impl OAuthProviders {
             };
             let admin_url = keycloak.admin_url.as_deref().map(str::parse).transpose();
             return Ok(match admin_url {
-                Ok(admin_url) => Ok(RegistrationOptions::Keycloak { admin_url, login }),
+                Ok(admin_url) => Ok(RegistrationOptions::Keycloak {
+                    admin_url,
+                    login,
+                    identity_provider: keycloak
+                        .workload_identity
+                        .as_ref()
+                        .map(|it| it.identity_provider.clone()),
+                }),
                 Err(error) => {
                     let message = format!("spec.keycloak.adminUrl: {error}");
                     Err((reasons::INVALID_SPEC, message))

@@ -123,6 +123,7 @@ impl OAuthProviders {
 /// What the server says of itself.
 fn described(record: &mut Record<OAuthProvider>, description: &Description) {
     let method = |method: &Method| match method {
+        Method::WorkloadIdentity => AuthMethod::WorkloadIdentity,
         Method::PrivateKeyJwt => AuthMethod::PrivateKeyJwt,
         Method::SecretBasic => AuthMethod::ClientSecretBasic,
         Method::SecretPost => AuthMethod::ClientSecretPost,

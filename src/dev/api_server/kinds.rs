@@ -125,6 +125,7 @@ impl ResourceKind {
                 ..Self::builtin("", "v1", "Secret", "secrets")
             },
             Self::builtin("", "v1", "ConfigMap", "configmaps"),
+            Self::builtin("", "v1", "ServiceAccount", "serviceaccounts"),
             Self {
                 create_on_update: true,
                 selectable_fields: ["kind", "namespace", "name", "uid"]

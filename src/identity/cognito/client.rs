@@ -80,11 +80,12 @@ pub(super) fn settings(
         redirect_uris,
         scopes,
         method,
-        // It takes no signatures.
+        // It takes no signatures, and nobody else's tokens.
         keys: _,
+        subject: _,
     } = metadata;
     let refused = |message: String| Err(IdentityError::new(ErrorKind::Refused, operation, message));
-    if *method == Method::PrivateKeyJwt {
+    if matches!(*method, Method::PrivateKeyJwt | Method::WorkloadIdentity) {
         return refused("app clients of Cognito have secrets, and no keys".to_owned());
     }
     let known = ["authorization_code", "client_credentials", "refresh_token"];
@@ -201,6 +202,7 @@ mod tests {
             scopes: texts(scopes),
             method,
             keys: Vec::new(),
+            subject: None,
         }
     }
 

@@ -4,6 +4,7 @@ mod admin;
 mod probe;
 mod representation;
 mod users;
+mod workload;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Mutex;
@@ -27,6 +28,8 @@ use crate::model::Secret;
 /// A realm of Keycloak.
 pub(super) struct Keycloak {
     admin: Admin,
+    /// The alias of the identity provider that stands for the cluster.
+    identity_provider: Option<String>,
     /// What the last probe found, and under which policies.
     probed: Mutex<Option<(String, bool)>>,
 }
@@ -36,8 +39,10 @@ impl Keycloak {
         issuer: Issuer,
         admin_url: Option<Url>,
         login: KeycloakLogin,
+        identity_provider: Option<String>,
     ) -> Result<Self> {
         Ok(Self {
+            identity_provider,
             admin: Admin::new(issuer, admin_url, login)?,
             probed: Mutex::default(),
         })
@@ -204,6 +209,9 @@ impl OAuthServer for Keycloak {
         if !methods.contains(&Method::Public) {
             methods.push(Method::Public);
         }
+        if self.takes_assertions("describe").await? {
+            methods.insert(0, Method::WorkloadIdentity);
+        }
         Ok(Description {
             token_endpoint: metadata.token_endpoint.clone(),
             methods,
@@ -219,7 +227,7 @@ impl OAuthServer for Keycloak {
     async fn register(&self, new: &NewClient) -> Result<Registration> {
         const OPERATION: &str = "register";
         let secret = new.metadata.method.has_secret().then_some(&new.secret);
-        let mut client = wanted(OPERATION, &new.metadata)?;
+        let mut client = wanted(OPERATION, &new.metadata, self.identity_provider.as_deref())?;
         client["clientId"] = Value::from(new.handle.as_str());
         client["protocol"] = Value::from("openid-connect");
         client["attributes"][UID] = Value::from(new.uid.as_str());
@@ -258,7 +266,7 @@ impl OAuthServer for Keycloak {
 
     async fn update(&self, registration: &Registration, metadata: &ClientMetadata) -> Result<()> {
         const OPERATION: &str = "update";
-        let changes = wanted(OPERATION, metadata)?;
+        let changes = wanted(OPERATION, metadata, self.identity_provider.as_deref())?;
         let client = self.existing(OPERATION, &registration.client_id).await?;
         let uuid = text(OPERATION, &client["id"])?.to_owned();
         let secret = registration.secret.as_ref();
@@ -336,6 +344,14 @@ impl OAuthServer for Keycloak {
         user: &ServiceUser,
     ) -> Result<TokenAnswer> {
         self.admin.issuer.request_token_as(request, user).await
+    }
+
+    async fn confirm(&self, registration: &Registration, subject: &str) -> Result<TokenAnswer> {
+        const OPERATION: &str = "confirm";
+        let id = &registration.client_id;
+        let found = self.ours(OPERATION, id).await?;
+        let alias = self.identity_provider.as_deref();
+        Ok(workload::judge(id, found.as_ref(), alias, subject))
     }
 }
 

@@ -4,6 +4,7 @@ use serde_json::{Map, Value, json};
 
 use super::super::users::PASSWORD_GRANT;
 use super::super::{ClientMetadata, ErrorKind, IdentityError, Method, Result, jwks};
+use super::workload;
 
 /// The attribute that says whose a client is.
 pub(super) const UID: &str = "bailiwick.dev/uid";
@@ -12,7 +13,11 @@ const DEVICE: &str = "urn:ietf:params:oauth:grant-type:device_code";
 const EXCHANGE: &str = "urn:ietf:params:oauth:grant-type:token-exchange";
 
 /// The members of a client that we decide. The others are the realm's administrators'.
-pub(super) fn wanted(operation: &'static str, metadata: &ClientMetadata) -> Result<Value> {
+pub(super) fn wanted(
+    operation: &'static str,
+    metadata: &ClientMetadata,
+    identity_provider: Option<&str>,
+) -> Result<Value> {
     let ClientMetadata {
         name,
         grant_types,
@@ -21,6 +26,7 @@ pub(super) fn wanted(operation: &'static str, metadata: &ClientMetadata) -> Resu
         scopes: _,
         method,
         keys,
+        subject,
     } = metadata;
     let known = [
         "authorization_code",
@@ -51,12 +57,21 @@ pub(super) fn wanted(operation: &'static str, metadata: &ClientMetadata) -> Resu
         attributes["jwks.string"] = Value::from(jwks(keys).to_string());
         attributes["token.endpoint.auth.signing.alg"] = Value::from("ES256");
     }
+    let authenticator = match method {
+        Method::WorkloadIdentity => {
+            let named = identity_provider.zip(subject.as_deref());
+            attributes = workload::attributes(operation, attributes, named)?;
+            workload::AUTHENTICATOR
+        }
+        Method::PrivateKeyJwt => "client-jwt",
+        Method::SecretBasic | Method::SecretPost | Method::Public => "client-secret",
+    };
     Ok(json!({
         "name": name,
         "enabled": true,
         "publicClient": *method == Method::Public,
         "bearerOnly": false,
-        "clientAuthenticatorType": if signs { "client-jwt" } else { "client-secret" },
+        "clientAuthenticatorType": authenticator,
         "standardFlowEnabled": has("authorization_code"),
         "implicitFlowEnabled": false,
         "directAccessGrantsEnabled": has(PASSWORD_GRANT),
@@ -104,6 +119,7 @@ mod tests {
             scopes: Vec::new(),
             method,
             keys: vec![key],
+            subject: Some("system:serviceaccount:team-shop:api".to_owned()),
         }
     }
 
@@ -112,6 +128,7 @@ mod tests {
         let client = wanted(
             "register",
             &metadata(Method::SecretBasic, &["client_credentials"]),
+            None,
         )
         .unwrap();
         for (member, value) in [
@@ -128,17 +145,47 @@ mod tests {
             client["attributes"]["standard.token.exchange.enabled"],
             "false"
         );
-        let error = wanted("register", &metadata(Method::SecretBasic, &["implicit"])).unwrap_err();
+        let error = wanted(
+            "register",
+            &metadata(Method::SecretBasic, &["implicit"]),
+            None,
+        )
+        .unwrap_err();
         assert_eq!(error.kind, ErrorKind::Refused);
     }
 
     #[test]
     fn keys_are_there_for_who_signs() {
         let metadata = metadata(Method::PrivateKeyJwt, &["client_credentials"]);
-        let client = wanted("register", &metadata).unwrap();
+        let client = wanted("register", &metadata, Some("cluster")).unwrap();
         assert_eq!(client["clientAuthenticatorType"], "client-jwt");
         let keys = client["attributes"]["jwks.string"].as_str().unwrap();
         assert!(keys.contains(&metadata.keys[0].x));
+        assert_eq!(client["attributes"]["jwt.credential.sub"], Value::Null);
+    }
+
+    #[test]
+    fn whose_tokens_are_taken_is_said_whole_or_not_at_all() {
+        let metadata = metadata(Method::WorkloadIdentity, &["client_credentials"]);
+        let client = wanted("register", &metadata, Some("cluster")).unwrap();
+        assert_eq!(client["clientAuthenticatorType"], "federated-jwt");
+        assert_eq!(client["publicClient"], false);
+        for (attribute, value) in [
+            ("jwt.credential.issuer", "cluster"),
+            ("jwt.credential.sub", "system:serviceaccount:team-shop:api"),
+            ("use.jwks.string", "false"),
+        ] {
+            assert_eq!(client["attributes"][attribute], value, "{attribute}");
+        }
+        assert_eq!(client["attributes"]["jwks.string"], Value::Null);
+        let nobody = ClientMetadata {
+            subject: None,
+            ..metadata.clone()
+        };
+        for (metadata, provider) in [(&metadata, None), (&nobody, Some("cluster"))] {
+            let error = wanted("register", metadata, provider).unwrap_err();
+            assert_eq!(error.kind, ErrorKind::Refused);
+        }
     }
 
     #[test]

@@ -16,6 +16,7 @@ fn wanted() -> Wanted {
         uid: "u".to_owned(),
         auth: Auth::SecretBasic,
         user: false,
+        service_account: None,
         revision: "one".to_owned(),
         window: None,
         renew: None,
@@ -40,6 +41,7 @@ fn known(states: &[State]) -> Known {
         way: Way::Client,
         auth: Auth::SecretBasic,
         user: false,
+        service_account: None,
         client_id: None,
         revision: "one".to_owned(),
         created: Some(at(0)),
@@ -179,6 +181,53 @@ fn a_change_is_made_in_place_where_that_can_be() {
 }
 
 #[test]
+fn a_workload_has_nothing_to_replace_and_another_one_comes_beside_it() {
+    use State::*;
+    let of = |name: &str| Wanted {
+        auth: Auth::Workload,
+        service_account: Some(name.to_owned()),
+        ..wanted()
+    };
+    let secret = known(&[Current]);
+    let begin = Next::Begin(Cause::Changed, Way::Client);
+    assert_eq!(decide(&of("api"), &secret, EVERYTHING, 0), begin);
+    let mut one = secret;
+    one.versions[0].auth = Auth::Workload;
+    one.versions[0].service_account = Some("api".to_owned());
+    let renewed = Wanted {
+        renew: Some("now".to_owned()),
+        ..of("api")
+    };
+    for wanted in [of("api"), renewed] {
+        let much_later = decide(&wanted, &one, EVERYTHING, 100 * DAY);
+        assert_eq!(much_later, Next::Rest(None));
+    }
+    assert_eq!(decide(&of("other"), &one, EVERYTHING, 0), begin);
+    assert_eq!(decide(&wanted(), &one, EVERYTHING, 0), begin);
+    let scopes = Wanted {
+        revision: "two".to_owned(),
+        ..of("api")
+    };
+    assert_eq!(decide(&scopes, &one, EVERYTHING, 0), Next::Update(1));
+    // Back to the one before: not beside it, while it is there.
+    let mut both = known(&[Previous, Current]);
+    for (version, name) in both.versions.iter_mut().zip(["api", "other"]) {
+        version.auth = Auth::Workload;
+        version.service_account = Some(name.to_owned());
+    }
+    let wait = Next::Wait(Cause::Changed, at(HOUR));
+    assert_eq!(decide(&of("api"), &both, EVERYTHING, 0), wait);
+    // Nor where what came after it was lost.
+    both.versions.truncate(1);
+    let wait = Next::Wait(Cause::Lost, at(HOUR));
+    assert_eq!(decide(&of("api"), &both, EVERYTHING, 0), wait);
+    let mut open = known(&[Current, Pending]);
+    open.versions[1].auth = Auth::Workload;
+    open.versions[1].service_account = Some("api".to_owned());
+    assert_eq!(decide(&of("other"), &open, EVERYTHING, 0), Next::Abandon(2));
+}
+
+#[test]
 fn a_revocation_takes_all_and_makes_one_anew() {
     use State::*;
     let revoke = Wanted {
@@ -229,6 +278,7 @@ enum Event {
     Later(i64),
     Change(u8),
     Public(bool),
+    Workload(u8),
     Renew,
     Revoke,
     Lose,
@@ -241,12 +291,18 @@ fn events() -> impl Strategy<Value = Vec<(Event, bool)>> {
         3 => (1..40 * HOUR).prop_map(Event::Later),
         1 => (0..3u8).prop_map(Event::Change),
         1 => any::<bool>().prop_map(Event::Public),
+        1 => (0..2u8).prop_map(Event::Workload),
         1 => Just(Event::Renew),
         1 => Just(Event::Revoke),
         1 => Just(Event::Lose),
     ];
     // The second: whether the server and the places do what they are asked.
     proptest::collection::vec((event, proptest::bool::weighted(0.8)), 1..80)
+}
+
+fn authenticate(wanted: &mut Wanted, auth: Auth, workload: Option<u8>) {
+    wanted.auth = auth;
+    wanted.service_account = workload.map(|which| format!("account-{which}"));
 }
 
 struct Life {
@@ -256,6 +312,7 @@ struct Life {
     able: Abilities,
     now: i64,
     begun: BTreeSet<i64>,
+    gone: BTreeSet<i64>,
 }
 
 impl Life {
@@ -264,6 +321,7 @@ impl Life {
         let now = at(self.now);
         let had = self.known.current().map(|current| current.number);
         let decided = next(&self.wanted, &self.known, &self.seen, self.able, now);
+        self.gone.extend(had.filter(|_| self.seen.lost));
         match decided {
             Next::Revoke => self.known.revoke(self.wanted.revoke.clone()),
             Next::Abandon(number) => self.known.abandon(number),
@@ -293,6 +351,12 @@ impl Life {
             );
         }
         assert!(self.known.versions.len() <= 2, "{:#?}", self.known);
+        // One that the server has lost is in nobody's way there.
+        let there = self.known.versions.iter();
+        let there = there.filter(|it| !self.gone.contains(&it.number));
+        let named = there.filter_map(|it| it.service_account.as_ref());
+        let different: BTreeSet<_> = named.clone().collect();
+        assert_eq!(named.count(), different.len(), "{:#?}", self.known);
         if decided == Next::Abandon(had.unwrap_or(-1)) {
             self.seen.lost = false;
         }
@@ -337,6 +401,7 @@ proptest! {
             able: Abilities { secrets_in_place: in_place, updates },
             now: 0,
             begun: BTreeSet::new(),
+            gone: BTreeSet::new(),
         };
         for (number, (event, works)) in events.into_iter().enumerate() {
             match event {
@@ -344,8 +409,9 @@ proptest! {
                 Event::Passes => (0..10).for_each(|_| { life.pass(works); }),
                 Event::Later(seconds) => life.now += seconds,
                 Event::Change(revision) => life.wanted.revision = format!("{revision}"),
-                Event::Public(true) => life.wanted.auth = Auth::Public,
-                Event::Public(false) => life.wanted.auth = Auth::SecretBasic,
+                Event::Public(true) => authenticate(&mut life.wanted, Auth::Public, None),
+                Event::Public(false) => authenticate(&mut life.wanted, Auth::SecretBasic, None),
+                Event::Workload(which) => authenticate(&mut life.wanted, Auth::Workload, Some(which)),
                 Event::Renew => life.wanted.renew = Some(number.to_string()),
                 Event::Revoke => life.wanted.revoke = Some(number.to_string()),
                 Event::Lose => life.seen.lost = life.known.current().is_some(),
@@ -366,6 +432,7 @@ proptest! {
         prop_assert_eq!(life.known.versions.len(), 1);
         prop_assert_eq!(current.revision, life.wanted.revision.clone());
         prop_assert_eq!(current.auth, life.wanted.auth);
+        prop_assert_eq!(current.service_account, life.wanted.service_account.clone());
         let rests = matches!(life.pass(true), Next::Rest(_) | Next::Begin(Cause::Due, _));
         prop_assert!(rests, "{:#?}", life.known);
     }
