@@ -21,6 +21,10 @@ use k8s_openapi::jiff::Timestamp;
 
 pub use schedule::Window;
 
+/// How long the server must refuse the version in use before it is given up for the sake of the one before it: another of
+/// the server's replicas, or its clock, may be late.
+const CERTAIN: Duration = Duration::from_secs(180);
+
 /// How a client authenticates.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Auth {
@@ -140,8 +144,8 @@ pub struct Known {
 /// What was seen in this pass alone.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Seen {
-    /// The server does not take the current version.
-    pub lost: bool,
+    /// Since when the server does not take the current version, as far as was noticed.
+    pub lost: Option<Timestamp>,
     /// The versions that could not be removed in this pass.
     pub stuck: BTreeSet<i64>,
 }
@@ -189,6 +193,8 @@ pub enum Next {
     Update(i64),
     /// A rotation must wait until then: until there is one version alone.
     Wait(Cause, Timestamp),
+    /// A rotation must wait until somebody has removed this version, which cannot be removed from here.
+    Stuck(Cause, i64),
     /// Nothing is to be done before then.
     Rest(Option<Timestamp>),
 }
@@ -290,7 +296,8 @@ pub fn next(wanted: &Wanted, known: &Known, seen: &Seen, able: Abilities, now: T
     }
     let over = |version: &&Version| match version.state {
         State::Retiring => true,
-        State::Previous => version.retires.is_none_or(|at| at <= now),
+        // It may be all that there is: then it stays until there is another one to use.
+        State::Previous => known.current().is_some() && version.retires.is_none_or(|at| at <= now),
         State::Pending | State::Current => false,
     };
     let mut removable = known.versions.iter().filter(over);
@@ -314,33 +321,35 @@ pub fn next(wanted: &Wanted, known: &Known, seen: &Seen, able: Abilities, now: T
             Some(_) => Cause::Revoked,
             None => Cause::Initial,
         };
-        return begin(known, cause, Way::Client, now);
+        return begin(known, seen, cause, Way::Client, now);
     };
-    if seen.lost {
+    if let Some(since) = seen.lost {
+        let certain = since.checked_add(CERTAIN).unwrap_or(now);
         // The one before it may still work, and must not go for its sake.
         return match known.versions.len() {
             1 => Next::Begin(Cause::Lost, Way::Client),
-            _ => Next::Abandon(current.number),
+            _ if certain <= now => Next::Abandon(current.number),
+            _ => Next::Rest(Some(certain)),
         };
     }
-    for_current(wanted, known, current, able, now)
+    for_current(wanted, (known, seen), current, able, now)
 }
 
 /// What comes next where there is a version that works.
 fn for_current(
     wanted: &Wanted,
-    known: &Known,
+    (known, seen): (&Known, &Seen),
     current: &Version,
     able: Abilities,
     now: Timestamp,
 ) -> Next {
     if current.auth != wanted.auth {
-        return begin(known, Cause::Changed, Way::Client, now);
+        return begin(known, seen, Cause::Changed, Way::Client, now);
     }
     if current.revision != wanted.revision {
         return match able.updates {
             true => Next::Update(current.number),
-            false => begin(known, Cause::Changed, Way::Client, now),
+            false => begin(known, seen, Cause::Changed, Way::Client, now),
         };
     }
     let way = match current.auth {
@@ -350,7 +359,7 @@ fn for_current(
     };
     let secret = current.auth != Auth::Public;
     if secret && wanted.renew.is_some() && wanted.renew != known.renewed {
-        return begin(known, Cause::Requested, way, now);
+        return begin(known, seen, Cause::Requested, way, now);
     }
     let due = due_at(wanted, current);
     match due {
@@ -366,7 +375,7 @@ fn for_current(
             {
                 return Next::Rest(earlier(Some(then), known.retires()));
             }
-            begin(known, Cause::Due, way, now)
+            begin(known, seen, Cause::Due, way, now)
         }
         due => Next::Rest(earlier(due, known.retires())),
     }
@@ -383,11 +392,45 @@ pub fn due_at(wanted: &Wanted, current: &Version) -> Option<Timestamp> {
 }
 
 /// A rotation begins when one version is alive at most.
-fn begin(known: &Known, cause: Cause, way: Way, now: Timestamp) -> Next {
-    match known.versions.len() {
-        0 | 1 => Next::Begin(cause, way),
-        _ => Next::Wait(cause, known.retires().unwrap_or(now)),
+fn begin(known: &Known, seen: &Seen, cause: Cause, way: Way, now: Timestamp) -> Next {
+    if known.versions.len() <= 1 {
+        return Next::Begin(cause, way);
     }
+    let mut alive = known.versions.iter();
+    match alive.find(|version| seen.stuck.contains(&version.number)) {
+        Some(stuck) => Next::Stuck(cause, stuck.number),
+        None => Next::Wait(cause, known.retires().unwrap_or(now)),
+    }
+}
+
+/// Whether less than a sixth of a life is left.
+pub fn is_near_its_end(created: Timestamp, ends: Timestamp, now: Timestamp) -> bool {
+    let whole = ends.as_second() - created.as_second();
+    ends.as_second() - now.as_second() < whole / 6
+}
+
+/// Whether places that refuse must not keep the others from a new version: where the one in use is of no use any more, or
+/// soon will be since the server ends it.
+pub fn is_urgent(
+    cause: Cause,
+    current: Option<&Version>,
+    ends: Option<Timestamp>,
+    now: Timestamp,
+) -> bool {
+    let created = current.and_then(|current| current.created);
+    let soon = |(created, ends)| is_near_its_end(created, ends, now);
+    matches!(cause, Cause::Revoked | Cause::Lost) || created.zip(ends).is_some_and(soon)
+}
+
+/// Whether a version may be put into use although a place does not hold it: if whoever reads there has nothing to lose.
+pub fn may_pass_over(
+    cause: Cause,
+    current: Option<&Version>,
+    ends: Option<Timestamp>,
+    now: Timestamp,
+) -> bool {
+    let is_over = current.is_some() && ends.is_some_and(|ends| ends <= now);
+    matches!(cause, Cause::Revoked | Cause::Lost) || is_over
 }
 
 fn earlier(one: Option<Timestamp>, other: Option<Timestamp>) -> Option<Timestamp> {

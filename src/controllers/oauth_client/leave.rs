@@ -191,6 +191,7 @@ impl OAuthClients {
         for number in numbers {
             work.remove(number).await?;
         }
+        work.end_strays().await?;
         if let Some(trouble) = work.trouble.take() {
             return Err(Stop::Ended(trouble));
         }

@@ -81,6 +81,8 @@ pub(super) struct Work<'a> {
     pub(super) server: Option<Arc<Server>>,
     pub(super) known: Known,
     pub(super) seen: Seen,
+    /// The server takes the version in use, as far as was asked.
+    pub(super) taken: bool,
     pub(super) kept: Kept,
     /// What stays in the way although everything else was done.
     pub(super) trouble: Option<Outcome>,
@@ -103,6 +105,7 @@ impl<'a> Work<'a> {
             kept: controller.vault.read(object).await?,
             known: known::read(&record.status),
             seen: Seen::default(),
+            taken: false,
             trouble: None,
             rotates: false,
             looked: false,
@@ -163,14 +166,18 @@ impl<'a> Work<'a> {
     pub(super) async fn run(&mut self) -> Result<(), Stop> {
         for _ in 0..STEPS {
             let next = self.next()?;
-            self.rotates |= matches!(next, Next::Begin(..) | Next::Continue(_) | Next::Wait(..));
-            if !matches!(next, Next::Rest(_) | Next::Wait(..)) {
+            self.rotates |= matches!(
+                next,
+                Next::Begin(..) | Next::Continue(_) | Next::Wait(..) | Next::Stuck(..)
+            );
+            if !matches!(next, Next::Rest(_) | Next::Wait(..) | Next::Stuck(..)) {
                 // What the server can do decides how; without it only what is in use can be looked after.
                 self.server()?;
             }
             match next {
                 Next::Rest(_) => return Ok(()),
                 Next::Wait(cause, until) => return Err(Stop::Ended(self.wait(cause, until))),
+                Next::Stuck(cause, number) => return Err(Stop::Ended(self.stuck(cause, number))),
                 Next::Revoke => self.revoke().await?,
                 Next::Abandon(number) => self.abandon(number).await?,
                 Next::Remove(number) => self.remove(number).await?,
@@ -186,11 +193,7 @@ impl<'a> Work<'a> {
 
     /// There are never three.
     fn wait(&self, cause: Cause, until: Timestamp) -> Outcome {
-        let why = match cause {
-            Cause::Changed => "what is declared has changed",
-            Cause::Requested => "new credentials were asked for",
-            _ => "new credentials are due",
-        };
+        let why = why(cause);
         let message = format!(
             "{why}; the version before the current one is valid until {until}, and there are never three: it goes on then"
         );
@@ -199,6 +202,19 @@ impl<'a> Work<'a> {
             message,
             until_then(self.record.now, until),
         )
+    }
+
+    /// There are never three, not even for one that cannot be removed.
+    fn stuck(&self, cause: Cause, number: i64) -> Outcome {
+        let in_the_way = match &self.trouble {
+            Some(Outcome::Blocked { message, .. }) => message.as_str(),
+            _ => "it cannot be removed",
+        };
+        let message = format!(
+            "{}; version {number} is in the way, and there are never three: {in_the_way}",
+            why(cause)
+        );
+        Outcome::blocked(reasons::REMOVAL_DENIED, message)
     }
 
     /// The intent, once every place has said that it takes what will come.
@@ -241,12 +257,19 @@ impl<'a> Work<'a> {
         let desired = self.desired()?;
         let server = self.server()?;
         let Some(registration) = self.kept.registration(number).cloned() else {
-            self.seen.lost = true;
+            self.seen.lost = Some(self.record.now);
             return Ok(());
         };
         let metadata = self.metadata(number, &desired.metadata);
         self.record.may_write()?;
-        server.port.update(&registration, &metadata).await?;
+        match server.port.update(&registration, &metadata).await {
+            Ok(()) => {}
+            Err(error) if error.kind == ErrorKind::NotFound => {
+                self.not_there(&error.to_string());
+                return Ok(());
+            }
+            Err(error) => return Err(error.into()),
+        }
         let revision = desired.wanted.revision.clone();
         if let Some(version) = self.version_mut(number) {
             version.revision = revision;
@@ -289,16 +312,23 @@ impl<'a> Work<'a> {
 
     /// Asks for a token with the credentials of that version. `None`: they are not kept any more.
     pub(super) async fn token(&self, number: i64) -> Result<Option<TokenAnswer>, Stop> {
-        let Some(request) = self.token_request(number) else {
+        match self.known.version(number) {
+            Some(version) => self.token_of(version).await,
+            None => Ok(None),
+        }
+    }
+
+    /// The same, of a version that need not be known.
+    pub(super) async fn token_of(&self, version: &Version) -> Result<Option<TokenAnswer>, Stop> {
+        let Some(request) = self.token_request(version) else {
             return Ok(None);
         };
         let server = self.server()?;
         Ok(Some(server.port.request_token(&request).await?))
     }
 
-    fn token_request(&self, number: i64) -> Option<TokenRequest> {
-        let version = self.known.version(number)?;
-        let entry = self.kept.entries.get(&number)?;
+    fn token_request(&self, version: &Version) -> Option<TokenRequest> {
+        let entry = self.kept.entries.get(&version.number)?;
         let registration = entry.registration.as_ref()?;
         let method = known::at_server(version.auth);
         let credential = match version.auth {
@@ -326,6 +356,16 @@ impl<'a> Work<'a> {
             credential,
             scopes: own_behalf.then_some(scopes),
         })
+    }
+}
+
+fn why(cause: Cause) -> &'static str {
+    match cause {
+        Cause::Changed => "what is declared has changed",
+        Cause::Requested => "new credentials were asked for",
+        Cause::Revoked => "all credentials were revoked",
+        Cause::Lost => "the server does not take the credentials in use any more",
+        Cause::Initial | Cause::Due => "new credentials are due",
     }
 }
 
