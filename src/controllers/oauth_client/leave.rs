@@ -66,6 +66,7 @@ impl OAuthClients {
         self.refusals.succeeded(&uid);
         let status = &record.status;
         if status.versions.is_empty() && status.destinations.is_empty() {
+            self.finish(object, record).await?;
             return Ok(Outcome::Released);
         }
         let vault = Vault::name(object);
@@ -98,6 +99,7 @@ impl OAuthClients {
         };
         let status = &record.status;
         if status.versions.is_empty() && status.destinations.is_empty() {
+            self.finish(object, record).await?;
             return Ok(retired());
         }
         if object.spec.mode == Mode::Plan {
@@ -107,6 +109,20 @@ impl OAuthClients {
         let how = "set spec.active of the application to true to keep them";
         let gone = self.depart(object, record, how).await?;
         Ok(gone.unwrap_or_else(retired))
+    }
+
+    /// Whoever was killed when all was gone but what is kept has left that behind.
+    async fn finish(
+        &self,
+        object: &OAuthClient,
+        record: &mut Record<OAuthClient>,
+    ) -> Result<(), Failure> {
+        if record.status.leaves_at.is_some() {
+            record.may_write()?;
+            self.vault.delete(object).await?;
+            record.status.leaves_at = None;
+        }
+        Ok(())
     }
 
     /// Removes everything, when it may. `None`: all is gone.
