@@ -13,6 +13,8 @@ mod kills;
 mod leaving;
 #[path = "oauth/lives.rs"]
 mod lives;
+#[path = "oauth/losses.rs"]
+mod losses;
 mod paper;
 #[path = "oauth/places.rs"]
 mod places;

@@ -10,12 +10,13 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use k8s_openapi::jiff::Timestamp;
 use url::Url;
 
 use super::{
-    Capabilities, ClientMetadata, Credential, Description, ErrorKind, IdentityError, Management,
-    Method, NewClient, OAuthServer, Registration, Result, ServerOptions, Servers, ServiceUser,
-    TokenAnswer, TokenRequest,
+    Capabilities, ClientMetadata, Clock, Credential, Description, ErrorKind, IdentityError,
+    Management, Method, NewClient, OAuthServer, Registration, Result, ServerOptions, Servers,
+    ServiceUser, TokenAnswer, TokenRequest,
 };
 use crate::model::Secret;
 
@@ -102,11 +103,19 @@ pub trait Interceptor: Send + Sync {
 }
 
 /// What of a server goes wrong for all callers.
-#[derive(Debug, Clone, Default)]
+#[derive(Clone, Default)]
 struct Trouble {
     away: bool,
     hangs: bool,
     throttles: Option<(u32, Duration)>,
+    /// Nothing is removed any more.
+    keeps: bool,
+    /// So many more requests for a token are answered as if nobody knew the client.
+    distrusts: u32,
+    /// Clients are known, and given no token.
+    withholds: bool,
+    /// How long a secret is valid, and what time it is.
+    ends: Option<(Duration, Clock)>,
 }
 
 /// A client, as the server has it.
@@ -116,6 +125,8 @@ struct Client {
     uid: String,
     metadata: ClientMetadata,
     secrets: Vec<String>,
+    /// When each of them ends by itself.
+    ends: BTreeMap<String, Timestamp>,
     token: String,
     /// Somebody was told its secret.
     answered: bool,
@@ -145,6 +156,14 @@ struct State {
     calls: BTreeMap<&'static str, u64>,
     most: BTreeMap<String, usize>,
     busy: (u32, u32),
+}
+
+impl State {
+    /// When a secret that is made now ends by itself, if it does.
+    fn ends(&self, secret: &str) -> Option<(String, Timestamp)> {
+        let (life, clock) = self.trouble.ends.as_ref()?;
+        Some((secret.to_owned(), clock().checked_add(*life).ok()?))
+    }
 }
 
 /// A server; clones share everything.
@@ -194,6 +213,26 @@ impl SimulatedServer {
         if let Some(client) = self.state().clients.get_mut(client_id) {
             client.metadata.subject = Some(subject.to_owned());
         }
+    }
+
+    /// It refuses to remove anything, or removes again.
+    pub fn set_keeping(&self, keeps: bool) {
+        self.state().trouble.keeps = keeps;
+    }
+
+    /// It knows every client and gives it no token, or gives tokens again.
+    pub fn set_withholding(&self, withholds: bool) {
+        self.state().trouble.withholds = withholds;
+    }
+
+    /// So many requests for a token are answered as if nobody knew the client: another replica, or a clock, is late.
+    pub fn distrust(&self, requests: u32) {
+        self.state().trouble.distrusts = requests;
+    }
+
+    /// Secrets that are given from now on end by themselves after so long, by this clock.
+    pub fn end_secrets_after(&self, life: Duration, clock: Clock) {
+        self.state().trouble.ends = Some((life, clock));
     }
 
     /// Somebody has removed the client there.
@@ -277,7 +316,10 @@ fn takes(state: &State, client_id: &str, credential: &Credential) -> bool {
         }
         (Credential::Secret(method, secret), own) => {
             let secret = secret.reveal();
-            *method == own && client.secrets.iter().any(|known| known == secret)
+            let clock = state.trouble.ends.as_ref().map(|(_, clock)| clock());
+            let ends = client.ends.get(secret);
+            let is_over = ends.zip(clock).is_some_and(|(ends, now)| *ends <= now);
+            *method == own && !is_over && client.secrets.iter().any(|known| known == secret)
         }
         (Credential::Key(key), Method::PrivateKeyJwt) => {
             // A key's id is its thumbprint, so that one need not be compared any further.
@@ -345,8 +387,16 @@ impl Caller {
         };
         let verdict = self.interceptor.after(call);
         if verdict != Verdict::Continue {
-            // What was made by this call nobody is told of.
-            for client in self.server.state().clients.values_mut() {
+            let mut state = self.server.state();
+            for client in state.clients.values_mut() {
+                // With Keycloak a client is given its scopes by calls of their own, and this one came no further.
+                if operation == "register" && client.answered && !client.told {
+                    client
+                        .metadata
+                        .scopes
+                        .retain(|_| self.server.profile.chooses_secret());
+                }
+                // What was made by this call nobody is told of.
                 client.answered = client.told;
             }
         }
@@ -402,6 +452,17 @@ fn unavailable(operation: &'static str) -> IdentityError {
     IdentityError::new(ErrorKind::Unavailable, operation, "no answer")
 }
 
+fn may_remove(state: &State, operation: &'static str) -> Result<()> {
+    match state.trouble.keeps {
+        true => Err(IdentityError::new(
+            ErrorKind::Denied,
+            operation,
+            "nothing is removed here",
+        )),
+        false => Ok(()),
+    }
+}
+
 fn not_found(operation: &'static str) -> IdentityError {
     IdentityError::new(ErrorKind::NotFound, operation, "there is no such client")
 }
@@ -419,7 +480,7 @@ impl SimulatedServer {
             client_id: id.to_owned(),
             secret: secret.map(Secret::new),
             secret_id: None,
-            secret_expires: None,
+            secret_expires: secret.and_then(|secret| client.ends.get(secret).copied()),
             management: management.flatten().map(|uri| Management {
                 uri,
                 token: Secret::new(&client.token),
@@ -454,11 +515,13 @@ impl SimulatedServer {
             }
             false => (new.handle.clone(), new.secret.reveal().to_owned()),
         };
+        let ends = state.ends(&secret);
         let client = Client {
             handle: new.handle.clone(),
             uid: new.uid.clone(),
             metadata: new.metadata.clone(),
             secrets: vec![secret],
+            ends: ends.into_iter().collect(),
             token: format!("canary-token-{}", state.made),
             answered: true,
             told: false,
@@ -557,10 +620,12 @@ impl OAuthServer for Caller {
         self.call("add_secret", true, |state| {
             state.made += 1;
             let fresh = format!("canary-secret-{}", state.made);
+            let ends = state.ends(&fresh);
             let client = server.managed(state, "add_secret", registration)?;
             let own = registration.secret.as_ref().map(Secret::reveal);
             if client.secrets.last().map(String::as_str) == own {
                 client.secrets.push(fresh);
+                client.ends.extend(ends);
                 if client.secrets.len() > 2 {
                     client.secrets.remove(0);
                 }
@@ -574,6 +639,7 @@ impl OAuthServer for Caller {
     async fn retire_secret(&self, registration: &Registration) -> Result<()> {
         let server = &self.server;
         self.call("retire_secret", true, |state| {
+            may_remove(state, "retire_secret")?;
             let client = server.managed(state, "retire_secret", registration)?;
             let own = registration.secret.as_ref().map(Secret::reveal);
             client.secrets.retain(|secret| Some(secret.as_str()) == own);
@@ -585,6 +651,7 @@ impl OAuthServer for Caller {
     async fn delete(&self, registration: &Registration) -> Result<()> {
         let server = &self.server;
         self.call("delete", true, |state| {
+            may_remove(state, "delete")?;
             match server.managed(state, "delete", registration) {
                 Ok(_) => {
                     state.clients.remove(&registration.client_id);
@@ -613,8 +680,14 @@ impl OAuthServer for Caller {
 
     async fn request_token(&self, request: &TokenRequest) -> Result<TokenAnswer> {
         self.call("token", false, |state| {
-            if !takes(state, &request.client_id, &request.credential) {
+            let distrusts = state.trouble.distrusts;
+            state.trouble.distrusts = distrusts.saturating_sub(1);
+            if distrusts > 0 || !takes(state, &request.client_id, &request.credential) {
                 return Ok(TokenAnswer::UnknownClient("invalid_client".to_owned()));
+            }
+            if state.trouble.withholds {
+                let why = "unauthorized_client: not at the moment";
+                return Ok(TokenAnswer::Refused(why.to_owned()));
             }
             let client = state.clients.get(&request.client_id);
             let has = |scope: &String| {

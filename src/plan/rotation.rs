@@ -23,6 +23,10 @@ use k8s_openapi::jiff::Timestamp;
 
 pub use schedule::Window;
 
+/// How long the server must refuse the version in use before it is given up for the sake of the one before it: another of
+/// the server's replicas, or its clock, may be late.
+const CERTAIN: Duration = Duration::from_secs(180);
+
 /// How a client authenticates.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Auth {
@@ -157,8 +161,8 @@ pub struct Known {
 /// What was seen in this pass alone.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Seen {
-    /// The server does not take the current version.
-    pub lost: bool,
+    /// Since when the server does not take the current version, as far as was noticed.
+    pub lost: Option<Timestamp>,
     /// The versions that could not be removed in this pass.
     pub stuck: BTreeSet<i64>,
 }
@@ -210,6 +214,8 @@ pub enum Next {
     Update(i64),
     /// A rotation must wait until then: until there is one version alone.
     Wait(Cause, Timestamp),
+    /// A rotation must wait until somebody has removed this version, which cannot be removed from here.
+    Stuck(Cause, i64),
     /// Nothing is to be done before then.
     Rest(Option<Timestamp>),
 }
@@ -313,7 +319,8 @@ pub fn next(wanted: &Wanted, known: &Known, seen: &Seen, able: Abilities, now: T
     }
     let over = |version: &&Version| match version.state {
         State::Retiring => true,
-        State::Previous => version.retires.is_none_or(|at| at <= now),
+        // It may be all that there is: then it stays until there is another one to use.
+        State::Previous => known.current().is_some() && version.retires.is_none_or(|at| at <= now),
         State::Pending | State::Current => false,
     };
     let mut removable = known.versions.iter().filter(over);
@@ -338,16 +345,18 @@ pub fn next(wanted: &Wanted, known: &Known, seen: &Seen, able: Abilities, now: T
             Some(_) => Cause::Revoked,
             None => Cause::Initial,
         };
-        return begin(wanted, known, cause, Way::Client, now);
+        return begin(wanted, known, seen, cause, Way::Client, now);
     };
-    if seen.lost {
+    if let Some(since) = seen.lost {
+        let certain = since.checked_add(CERTAIN).unwrap_or(now);
         // The one before it may still work, and must not go for its sake.
         return match known.versions.len() {
             1 => Next::Begin(Cause::Lost, Way::Client),
-            _ => Next::Abandon(current.number),
+            _ if certain <= now => Next::Abandon(current.number),
+            _ => Next::Rest(Some(certain)),
         };
     }
-    for_current(wanted, known, current, able, now)
+    for_current(wanted, (known, seen), current, able, now)
 }
 
 /// Whether it authenticates otherwise: then no change in place makes it what is wanted, since other files are delivered.
@@ -360,19 +369,19 @@ fn is_of_another_kind(version: &Version, wanted: &Wanted) -> bool {
 /// What comes next where there is a version that works.
 fn for_current(
     wanted: &Wanted,
-    known: &Known,
+    (known, seen): (&Known, &Seen),
     current: &Version,
     able: Abilities,
     now: Timestamp,
 ) -> Next {
     if is_of_another_kind(current, wanted) {
-        return begin(wanted, known, Cause::Changed, Way::Client, now);
+        return begin(wanted, known, seen, Cause::Changed, Way::Client, now);
     }
     if current.revision != wanted.revision {
         // Never another client for the same workload; a server that takes workloads can update.
         return match able.updates || current.auth == Auth::Workload {
             true => Next::Update(current.number),
-            false => begin(wanted, known, Cause::Changed, Way::Client, now),
+            false => begin(wanted, known, seen, Cause::Changed, Way::Client, now),
         };
     }
     let way = match current.auth {
@@ -381,7 +390,7 @@ fn for_current(
         _ => Way::Client,
     };
     if current.auth.ages() && wanted.renew.is_some() && wanted.renew != known.renewed {
-        return begin(wanted, known, Cause::Requested, way, now);
+        return begin(wanted, known, seen, Cause::Requested, way, now);
     }
     let due = due_at(wanted, current, known.turn);
     match due {
@@ -397,7 +406,7 @@ fn for_current(
             {
                 return Next::Rest(earlier(Some(then), known.retires()));
             }
-            begin(wanted, known, Cause::Due, way, now)
+            begin(wanted, known, seen, Cause::Due, way, now)
         }
         due => Next::Rest(earlier(due, known.retires())),
     }
@@ -415,14 +424,55 @@ pub fn due_at(wanted: &Wanted, current: &Version, turn: Option<u8>) -> Option<Ti
 }
 
 /// A rotation begins when one version is alive at most, and none that is still valid is the same workload's.
-fn begin(wanted: &Wanted, known: &Known, cause: Cause, way: Way, now: Timestamp) -> Next {
+fn begin(
+    wanted: &Wanted,
+    known: &Known,
+    seen: &Seen,
+    cause: Cause,
+    way: Way,
+    now: Timestamp,
+) -> Next {
     let taken = known.in_state(State::Previous).is_some_and(|previous| {
         previous.service_account.is_some() && previous.service_account == wanted.service_account
     });
-    match known.versions.len() {
-        0 | 1 if !taken => Next::Begin(cause, way),
-        _ => Next::Wait(cause, known.retires().unwrap_or(now)),
+    if known.versions.len() <= 1 && !taken {
+        return Next::Begin(cause, way);
     }
+    let mut alive = known.versions.iter();
+    match alive.find(|version| seen.stuck.contains(&version.number)) {
+        Some(stuck) => Next::Stuck(cause, stuck.number),
+        None => Next::Wait(cause, known.retires().unwrap_or(now)),
+    }
+}
+
+/// Whether less than a sixth of a life is left.
+pub fn is_near_its_end(created: Timestamp, ends: Timestamp, now: Timestamp) -> bool {
+    let whole = ends.as_second() - created.as_second();
+    ends.as_second() - now.as_second() < whole / 6
+}
+
+/// Whether places that refuse must not keep the others from a new version: where the one in use is of no use any more, or
+/// soon will be since the server ends it.
+pub fn is_urgent(
+    cause: Cause,
+    current: Option<&Version>,
+    ends: Option<Timestamp>,
+    now: Timestamp,
+) -> bool {
+    let created = current.and_then(|current| current.created);
+    let soon = |(created, ends)| is_near_its_end(created, ends, now);
+    matches!(cause, Cause::Revoked | Cause::Lost) || created.zip(ends).is_some_and(soon)
+}
+
+/// Whether a version may be put into use although a place does not hold it: if whoever reads there has nothing to lose.
+pub fn may_pass_over(
+    cause: Cause,
+    current: Option<&Version>,
+    ends: Option<Timestamp>,
+    now: Timestamp,
+) -> bool {
+    let is_over = current.is_some() && ends.is_some_and(|ends| ends <= now);
+    matches!(cause, Cause::Revoked | Cause::Lost) || is_over
 }
 
 fn earlier(one: Option<Timestamp>, other: Option<Timestamp>) -> Option<Timestamp> {

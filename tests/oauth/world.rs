@@ -56,6 +56,8 @@ pub struct Life {
     strike: Option<(u64, Blow)>,
     writes: AtomicU64,
     dead: AtomicBool,
+    /// How many more updates of Secrets are carried out; none is refused if that is not said.
+    updates: Mutex<Option<u64>>,
     pub struck: Mutex<Option<String>>,
 }
 
@@ -73,6 +75,22 @@ impl Life {
 
     pub fn die(&self) {
         self.dead.store(true, Ordering::SeqCst);
+    }
+
+    /// After so many more updates of Secrets they are refused; `None`: no more.
+    pub fn let_update(&self, updates: Option<u64>) {
+        *self.updates.lock().unwrap() = updates;
+    }
+
+    fn may_update(&self) -> bool {
+        match self.updates.lock().unwrap().as_mut() {
+            Some(0) => false,
+            Some(left) => {
+                *left -= 1;
+                true
+            }
+            None => true,
+        }
     }
 
     pub fn writes(&self) -> u64 {
@@ -124,6 +142,9 @@ impl Life {
         let ours = ["oauthclients", "secrets"].contains(&call.plural.as_str());
         let part = call.subresource.as_deref().unwrap_or_default();
         let what = format!("{:?} {} {part}", call.verb, call.plural);
+        if before && what.starts_with("Update secrets") && !self.may_update() {
+            return api_server::Verdict::refuse(403, "Forbidden", "secrets are not updated");
+        }
         match self.rule((ours && call.is_write()).then_some(what), before) {
             Verdict::Continue => api_server::Verdict::Continue,
             Verdict::Hang => api_server::Verdict::Hang,
@@ -155,6 +176,8 @@ pub struct World {
     /// Credentials go to accounts of that cloud, and to Secrets, and not to the places in memory.
     pub in_accounts: bool,
     clock: VirtualClock,
+    /// The same time, for those who must not depend on the operator.
+    pub time: Arc<dyn Fn() -> Timestamp + Send + Sync>,
     /// Makes keys and secrets for all operators.
     pub maker: Arc<dyn Maker>,
     /// What all operators count.
@@ -181,8 +204,9 @@ impl World {
             server,
             oauth: Vec::new(),
             places: Places::default(),
-            cloud: SimulatedCloud::new(Options::default(), 1, time),
+            cloud: SimulatedCloud::new(Options::default(), 1, time.clone()),
             in_accounts: false,
+            time,
             clock: VirtualClock::starting_at(epoch),
             maker: Arc::new(SystemMaker),
             metrics: Metrics::default(),

@@ -8,7 +8,7 @@ use super::reasons;
 use super::vault::Entry;
 use super::work::{Stop, Work};
 use crate::engine::{Failure, FailureKind, Outcome};
-use crate::identity::{NewClient, Registration, TokenAnswer};
+use crate::identity::{ErrorKind, IdentityError, NewClient, Registration, TokenAnswer};
 use crate::plan::rotation::{Auth, Step, Way};
 
 /// After how many refusals in a row a version that was never in use is given up.
@@ -94,7 +94,8 @@ impl Work<'_> {
         Ok(vault.write(self.object, &mut self.kept).await?)
     }
 
-    /// Makes durable what the server gave. If another replica has done so before, its version counts, and ours goes.
+    /// Makes durable what the server gave. What could not be is taken back while its management token is at hand: if another
+    /// replica has kept its own, that one counts; and where the server cannot be searched, nobody would find ours again.
     async fn keep(
         &mut self,
         number: i64,
@@ -107,11 +108,17 @@ impl Work<'_> {
         let Err(stop) = self.write_kept().await else {
             return Ok(());
         };
-        if stop.is_final() && way == Way::Client {
-            let theirs = self.controller.vault.read(self.object).await?;
-            let other = |theirs: &Registration| theirs.client_id != registration.client_id;
-            if theirs.registration(number).is_some_and(other) {
-                self.server()?.port.delete(&registration).await?;
+        // Without an answer it is not known whether it was written after all.
+        if way == Way::Client
+            && let Ok(written) = self.controller.vault.read(self.object).await
+        {
+            let server = self.server()?;
+            let is_nobodys = match written.registration(number) {
+                Some(kept) => kept.client_id != registration.client_id,
+                None => !server.description.capabilities.search,
+            };
+            if is_nobodys {
+                server.port.delete(&registration).await?;
             }
         }
         Err(stop)
@@ -140,8 +147,12 @@ impl Work<'_> {
                     server.port.delete(&found).await?;
                 }
             }
-            if usable.is_some() {
-                return Ok(usable);
+            if let Some(found) = usable {
+                // Whoever made it may have come no further than that: its scopes are given to it by further calls.
+                if server.description.capabilities.updates {
+                    server.port.update(&found, &new.metadata).await?;
+                }
+                return Ok(Some(found));
             }
         }
         Ok(Some(server.port.register(&new).await?))
@@ -172,7 +183,25 @@ impl Work<'_> {
         };
         let server = self.server()?;
         self.record.may_write()?;
-        Ok(Some(server.port.add_secret(&current).await?))
+        let added = server.port.add_secret(&current).await;
+        self.unless_lost(added).await
+    }
+
+    /// Nothing can come beside a client that is not there: what was begun is given up, and another client made.
+    async fn unless_lost<T>(
+        &mut self,
+        answer: std::result::Result<T, IdentityError>,
+    ) -> Result<Option<T>, Stop> {
+        match answer {
+            Ok(given) => Ok(Some(given)),
+            Err(error) if error.kind == ErrorKind::NotFound => {
+                self.not_there(&error.to_string());
+                let (number, ..) = self.pending()?;
+                self.abandon(number).await?;
+                Ok(None)
+            }
+            Err(error) => Err(error.into()),
+        }
     }
 
     async fn second_key(&mut self, number: i64) -> Result<Option<Registration>, Stop> {
@@ -183,8 +212,9 @@ impl Work<'_> {
         let mut metadata = self.metadata(current, &desired.metadata);
         metadata.keys.extend(self.public_key(number));
         self.record.may_write()?;
-        server.port.update(&registration, &metadata).await?;
-        Ok(Some(registration))
+        let updated = server.port.update(&registration, &metadata).await;
+        let updated = self.unless_lost(updated).await?;
+        Ok(updated.map(|()| registration))
     }
 
     /// Whether the server gives a token for that version.
@@ -212,10 +242,12 @@ impl Work<'_> {
                 if self.controller.refusals.failed(&uid) >= REFUSALS {
                     self.controller.refusals.succeeded(&uid);
                     self.abandon(number).await?;
+                    self.doubt().await?;
                     return Ok(false);
                 }
                 let message = format!(
-                    "the server does not take version {number}, which it has just made: {why}"
+                    "the server does not take version {number}, which it has just made: {why}{}",
+                    super::loss::clocks(self.known.version(number).map(|version| version.auth))
                 );
                 let failure = Failure::new(
                     FailureKind::Transient,
@@ -250,7 +282,7 @@ impl Work<'_> {
                 .scopes
                 .clone_from(&desired.metadata.scopes);
         }
-        self.seen.lost = false;
+        (self.seen.lost, self.taken) = (None, true);
         super::report::promoted(self.record, &self.known);
         self.save().await
     }

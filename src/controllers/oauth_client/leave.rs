@@ -67,6 +67,7 @@ impl OAuthClients {
         self.turns.forget(&uid);
         let status = &record.status;
         if status.versions.is_empty() && status.destinations.is_empty() {
+            self.finish(object, record).await?;
             return Ok(Outcome::Released);
         }
         let vault = Vault::name(object);
@@ -99,6 +100,7 @@ impl OAuthClients {
         };
         let status = &record.status;
         if status.versions.is_empty() && status.destinations.is_empty() {
+            self.finish(object, record).await?;
             return Ok(retired());
         }
         if object.spec.mode == Mode::Plan {
@@ -108,6 +110,20 @@ impl OAuthClients {
         let how = "set spec.active of the application to true to keep them";
         let gone = self.depart(object, record, how).await?;
         Ok(gone.unwrap_or_else(retired))
+    }
+
+    /// Whoever was killed when all was gone but what is kept has left that behind.
+    async fn finish(
+        &self,
+        object: &OAuthClient,
+        record: &mut Record<OAuthClient>,
+    ) -> Result<(), Failure> {
+        if record.status.leaves_at.is_some() {
+            record.may_write()?;
+            self.vault.delete(object).await?;
+            record.status.leaves_at = None;
+        }
+        Ok(())
     }
 
     /// Removes everything, when it may. `None`: all is gone.
@@ -192,6 +208,7 @@ impl OAuthClients {
         for number in numbers {
             work.remove(number).await?;
         }
+        work.end_strays().await?;
         if let Some(trouble) = work.trouble.take() {
             return Err(Stop::Ended(trouble));
         }

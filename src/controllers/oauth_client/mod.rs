@@ -4,7 +4,7 @@
 //! |---|---|
 //! | validate: spec, application, provider, scopes → `Desired` | `validate.rs`, `scopes.rs` |
 //! | decide | `plan::rotation` |
-//! | act: the steps of a rotation | `work.rs`, `create.rs`, `places.rs`, `remove.rs`; leave: `leave.rs` |
+//! | act: the steps of a rotation | `work.rs`, `create.rs`, `places.rs`, `remove.rs`; leave: `leave.rs`; what is lost: `loss.rs` |
 //! | the user of a version, for the grant type `password` | `user.rs` |
 //! | without credentials: by the identity of a workload | `workload.rs` |
 //! | what is kept of each version; what nobody may guess | `vault.rs`, `make.rs` |
@@ -20,6 +20,7 @@ pub mod destination;
 pub mod destinations;
 mod known;
 mod leave;
+mod loss;
 pub mod make;
 pub mod outside;
 mod places;
@@ -48,7 +49,7 @@ use super::oauth_provider::directory::Directory;
 use crate::api::{ANNOTATION_RECONCILE, GrantType, Mode, NameState, OAuthClient, OAuthProvider};
 use crate::engine::backoff::jitter;
 use crate::engine::backoff::{Attempts, Backoff};
-use crate::engine::conditions::{self, Truth};
+use crate::engine::conditions::Truth;
 use crate::engine::due::DeepChecks;
 use crate::engine::frame::Reconcile;
 use crate::engine::reasons::Reason;
@@ -352,7 +353,8 @@ impl OAuthClients {
             _ => None,
         };
         known::write(&work.known, &mut work.record.status);
-        report::known(work.record, &work.known, work.seen.lost, desired);
+        let lost = work.is_lost();
+        report::known(work.record, &work.known, lost, desired);
         let next = work.record.status.next_rotation.as_ref();
         self.turns.note(uid, next);
         // A rotation that waits for its turn says so until it has had it.
@@ -367,6 +369,11 @@ impl OAuthClients {
                 let resync = Some(self.resync(work.record, desired, until, looked));
                 let settled = Outcome::Settled { resync };
                 return Ok(trouble.or(obstacle).unwrap_or(settled));
+            }
+            Ok(()) if lost && until.is_some() => {
+                let after = until.map_or(SOON, |until| until_then(work.record.now, until));
+                let message = "the server does not take the version in use; it is asked again before that is given up";
+                return Ok(Outcome::waiting(reasons::CLIENT_LOST, message, after));
             }
             Ok(()) => {
                 let message = "a new version is on its way";
@@ -407,13 +414,18 @@ impl OAuthClients {
         tracing::info!(reason, message, "a step does not work; what is in use does");
         let resync = self.resync(work.record, desired, until, looked);
         let resync = Some(resync.min(after));
-        Ok(obstacle.unwrap_or(Outcome::Settled { resync }))
+        let settled = Outcome::Settled { resync };
+        Ok(trouble.or(obstacle).unwrap_or(settled))
     }
 }
 
 impl Work<'_> {
     /// Everything that this pass has to do.
     async fn whole(&mut self, look: bool) -> Result<(), Stop> {
+        let tidied = self.end_strays().await;
+        if tidied.as_ref().is_err_and(Stop::is_final) {
+            return tidied;
+        }
         let verified = self.verify(look).await;
         if verified.as_ref().is_err_and(Stop::is_final) {
             return verified;
@@ -425,7 +437,7 @@ impl Work<'_> {
         // A server that is away keeps no place from what is in use.
         let maintained = self.maintain(look).await;
         self.looked = look && verified.is_ok() && maintained.is_ok();
-        run.and(maintained).and(verified)
+        run.and(maintained).and(verified).and(tidied)
     }
 
     /// A period that was changed counts from when the version was made.
@@ -448,9 +460,6 @@ impl Work<'_> {
 
     /// Whether what is in use is kept, and taken by the server.
     async fn verify(&mut self, look: bool) -> Result<(), Stop> {
-        if self.known.open.is_some() {
-            return Ok(());
-        }
         let Some(current) = self.known.current() else {
             return Ok(());
         };
@@ -458,26 +467,26 @@ impl Work<'_> {
             current.number,
             current.client_id.clone().unwrap_or_default(),
         );
-        let condition = conditions::find(&self.record.status.conditions, report::REGISTERED);
-        let suspected = condition.is_some_and(|it| it.reason == reasons::CLIENT_LOST);
-        let missed = condition.is_some_and(|it| it.reason == reasons::CREDENTIALS_MISSING);
+        let suspected = self.is_suspected(reasons::CLIENT_LOST);
+        // What is open replaces it anyhow: then a look now and then is enough.
+        let suspected_at_rest = suspected && self.known.open.is_none();
         if self.kept.registration(number).is_none() {
             let message = format!(
                 "what is kept of version {number}, client {id}, is gone from Secret {}: a new version is made, and the client \
                  at the server stays until somebody removes it there, where the server cannot be searched",
                 Vault::name(self.object)
             );
-            return self.lose(reasons::CREDENTIALS_MISSING, message, missed);
+            self.lose(reasons::CREDENTIALS_MISSING, message);
+            return Ok(());
         }
-        if !look && !suspected {
+        if !look && !suspected_at_rest {
+            self.taken = !suspected && self.known.open.is_none();
             return Ok(());
         }
         match self.token(number).await? {
             Some(TokenAnswer::UnknownClient(why)) => {
-                let message = format!(
-                    "the server does not take version {number}, client {id}, any more: {why}"
-                );
-                self.lose(reasons::CLIENT_LOST, message, suspected)
+                self.refused(number, &why);
+                Ok(())
             }
             Some(TokenAnswer::Refused(why)) if self.subject(number).is_some() => {
                 self.put_right(number, &why).await
@@ -487,20 +496,14 @@ impl Work<'_> {
                     "the server knows client {id} and gives it no token for what spec.scopes and spec.grantTypes say: {why}"
                 );
                 self.trouble = Some(Outcome::blocked(reasons::TOKEN_REFUSED, message));
+                self.taken = true;
                 Ok(())
             }
-            Some(TokenAnswer::Accepted) | None => Ok(()),
+            Some(TokenAnswer::Accepted) | None => {
+                self.taken = true;
+                Ok(())
+            }
         }
-    }
-
-    fn lose(&mut self, reason: &'static str, message: String, told: bool) -> Result<(), Stop> {
-        self.seen.lost = true;
-        self.record
-            .set(report::REGISTERED, Truth::False, reason, &message);
-        if !told {
-            self.record.warn(reason, message);
-        }
-        Ok(())
     }
 }
 
@@ -513,7 +516,7 @@ fn is_in_use(work: &Work<'_>, desired: &Desired) -> bool {
     // A period that is over ends nothing at the server; only what the server ends is over.
     let ends = work.kept.registration(current.number);
     let ends = ends.and_then(|registration| registration.secret_expires);
-    let lost = work.seen.lost || !work.record.is_true(report::REGISTERED);
+    let lost = work.seen.lost.is_some() || !work.record.is_true(report::REGISTERED);
     let numbers = numbers(&work.known);
     let all = |delivery| places::holds(work.record, delivery, &numbers);
     !lost
@@ -549,8 +552,5 @@ fn is_whole(record: &Record<OAuthClient>, known: &Known, desired: &Desired) -> b
 fn is_near_its_end(work: &Work<'_>) -> bool {
     let current = work.known.current();
     let life = current.and_then(|current| Some((current.created?, current.expires?)));
-    life.is_some_and(|(created, expires)| {
-        let whole = expires.as_second() - created.as_second();
-        expires.as_second() - work.record.now.as_second() < whole / 6
-    })
+    life.is_some_and(|(created, ends)| rotation::is_near_its_end(created, ends, work.record.now))
 }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures::future::join_all;
+use k8s_openapi::jiff::Timestamp;
 use serde_json::json;
 
 use super::destination::{Bundle, Destination, Receipt};
@@ -13,7 +14,7 @@ use crate::api::{DeliverySpec, DestinationStatus, OAuthClient};
 use crate::engine::record::Record;
 use crate::engine::{Failure, FailureKind, Outcome};
 use crate::model::Secret;
-use crate::plan::rotation::{Auth, Cause, Step};
+use crate::plan::rotation::{self, Auth, Cause, Step};
 
 /// How long a place may take; it is tried again.
 const PATIENCE: Duration = Duration::from_secs(15);
@@ -71,7 +72,8 @@ impl Work<'_> {
             Ok::<_, Refusal>(opened.location())
         });
         let answers = join_all(asking).await;
-        let urgent = matches!(cause, Cause::Revoked | Cause::Lost);
+        let (current, now) = (self.known.current(), self.record.now);
+        let urgent = rotation::is_urgent(cause, current, self.server_ends(), now);
         let some = answers.iter().any(Result::is_ok);
         let mut refusals = Vec::new();
         for (delivery, answer) in places.iter().zip(answers) {
@@ -94,11 +96,32 @@ impl Work<'_> {
         let Some(number) = self.known.pending().map(|pending| pending.number) else {
             return Ok(());
         };
-        self.bring(number).await?;
+        if let Err(stop) = self.bring(number).await
+            && (stop.is_final() || !self.may_pass_over(number))
+        {
+            return Err(stop);
+        }
         if let Some(open) = &mut self.known.open {
             open.step = Step::Test;
         }
         self.save().await
+    }
+
+    /// When the server ends the version in use, if it does.
+    fn server_ends(&self) -> Option<Timestamp> {
+        let current = self.known.current()?;
+        self.kept.registration(current.number)?.secret_expires
+    }
+
+    /// Whether a place that refuses may be left behind: some hold the new version, and the one before it is of no use.
+    fn may_pass_over(&self, number: i64) -> bool {
+        let Some(open) = &self.known.open else {
+            return false;
+        };
+        let mut places = self.record.status.destinations.iter();
+        let (current, now) = (self.known.current(), self.record.now);
+        places.any(|place| place.version == Some(number) && place.receipt.is_some())
+            && rotation::may_pass_over(open.cause, current, self.server_ends(), now)
     }
 
     /// Brings a version to all places that are declared and do not hold it. What was brought is recorded even if another
@@ -114,7 +137,7 @@ impl Work<'_> {
             return Ok(());
         }
         let Some(bundle) = self.bundle(number)? else {
-            self.seen.lost = true;
+            self.seen.lost = Some(self.record.now);
             return Ok(());
         };
         self.record.may_write()?;

@@ -174,7 +174,7 @@ pub const ALL: &[Reason] = &[
     ),
     Reason::new(
         REMOVAL_DENIED,
-        "Credentials that shall go cannot be removed: the server does not take the token by which they are managed.",
+        "Credentials that shall go cannot be removed: the server does not take the token by which they are managed, or that is not kept any more.",
         "The platform team removes the client that the message names at the server; the operator notices.",
     ),
     Reason::new(DELIVERED, "Every place holds the current version.", DONE),

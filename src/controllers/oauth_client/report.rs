@@ -196,7 +196,7 @@ pub(super) fn held(
     let version = |number: i64| format!("version {number}");
     let issuer = || desired.issuer.clone();
     let mut plan = match next {
-        Next::Rest(_) | Next::Wait(..) => Vec::new(),
+        Next::Rest(_) | Next::Wait(..) | Next::Stuck(..) => Vec::new(),
         Next::Revoke => vec![change("Revoke", issuer(), "no version".to_owned())],
         Next::Remove(number) | Next::Abandon(number) => {
             vec![change("Remove", issuer(), version(number))]

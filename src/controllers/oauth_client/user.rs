@@ -10,6 +10,7 @@ use crate::api::{GrantType, OAuthClient, OAuthProvider, PasswordGrant};
 use crate::engine::Outcome;
 use crate::identity::users::PASSWORD_GRANT;
 use crate::identity::{Description, ServiceUser, TokenAnswer, TokenRequest};
+use crate::plan::rotation::Version;
 
 /// Whether the object asks for one.
 pub(super) fn is_wanted(object: &OAuthClient) -> bool {
@@ -73,11 +74,11 @@ impl Work<'_> {
     }
 
     /// Removes the user of a version, if it has one.
-    pub(super) async fn remove_user(&self, number: i64) -> Result<(), Stop> {
-        if self.known.version(number).is_some_and(|it| it.user) {
+    pub(super) async fn remove_user(&self, version: &Version) -> Result<(), Stop> {
+        if version.user {
             let uid = kube::ResourceExt::uid(self.object).unwrap_or_default();
             let port = &self.server()?.port;
-            port.remove_user(&self.handle(number), &uid).await?;
+            port.remove_user(&self.handle(version.number), &uid).await?;
         }
         Ok(())
     }

@@ -81,6 +81,8 @@ pub(super) struct Work<'a> {
     pub(super) server: Option<Arc<Server>>,
     pub(super) known: Known,
     pub(super) seen: Seen,
+    /// The server takes the version in use, as far as was asked.
+    pub(super) taken: bool,
     pub(super) kept: Kept,
     /// What stays in the way although everything else was done.
     pub(super) trouble: Option<Outcome>,
@@ -106,6 +108,7 @@ impl<'a> Work<'a> {
             kept,
             known,
             seen: Seen::default(),
+            taken: false,
             trouble: None,
             rotates: false,
             looked: false,
@@ -166,14 +169,18 @@ impl<'a> Work<'a> {
     pub(super) async fn run(&mut self) -> Result<(), Stop> {
         for _ in 0..STEPS {
             let next = self.next()?;
-            self.rotates |= matches!(next, Next::Begin(..) | Next::Continue(_) | Next::Wait(..));
-            if !matches!(next, Next::Rest(_) | Next::Wait(..)) {
+            self.rotates |= matches!(
+                next,
+                Next::Begin(..) | Next::Continue(_) | Next::Wait(..) | Next::Stuck(..)
+            );
+            if !matches!(next, Next::Rest(_) | Next::Wait(..) | Next::Stuck(..)) {
                 // What the server can do decides how; without it only what is in use can be looked after.
                 self.server()?;
             }
             match next {
                 Next::Rest(_) => return Ok(()),
                 Next::Wait(cause, until) => return Err(Stop::Ended(self.wait(cause, until))),
+                Next::Stuck(cause, number) => return Err(Stop::Ended(self.stuck(cause, number))),
                 Next::Revoke => self.revoke().await?,
                 Next::Abandon(number) => self.abandon(number).await?,
                 Next::Remove(number) => self.remove(number).await?,
@@ -189,11 +196,7 @@ impl<'a> Work<'a> {
 
     /// There are never three.
     fn wait(&self, cause: Cause, until: Timestamp) -> Outcome {
-        let why = match cause {
-            Cause::Changed => "what is declared has changed",
-            Cause::Requested => "new credentials were asked for",
-            _ => "new credentials are due",
-        };
+        let why = why(cause);
         let message = format!(
             "{why}; the version before the current one is valid until {until}, and there are never three: it goes on then"
         );
@@ -202,6 +205,19 @@ impl<'a> Work<'a> {
             message,
             until_then(self.record.now, until),
         )
+    }
+
+    /// There are never three, not even for one that cannot be removed.
+    fn stuck(&self, cause: Cause, number: i64) -> Outcome {
+        let in_the_way = match &self.trouble {
+            Some(Outcome::Blocked { message, .. }) => message.as_str(),
+            _ => "it cannot be removed",
+        };
+        let message = format!(
+            "{}; version {number} is in the way, and there are never three: {in_the_way}",
+            why(cause)
+        );
+        Outcome::blocked(reasons::REMOVAL_DENIED, message)
     }
 
     /// The intent, once every place has said that it takes what will come.
@@ -244,12 +260,19 @@ impl<'a> Work<'a> {
         let desired = self.desired()?;
         let server = self.server()?;
         let Some(registration) = self.kept.registration(number).cloned() else {
-            self.seen.lost = true;
+            self.seen.lost = Some(self.record.now);
             return Ok(());
         };
         let metadata = self.metadata(number, &desired.metadata);
         self.record.may_write()?;
-        server.port.update(&registration, &metadata).await?;
+        match server.port.update(&registration, &metadata).await {
+            Ok(()) => {}
+            Err(error) if error.kind == ErrorKind::NotFound => {
+                self.not_there(&error.to_string());
+                return Ok(());
+            }
+            Err(error) => return Err(error.into()),
+        }
         let revision = desired.wanted.revision.clone();
         if let Some(version) = self.version_mut(number) {
             version.revision = revision;
@@ -296,10 +319,18 @@ impl<'a> Work<'a> {
         if let Some(subject) = self.subject(number) {
             return self.confirm(number, &subject).await;
         }
-        let Some(request) = self.token_request(number) else {
+        match self.known.version(number) {
+            Some(version) => self.token_of(version).await,
+            None => Ok(None),
+        }
+    }
+
+    /// The same, of a version that need not be known.
+    pub(super) async fn token_of(&self, version: &Version) -> Result<Option<TokenAnswer>, Stop> {
+        let Some(request) = self.token_request(version) else {
             return Ok(None);
         };
-        let server = self.server()?;
+        let (server, number) = (self.server()?, version.number);
         let with_user = self.known.version(number).is_some_and(|it| it.user);
         // Where the user shows that the client is known, a code that does not exist need not.
         if request.scopes.is_some() || !with_user {
@@ -324,9 +355,8 @@ impl<'a> Work<'a> {
         }
     }
 
-    fn token_request(&self, number: i64) -> Option<TokenRequest> {
-        let version = self.known.version(number)?;
-        let entry = self.kept.entries.get(&number)?;
+    fn token_request(&self, version: &Version) -> Option<TokenRequest> {
+        let entry = self.kept.entries.get(&version.number)?;
         let registration = entry.registration.as_ref()?;
         let method = known::at_server(version.auth);
         let credential = match version.auth {
@@ -346,8 +376,18 @@ impl<'a> Work<'a> {
         Some(TokenRequest {
             client_id: registration.client_id.clone(),
             credential,
-            scopes: own_behalf.then(|| self.scopes_of(number)),
+            scopes: own_behalf.then(|| self.scopes_of(version.number)),
         })
+    }
+}
+
+fn why(cause: Cause) -> &'static str {
+    match cause {
+        Cause::Changed => "what is declared has changed",
+        Cause::Requested => "new credentials were asked for",
+        Cause::Revoked => "all credentials were revoked",
+        Cause::Lost => "the server does not take the credentials in use any more",
+        Cause::Initial | Cause::Due => "new credentials are due",
     }
 }
 

@@ -139,7 +139,7 @@ fn what_is_open_is_resumed_or_abandoned_and_never_overtaken() {
     };
     assert_eq!(
         next(&other, &open, &seen, NOTHING, at(0)),
-        Next::Wait(Cause::Changed, at(0)),
+        Next::Stuck(Cause::Changed, 2),
         "one that cannot be removed lives"
     );
 }
@@ -255,19 +255,67 @@ fn a_revocation_takes_all_and_makes_one_anew() {
 fn one_that_the_server_takes_no_more_is_replaced() {
     use State::*;
     let lost = Seen {
-        lost: true,
+        lost: Some(at(0)),
         ..Seen::default()
     };
-    let decide = |known: &Known| next(&wanted(), known, &lost, EVERYTHING, at(0));
+    let then = |known: &Known, now| next(&wanted(), known, &lost, EVERYTHING, at(now));
+    let decide = |known: &Known| then(known, 0);
     assert_eq!(
         decide(&known(&[Current])),
         Next::Begin(Cause::Lost, Way::Client)
     );
     let mut both = known(&[Previous, Current]);
-    assert_eq!(decide(&both), Next::Abandon(2));
+    // Once may be a replica that is late: the one in use is not removed for that.
+    assert_eq!(decide(&both), Next::Rest(Some(at(180))));
+    assert_eq!(then(&both, 179), Next::Rest(Some(at(180))));
+    assert_eq!(then(&both, 180), Next::Abandon(2));
     both.abandon(2);
     both.removed(2);
     assert_eq!(decide(&both), Next::Begin(Cause::Lost, Way::Client));
+}
+
+#[test]
+fn the_one_before_stays_while_it_is_all_that_there_is() {
+    use State::*;
+    let alone = known(&[Previous]);
+    assert_eq!(
+        decide(&wanted(), &alone, NOTHING, 2 * HOUR),
+        Next::Begin(Cause::Lost, Way::Client)
+    );
+    let followed = known(&[Previous, Pending]);
+    assert_eq!(
+        decide(&wanted(), &followed, NOTHING, 2 * HOUR),
+        Next::Continue(Step::Create)
+    );
+    let mut followed = followed;
+    followed.promote(Duration::from_secs(60), at(2 * HOUR));
+    assert_eq!(
+        decide(&wanted(), &followed, NOTHING, 2 * HOUR),
+        Next::Remove(1)
+    );
+}
+
+#[test]
+fn places_that_refuse_hold_up_nobody_who_would_lose_all() {
+    let one = known(&[State::Current]);
+    let current = one.current();
+    let ends = Some(at(30 * DAY));
+    let urgent = |cause, ends, now| is_urgent(cause, current, ends, at(now));
+    assert!(!urgent(Cause::Due, ends, 20 * DAY));
+    assert!(urgent(Cause::Due, ends, 26 * DAY));
+    assert!(
+        !urgent(Cause::Due, None, 26 * DAY),
+        "nothing ends by itself"
+    );
+    assert!(urgent(Cause::Lost, None, 0) && urgent(Cause::Revoked, None, 0));
+    let passed = |cause, ends, now| may_pass_over(cause, current, ends, at(now));
+    assert!(
+        !passed(Cause::Due, ends, 26 * DAY),
+        "what is there still works"
+    );
+    assert!(passed(Cause::Due, ends, 30 * DAY));
+    assert!(!passed(Cause::Due, None, 40 * DAY));
+    assert!(passed(Cause::Lost, None, 0) && passed(Cause::Revoked, None, 0));
 }
 
 /// What may happen in a life.
@@ -321,7 +369,7 @@ impl Life {
         let now = at(self.now);
         let had = self.known.current().map(|current| current.number);
         let decided = next(&self.wanted, &self.known, &self.seen, self.able, now);
-        self.gone.extend(had.filter(|_| self.seen.lost));
+        self.gone.extend(had.filter(|_| self.seen.lost.is_some()));
         match decided {
             Next::Revoke => self.known.revoke(self.wanted.revoke.clone()),
             Next::Abandon(number) => self.known.abandon(number),
@@ -347,7 +395,8 @@ impl Life {
             && self.known.current().is_none()
         {
             assert!(
-                decided == Next::Revoke || (self.seen.lost && decided == Next::Abandon(number))
+                decided == Next::Revoke
+                    || (self.seen.lost.is_some() && decided == Next::Abandon(number))
             );
         }
         assert!(self.known.versions.len() <= 2, "{:#?}", self.known);
@@ -358,7 +407,7 @@ impl Life {
         let different: BTreeSet<_> = named.clone().collect();
         assert_eq!(named.count(), different.len(), "{:#?}", self.known);
         if decided == Next::Abandon(had.unwrap_or(-1)) {
-            self.seen.lost = false;
+            self.seen.lost = None;
         }
         decided
     }
@@ -381,7 +430,7 @@ impl Life {
             Step::Deliver => open.step = Step::Test,
             Step::Test => {
                 self.known.promote(Duration::from_secs(3600), at(self.now));
-                self.seen.lost = false;
+                self.seen.lost = None;
             }
         }
     }
@@ -414,7 +463,7 @@ proptest! {
                 Event::Workload(which) => authenticate(&mut life.wanted, Auth::Workload, Some(which)),
                 Event::Renew => life.wanted.renew = Some(number.to_string()),
                 Event::Revoke => life.wanted.revoke = Some(number.to_string()),
-                Event::Lose => life.seen.lost = life.known.current().is_some(),
+                Event::Lose => life.seen.lost = life.known.current().map(|_| at(life.now)),
             }
         }
         // An hour's overlap for each of the rotations that may still be owed, and then it is quiet.
