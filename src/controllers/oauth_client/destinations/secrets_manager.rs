@@ -62,8 +62,11 @@ impl ManagedSecret {
 impl Destination for ManagedSecret {
     fn location(&self) -> String {
         format!(
-            "arn:aws:secretsmanager:{}:{}:secret:{}",
-            self.region, self.account, self.name
+            "arn:{}:secretsmanager:{}:{}:secret:{}",
+            self.region.partition(),
+            self.region,
+            self.account,
+            self.name
         )
     }
 
