@@ -4,7 +4,7 @@
 
 use std::collections::BTreeSet;
 use std::path::Path;
-use std::process::Command;
+use std::process::{Child, Command};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -18,6 +18,9 @@ use k8s_openapi::api::core::v1::Secret;
 use k8s_openapi::jiff::Timestamp;
 use kube::api::{Patch, PatchParams};
 use serde_json::json;
+
+/// The credentials bucket of the account that the example delivers to.
+const BUCKET: &str = "acme-search-test-credentials";
 
 /// A trial in a folder of its own. It ends with this value, whatever fails.
 struct Try(tempfile::TempDir);
@@ -54,10 +57,37 @@ impl Drop for Try {
     }
 }
 
-/// Renews the credentials by hand while somebody asks for tokens with whatever is in the Secret: no request fails, and in
-/// the end it is another client that asks.
+/// `bailiwick agent credentials` as it runs on a host, with rounds in quick succession. It ends with this value.
+struct Agent(Child);
+
+impl Agent {
+    fn start(trial: &Trial, directory: &Path) -> Self {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_bailiwick"));
+        command
+            .args(["agent", "credentials"])
+            .arg(directory)
+            .args(["-a", "index", "-m", BUCKET])
+            .args(["--path-style", "--interval", "1", "--silent"])
+            .env_clear()
+            .env("AWS_ENDPOINT_URL", trial.emulator())
+            .env("AWS_ACCESS_KEY_ID", "host")
+            .env("AWS_SECRET_ACCESS_KEY", "host")
+            .env("AWS_EC2_METADATA_DISABLED", "true");
+        Self(command.spawn().unwrap())
+    }
+}
+
+impl Drop for Agent {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// Renews the credentials by hand while somebody asks for tokens with whatever is in the Secret, and somebody else with
+/// whatever the agent has written to a host's disk: no request fails, and in the end it is another client that asks.
 #[tokio::main(flavor = "current_thread")]
-async fn rotated_under_a_reader(trial: &Trial) {
+async fn rotated_under_readers(trial: &Trial) {
     let issuer = trial.issuer().expect("there is an authorization server");
     let options = ServerOptions {
         issuer: issuer.parse().unwrap(),
@@ -75,38 +105,59 @@ async fn rotated_under_a_reader(trial: &Trial) {
     let secrets: kube::Api<Secret> = kube::Api::namespaced(client.clone(), "team-search");
     let clients: kube::Api<OAuthClient> = kube::Api::namespaced(client, "team-search");
 
-    let mut ids = BTreeSet::new();
-    ids.insert(asked_once(&secrets, &*server).await);
+    let host = tempfile::tempdir().unwrap();
+    let directory = host.path().join("credentials");
+    let mut agent = Agent::start(trial, &directory);
+    let start = Instant::now();
+    while !directory.join("client.json").exists() {
+        assert!(start.elapsed() < Duration::from_secs(60), "nothing fetched");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    let mut in_secret = BTreeSet::from([asked_with(&in_secret(&secrets).await, &*server).await]);
+    let mut on_disk = BTreeSet::from([asked_with(&on_disk(&directory), &*server).await]);
+    assert_eq!(in_secret, on_disk);
+
     let renew = json!({"metadata": {"annotations": {"bailiwick.dev/renew-requested-at": "now"}}});
     clients
         .patch("index", &PatchParams::default(), &Patch::Merge(renew))
         .await
         .unwrap();
     let (start, mut after) = (Instant::now(), 0);
-    // A while longer than until the new ones are there.
+    // A while longer than until the new ones are in both places.
     while after < 20 {
         assert!(
             start.elapsed() < Duration::from_secs(90),
             "nothing was rotated: {:?}",
             clients.get("index").await.unwrap().status
         );
-        ids.insert(asked_once(&secrets, &*server).await);
+        in_secret.insert(asked_with(&self::in_secret(&secrets).await, &*server).await);
+        on_disk.insert(asked_with(&self::on_disk(&directory), &*server).await);
         let status = clients.get("index").await.unwrap().status.unwrap();
-        after += usize::from(status.version == Some(2));
+        after += usize::from(status.version == Some(2) && on_disk.len() == 2);
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
-    assert_eq!(ids.len(), 2, "one client after the other: {ids:?}");
+    assert_eq!(in_secret.len(), 2, "one after the other: {in_secret:?}");
+    assert_eq!(in_secret, on_disk);
+    assert!(agent.0.try_wait().unwrap().is_none(), "the agent has ended");
     let status = clients.get("index").await.unwrap().status.unwrap();
     let places = status.destinations.iter();
     let delivered: Vec<_> = places.map(|place| place.version).collect();
-    assert_eq!(delivered, [Some(2)], "the place has version 2");
+    assert_eq!(delivered, [Some(2), Some(2)], "both places have version 2");
 }
 
-/// Reads the Secret, and must get a token with what is in it. The client's id.
-async fn asked_once(secrets: &kube::Api<Secret>, server: &dyn OAuthServer) -> String {
+async fn in_secret(secrets: &kube::Api<Secret>) -> String {
     let secret = secrets.get("index-oauth").await.unwrap();
     let content = secret.data.unwrap().remove("client.json").unwrap();
-    let found = client_json::credential(std::str::from_utf8(&content.0).unwrap());
+    String::from_utf8(content.0).unwrap()
+}
+
+fn on_disk(directory: &Path) -> String {
+    std::fs::read_to_string(directory.join("client.json")).unwrap()
+}
+
+/// Must get a token with what is in this client.json. The client's id.
+async fn asked_with(content: &str, server: &dyn OAuthServer) -> String {
+    let found = client_json::credential(content);
     let (client_id, credential) = found.expect("a client.json");
     let request = TokenRequest {
         client_id: client_id.clone(),
@@ -140,7 +191,11 @@ fn everything_is_ready_at_the_first_go_and_again_at_once_and_gone_when_told() {
         "The chain is whole.",
         "✗ tree",
         "gave one with the scope payment.read for what is in Secret team-search/index-oauth",
+        "for what is in s3://acme-search-test-credentials/index/client.json, fetched by",
         "The credentials of OAuthClient team-search/index were delivered to:",
+        "s3://acme-search-test-credentials/index/, version 1",
+        "Bucket acme-search-test-credentials, as the AWS emulator lists it:",
+        "Z  index/client.json",
         "The chain is broken at one hop.",
         "export KUBECONFIG=",
     ] {
@@ -150,7 +205,7 @@ fn everything_is_ready_at_the_first_go_and_again_at_once_and_gone_when_told() {
     let accounts = bailiwick::dev::moto::accounts(trial.emulator()).unwrap();
     assert!(trial.is_whole() && trial.operator_runs());
 
-    rotated_under_a_reader(&trial);
+    rotated_under_readers(&trial);
 
     let start = Instant::now();
     let second = attempt.dev("up");
