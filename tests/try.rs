@@ -6,7 +6,7 @@ mod reader;
 
 use std::collections::BTreeSet;
 use std::path::Path;
-use std::process::Command;
+use std::process::{Child, Command};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -16,8 +16,13 @@ use bailiwick::identity::{RealServers, RegistrationOptions, ServerOptions, Serve
 use k8s_openapi::api::core::v1::Secret;
 use k8s_openapi::jiff::Timestamp;
 use kube::api::{Patch, PatchParams};
-use reader::asked_once;
+use reader::{asked_once, asked_with};
 use serde_json::json;
+
+/// The credentials bucket of the account that the example delivers to.
+const BUCKET: &str = "acme-search-test-credentials";
+/// What is asked for.
+const SCOPE: &str = "payment.read";
 
 /// A trial in a folder of its own. It ends with this value, whatever fails.
 struct Try(tempfile::TempDir);
@@ -54,10 +59,37 @@ impl Drop for Try {
     }
 }
 
-/// Renews the credentials by hand while somebody asks for tokens with whatever is in the Secret: no request fails, and in
-/// the end it is another client that asks.
+/// `bailiwick agent credentials` as it runs on a host, with rounds in quick succession. It ends with this value.
+struct Agent(Child);
+
+impl Agent {
+    fn start(trial: &Trial, directory: &Path) -> Self {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_bailiwick"));
+        command
+            .args(["agent", "credentials"])
+            .arg(directory)
+            .args(["-a", "index", "-m", BUCKET])
+            .args(["--path-style", "--interval", "1", "--silent"])
+            .env_clear()
+            .env("AWS_ENDPOINT_URL", trial.emulator())
+            .env("AWS_ACCESS_KEY_ID", "host")
+            .env("AWS_SECRET_ACCESS_KEY", "host")
+            .env("AWS_EC2_METADATA_DISABLED", "true");
+        Self(command.spawn().unwrap())
+    }
+}
+
+impl Drop for Agent {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// Renews the credentials by hand while somebody asks for tokens with whatever is in the Secret, and somebody else with
+/// whatever the agent has written to a host's disk: no request fails, and in the end it is another client that asks.
 #[tokio::main(flavor = "current_thread")]
-async fn rotated_under_a_reader(trial: &Trial) {
+async fn rotated_under_readers(trial: &Trial) {
     let issuer = trial.issuer().expect("there is an authorization server");
     let options = ServerOptions {
         issuer: issuer.parse().unwrap(),
@@ -75,36 +107,55 @@ async fn rotated_under_a_reader(trial: &Trial) {
     let secrets: kube::Api<Secret> = kube::Api::namespaced(client.clone(), "team-search");
     let clients: kube::Api<OAuthClient> = kube::Api::namespaced(client, "team-search");
 
-    let mut ids = BTreeSet::new();
+    let host = tempfile::tempdir().unwrap();
+    let directory = host.path().join("credentials");
+    let mut agent = Agent::start(trial, &directory);
+    let start = Instant::now();
+    while !directory.join("client.json").exists() {
+        assert!(start.elapsed() < Duration::from_secs(60), "nothing fetched");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
     let ask = async || {
-        asked_once(&secrets, "index-oauth", &*server, "payment.read")
-            .await
-            .0
+        let read = asked_once(&secrets, "index-oauth", &*server, SCOPE).await;
+        let fetched = asked_with(&on_disk(&directory), &*server, SCOPE).await;
+        (read.0, fetched.client_id)
     };
-    ids.insert(ask().await);
+    let (first, fetched) = ask().await;
+    let mut in_secret = BTreeSet::from([first]);
+    let mut fetched_by_host = BTreeSet::from([fetched]);
+    assert_eq!(in_secret, fetched_by_host);
+
     let renew = json!({"metadata": {"annotations": {"bailiwick.dev/renew-requested-at": "now"}}});
     clients
         .patch("index", &PatchParams::default(), &Patch::Merge(renew))
         .await
         .unwrap();
     let (start, mut after) = (Instant::now(), 0);
-    // A while longer than until the new ones are there.
+    // A while longer than until the new ones are in both places.
     while after < 20 {
         assert!(
             start.elapsed() < Duration::from_secs(90),
             "nothing was rotated: {:?}",
             clients.get("index").await.unwrap().status
         );
-        ids.insert(ask().await);
+        let (read, fetched) = ask().await;
+        in_secret.insert(read);
+        fetched_by_host.insert(fetched);
         let status = clients.get("index").await.unwrap().status.unwrap();
-        after += usize::from(status.version == Some(2));
+        after += usize::from(status.version == Some(2) && fetched_by_host.len() == 2);
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
-    assert_eq!(ids.len(), 2, "one client after the other: {ids:?}");
+    assert_eq!(in_secret.len(), 2, "one after the other: {in_secret:?}");
+    assert_eq!(in_secret, fetched_by_host);
+    assert!(agent.0.try_wait().unwrap().is_none(), "the agent has ended");
     let status = clients.get("index").await.unwrap().status.unwrap();
     let places = status.destinations.iter();
     let delivered: Vec<_> = places.map(|place| place.version).collect();
-    assert_eq!(delivered, [Some(2)], "the place has version 2");
+    assert_eq!(delivered, [Some(2), Some(2)], "both places have version 2");
+}
+
+fn on_disk(directory: &Path) -> String {
+    std::fs::read_to_string(directory.join("client.json")).unwrap()
 }
 
 #[test]
@@ -129,7 +180,11 @@ fn everything_is_ready_at_the_first_go_and_again_at_once_and_gone_when_told() {
         "The chain is whole.",
         "✗ tree",
         "gave one with the scope payment.read for what is in Secret team-search/index-oauth",
+        "for what is in s3://acme-search-test-credentials/index/client.json, fetched by",
         "The credentials of OAuthClient team-search/index were delivered to:",
+        "s3://acme-search-test-credentials/index/, version 1",
+        "Bucket acme-search-test-credentials, as the AWS emulator lists it:",
+        "Z  index/client.json",
         "The chain is broken at one hop.",
         "export KUBECONFIG=",
     ] {
@@ -139,7 +194,7 @@ fn everything_is_ready_at_the_first_go_and_again_at_once_and_gone_when_told() {
     let accounts = bailiwick::dev::moto::accounts(trial.emulator()).unwrap();
     assert!(trial.is_whole() && trial.operator_runs());
 
-    rotated_under_a_reader(&trial);
+    rotated_under_readers(&trial);
 
     let start = Instant::now();
     let second = attempt.dev("up");

@@ -30,6 +30,8 @@ pub struct Assets {
     pub programs: PathBuf,
     /// The virtual environment that has the AWS emulator.
     pub emulator: PathBuf,
+    /// The script that starts it, with what is mended in it.
+    pub emulator_server: PathBuf,
 }
 
 impl Assets {
@@ -37,6 +39,10 @@ impl Assets {
     /// minutes on a machine that has nothing yet. Its progress goes to standard error.
     pub fn find(repository: &Path) -> Result<Self, Error> {
         let tool = repository.join("tools/build");
+        let server = repository.join("tools/moto/server.py");
+        // Whoever starts it does so in a folder of its own.
+        let emulator_server =
+            std::fs::canonicalize(&server).map_err(|source| Error::io("find", &server, source))?;
         let output = Command::new(&tool)
             .args(["--print-dir", "--print-moto"])
             .stdin(Stdio::null())
@@ -46,7 +52,11 @@ impl Assets {
         let text = String::from_utf8_lossy(&output.stdout);
         let mut lines = text.lines().map(PathBuf::from);
         match (output.status.success(), lines.next(), lines.next()) {
-            (true, Some(programs), Some(emulator)) => Ok(Self { programs, emulator }),
+            (true, Some(programs), Some(emulator)) => Ok(Self {
+                programs,
+                emulator,
+                emulator_server,
+            }),
             _ => Err(Error::Assets {
                 tool,
                 status: output.status.to_string(),

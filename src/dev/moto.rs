@@ -129,14 +129,8 @@ async fn start(
         let mut command = Command::new(assets.python());
         command
             .current_dir(folder)
-            .args([
-                "-m",
-                "moto.server",
-                "-H",
-                "127.0.0.1",
-                "-p",
-                &port.to_string(),
-            ])
+            .arg(&assets.emulator_server)
+            .args(["-H", "127.0.0.1", "-p", &port.to_string()])
             // Without it every account weighs twenty times as much, and we start no machine from an image.
             .env("MOTO_EC2_LOAD_DEFAULT_AMIS", "false");
         if record {
@@ -181,6 +175,27 @@ pub fn create_organization(endpoint: &str) -> Result<(), Error> {
 pub fn accounts(endpoint: &str) -> Result<Vec<Value>, Error> {
     let answer = organizations(endpoint, "ListAccounts", &json!({}))?;
     Ok(answer["Accounts"].as_array().cloned().unwrap_or_default())
+}
+
+/// The keys in a bucket and when each was written, as the emulator's own API lists them.
+pub fn files(endpoint: &str, bucket: &str) -> Result<Vec<(String, String)>, Error> {
+    let failed = |answer: String| Error::Emulator {
+        operation: format!("ListObjectsV2 of {bucket}"),
+        answer,
+    };
+    let listed = match http::get(endpoint, &format!("/{bucket}?list-type=2")) {
+        Ok((200, body)) => body,
+        Ok((status, body)) => return Err(failed(format!("{status}: {body}"))),
+        Err(error) => return Err(failed(error.to_string())),
+    };
+    let field = |object: &str, name: &str| {
+        let (_, rest) = object.split_once(&format!("<{name}>"))?;
+        Some(rest.split_once("</")?.0.to_owned())
+    };
+    let objects = listed.split("<Contents>").skip(1);
+    Ok(objects
+        .filter_map(|object| Some((field(object, "Key")?, field(object, "LastModified")?)))
+        .collect())
 }
 
 /// Asks AWS Organizations, the plain way: for what a person would do with the AWS console, not for the operator.

@@ -19,6 +19,7 @@ const OURS: &[&str] = &[
     "emulator",
     "registry",
     "oauth",
+    "credentials",
     "examples",
     "operator.log",
     "operator.kubeconfig",

@@ -13,6 +13,16 @@ impl Region {
         self.name
     }
 
+    /// The partition that the ARNs of what is there name. No session leads from one partition into another, so that it is
+    /// the operator's own, too.
+    pub fn partition(self) -> &'static str {
+        match self.name {
+            name if name.starts_with("cn-") => "aws-cn",
+            name if name.starts_with("us-gov-") => "aws-us-gov",
+            _ => "aws",
+        }
+    }
+
     /// Whether an account must enable the region before it can be used.
     pub fn is_opt_in(self) -> bool {
         self.opt_in
@@ -88,3 +98,15 @@ pub const REGIONS: &[Region] = &[
     default_on("us-west-1"),
     default_on("us-west-2"),
 ];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_region_says_which_partition_it_is_of() {
+        assert!(REGIONS.iter().all(|region| region.partition() == "aws"));
+        assert_eq!(default_on("cn-northwest-1").partition(), "aws-cn");
+        assert_eq!(default_on("us-gov-west-1").partition(), "aws-us-gov");
+    }
+}

@@ -1,16 +1,8 @@
-//! The bucket that OAuth credentials are delivered to: what its policy says, and what it still lacks.
-
-use std::collections::BTreeSet;
+//! The bucket that OAuth credentials are delivered to: what it still lacks.
 
 use super::account::show_tags;
-use super::policy_document::{Condition, Effect, PolicyDocument, Principal, Resources, Statement};
-use crate::model::{AccountId, BucketName, Owner, Region, RoleName, Tags};
-
-/// The tag of a role that says whose credentials it may read: the id of an application.
-pub const TAG_APPLICATION: &str = "bailiwick.dev/application";
-
-/// What stands for the application of a role without the tag. No application is called that, and nothing is delivered there.
-const NO_APPLICATION: &str = "-";
+use super::policy_document::PolicyDocument;
+use crate::model::{BucketName, Owner, Region, Tags};
 
 /// The bucket, as it shall be.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -164,68 +156,9 @@ pub fn changes(
     plan
 }
 
-/// The bucket's policy. It gives no right to anybody: who may read is for the roles of the account, and this says who may
-/// not, whatever those are given.
-///
-/// * Nothing goes over a connection that is not encrypted.
-/// * A principal reads only what is below the id of the application that its tag `bailiwick.dev/application` names. The
-///   variable is filled in from the tags of the role (or of the session), for each request. Where the principal has no such
-///   tag, the default that the variable has here is taken: `-`, below which nothing is ever delivered, so that the principal
-///   reads nothing. Without a default it would depend on how AWS takes a variable without a value in `NotResource`, which is
-///   nothing to rely on. The values of tags cannot have an asterisk or a question mark, so that no tag names two
-///   applications. Who may tag roles in the account decides who reads: that is the team.
-/// * The role through which the operator enters reads nothing at all. What it delivers with is narrower still: a session
-///   whose own policy lets it write, list and remove only. Against the operator's own ill will this is no bar, since it may
-///   change this policy; against a mistake, and against a key that was made for delivery and lost, it is.
-pub fn policy(account: &AccountId, bucket: &BucketName, access_role: &RoleName) -> PolicyDocument {
-    let bucket = format!("arn:aws:s3:::{bucket}");
-    let all = format!("{bucket}/*");
-    let own = format!("{bucket}/${{aws:PrincipalTag/{TAG_APPLICATION}, '{NO_APPLICATION}'}}/*");
-    let deny = |sid, action, resources, conditions| Statement {
-        sid,
-        effect: Effect::Deny,
-        principal: Principal::Everybody,
-        actions: BTreeSet::from([action]),
-        resources,
-        conditions,
-    };
-    let condition = |operator, key, value: String| {
-        vec![Condition {
-            operator,
-            key,
-            values: BTreeSet::from([value]),
-        }]
-    };
-    PolicyDocument {
-        statements: vec![
-            deny(
-                "NoInsecureTransport",
-                "s3:*",
-                Resources::These(BTreeSet::from([bucket, all.clone()])),
-                condition("Bool", "aws:SecureTransport", "false".to_owned()),
-            ),
-            deny(
-                "NoReadingOfOtherApplications",
-                "s3:GetObject*",
-                Resources::AllBut(BTreeSet::from([own])),
-                Vec::new(),
-            ),
-            deny(
-                "NoReadingByTheOperator",
-                "s3:GetObject*",
-                Resources::These(BTreeSet::from([all])),
-                condition(
-                    "ArnEquals",
-                    "aws:PrincipalArn",
-                    format!("arn:aws:iam::{account}:role/{access_role}"),
-                ),
-            ),
-        ],
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use super::super::bucket_policy;
     use super::*;
 
     fn desired() -> DesiredBucket {
@@ -233,7 +166,8 @@ mod tests {
             "111122223333".parse().unwrap(),
             "acme-mint".parse().unwrap(),
         );
-        let policy = policy(&account, &name, &"Access".parse().unwrap());
+        let role = "Access".parse().unwrap();
+        let policy = bucket_policy::policy("aws", &account, &name, &role);
         DesiredBucket {
             name,
             region: "eu-central-1".parse().unwrap(),
@@ -260,12 +194,6 @@ mod tests {
     fn actions(desired: &DesiredBucket, seen: Option<&ObservedBucket>) -> Vec<&'static str> {
         let changes = changes(desired, seen);
         changes.iter().map(|(change, _)| change.action()).collect()
-    }
-
-    #[test]
-    fn the_policy_lets_a_role_read_its_own_application_alone() {
-        let policy: serde_json::Value = serde_json::from_str(&desired().policy.to_json()).unwrap();
-        insta::assert_snapshot!(serde_json::to_string_pretty(&policy).unwrap());
     }
 
     #[test]

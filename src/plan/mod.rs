@@ -2,6 +2,7 @@
 
 pub mod account;
 pub mod approval;
+pub mod bucket_policy;
 pub mod claim;
 pub mod creation;
 pub mod credentials_bucket;

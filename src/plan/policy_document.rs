@@ -23,8 +23,8 @@ pub struct Statement {
     pub effect: Effect,
     /// Who.
     pub principal: Principal,
-    /// What, `ecr:PutImage` for example.
-    pub actions: BTreeSet<&'static str>,
+    /// What.
+    pub actions: Actions,
     /// To what.
     pub resources: Resources,
     /// The conditions.
@@ -38,6 +38,15 @@ pub enum Principal {
     Everybody,
     /// These, by their ARNs.
     Aws(BTreeSet<String>),
+}
+
+/// What is done, `ecr:PutImage` for example.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Actions {
+    /// These.
+    These(BTreeSet<&'static str>),
+    /// All but these, AWS's future ones too.
+    AllBut(BTreeSet<&'static str>),
 }
 
 /// What a statement does.
@@ -108,9 +117,12 @@ impl Statement {
             "Sid": self.sid,
             "Effect": effect,
             "Principal": principal,
-            "Action": self.actions,
             "Condition": conditions,
         });
+        match &self.actions {
+            Actions::These(actions) => statement["Action"] = json!(actions),
+            Actions::AllBut(actions) => statement["NotAction"] = json!(actions),
+        }
         match &self.resources {
             Resources::Bearer => {}
             Resources::These(arns) => statement["Resource"] = json!(arns),
@@ -231,7 +243,7 @@ mod tests {
                     sid: "Pull",
                     effect: Effect::Allow,
                     principal: Principal::Everybody,
-                    actions: BTreeSet::from(["ecr:BatchGetImage"]),
+                    actions: Actions::These(BTreeSet::from(["ecr:BatchGetImage"])),
                     resources: Resources::Bearer,
                     conditions: vec![Condition {
                         operator: "StringEquals",
@@ -246,7 +258,10 @@ mod tests {
                         "arn:aws:iam::111122223333:root".to_owned(),
                         "arn:aws:iam::444455556666:root".to_owned(),
                     ])),
-                    actions: BTreeSet::from(["ecr:PutImage", "ecr:UploadLayerPart"]),
+                    actions: Actions::These(BTreeSet::from([
+                        "ecr:PutImage",
+                        "ecr:UploadLayerPart",
+                    ])),
                     resources: Resources::Bearer,
                     conditions: Vec::new(),
                 },

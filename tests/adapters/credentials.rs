@@ -8,6 +8,7 @@ use bailiwick::cloud::credentials::{
 };
 use bailiwick::cloud::{Cloud, ErrorKind};
 use bailiwick::model::{AccountId, RoleName, Secret, Tags};
+use bailiwick::plan::bucket_policy;
 
 use super::canned::{Answer, Canned, json_error, sts};
 use super::emulator::{cloud, endpoint, make};
@@ -131,6 +132,36 @@ async fn files_are_written_listed_and_removed() {
         port.delete("api/client.json").await.unwrap();
         assert_eq!(port.list("api/").await.unwrap(), []);
     }
+}
+
+/// The bucket's own policy does not stand in the way of who delivers; and the emulator does heed a policy that does.
+#[tokio::test]
+async fn files_are_delivered_into_a_bucket_with_its_policy() {
+    let cloud = cloud().await;
+    let id = make(&cloud, "mint-policy").await;
+    let name = "acme-mint-policy";
+    let made = bucket(&cloud, &id, name).await;
+    made.create(&tags("u1")).await.unwrap();
+    let policy = bucket_policy::policy("aws", &id, &place(name).name, &role());
+    made.put_policy(&policy.to_json()).await.unwrap();
+    let kept = made.policy().await.unwrap().unwrap();
+    assert!(policy.says_the_same_as(&kept), "{kept}");
+
+    let port = files(&cloud, &id, name).await;
+    let (key, content) = ("api/client.json", Secret::new("{}"));
+    port.may_put(key).await.unwrap();
+    port.put(key, &content).await.unwrap();
+    assert_eq!(port.list("api/").await.unwrap().len(), 1);
+    port.delete(key).await.unwrap();
+
+    let closed = format!(
+        r#"{{"Version":"2012-10-17","Statement":[{{"Effect":"Deny","Principal":"*","Action":"s3:PutObject","Resource":"arn:aws:s3:::{name}/*"}}]}}"#
+    );
+    made.put_policy(&closed).await.unwrap();
+    let denied = port.put(key, &content).await.unwrap_err();
+    assert_eq!(denied.kind, ErrorKind::Denied, "{denied}");
+    let denied = port.may_put(key).await.unwrap_err();
+    assert_eq!(denied.kind, ErrorKind::Denied, "{denied}");
 }
 
 #[tokio::test]

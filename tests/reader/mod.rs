@@ -19,15 +19,7 @@ pub async fn asked_once(
     let secret = secrets.get(name).await.unwrap();
     let data = secret.data.unwrap();
     let file = |name: &str| Some(std::str::from_utf8(&data.get(name)?.0).unwrap());
-    let found = client_json::credential(file("client.json").unwrap());
-    let (client_id, credential) = found.expect("a client.json");
-    let request = TokenRequest {
-        client_id: client_id.clone(),
-        credential: credential.clone(),
-        scopes: Some(vec![scope.to_owned()]),
-    };
-    let answer = server.request_token(&request).await.unwrap();
-    assert_eq!(answer, TokenAnswer::Accepted, "of client {client_id}");
+    let request = asked_with(file("client.json").unwrap(), server, scope).await;
     let user = file("user.json").map(|content| {
         let content: serde_json::Value = serde_json::from_str(content).unwrap();
         let text = |field: &str| content[field].as_str().unwrap().to_owned();
@@ -42,5 +34,19 @@ pub async fn asked_once(
         let answer = server.request_token_as(&request, &user).await.unwrap();
         assert_eq!(answer, TokenAnswer::Accepted, "of user {username}");
     }
-    (client_id, credential, user)
+    (request.client_id, request.credential, user)
+}
+
+/// Must get a token with what is in this `client.json`.
+pub async fn asked_with(content: &str, server: &dyn OAuthServer, scope: &str) -> TokenRequest {
+    let found = client_json::credential(content);
+    let (client_id, credential) = found.expect("a client.json");
+    let request = TokenRequest {
+        client_id,
+        credential,
+        scopes: Some(vec![scope.to_owned()]),
+    };
+    let answer = server.request_token(&request).await.unwrap();
+    assert_eq!(answer, TokenAnswer::Accepted, "of {}", request.client_id);
+    request
 }

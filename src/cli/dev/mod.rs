@@ -107,10 +107,10 @@ pub enum Failure {
         log: PathBuf,
     },
     /// The credentials that were delivered are of no use.
-    #[error("no token for what is in Secret {secret}: {said}")]
+    #[error("no token for what is in {place}: {said}")]
     Token {
-        /// What was read.
-        secret: String,
+        /// Where it was read.
+        place: String,
         /// What is wrong.
         said: String,
     },
@@ -176,7 +176,7 @@ async fn up(place: &Place, wait: Duration) -> Result<(), Failure> {
     step("a person approves a release", whole.approve()).await?;
     step("everything Ready", whole.wait(wait)).await?;
     if whole.trial.issuer().is_some() {
-        step("a token with what was delivered", whole.token()).await?;
+        step("tokens with what was delivered", whole.token()).await?;
     }
     whole.show().await?;
     print::line(format_args!(

@@ -2,6 +2,7 @@
 //! clients there, and a token with what was delivered.
 
 use std::fs;
+use std::process::Command;
 use std::sync::Arc;
 
 use base64::Engine;
@@ -11,9 +12,9 @@ use url::Url;
 
 use super::super::print;
 use super::Failure;
-use super::steps::{NAMESPACE as OPERATOR, Whole};
-use crate::dev;
+use super::steps::{NAMESPACE as OPERATOR, Whole, at_emulator, succeed, this_program};
 use crate::dev::oauth::{INITIAL_ACCESS_TOKEN, oidc_provider};
+use crate::dev::{self, moto};
 use crate::engine::clock::{Clock, SystemClock};
 use crate::identity::{
     Credential, RealServers, RegistrationOptions, ServerOptions, Servers, TokenAnswer,
@@ -27,6 +28,8 @@ const SCOPE: &str = "payment.read";
 const NAMESPACE: &str = "team-search";
 const CLIENT: &str = "index";
 const SECRET: &str = "index-oauth";
+/// The team's account, whose bucket the credentials are delivered to.
+const ACCOUNT: &str = "test";
 
 impl Whole {
     /// Starts the authorization server unless it runs, and gives the operator the right to register clients. Without
@@ -63,7 +66,8 @@ impl Whole {
         Ok(())
     }
 
-    /// Gets a token with what is in the application's Secret, as the application would, and keeps it to itself.
+    /// Gets a token with what is in the application's Secret, and one with what its hosts fetch from the bucket, as the
+    /// application would, and keeps both to itself.
     pub(super) async fn token(&self) -> Result<(), Failure> {
         let get = [
             "get",
@@ -74,19 +78,62 @@ impl Whole {
             "--output=json",
         ];
         let secret: Value = serde_json::from_str(&self.kubectl(&get).await?).unwrap_or_default();
+        let place = format!("Secret {NAMESPACE}/{SECRET}");
+        self.token_for(&place, delivered(&secret)).await?;
+
+        let (bucket, fetched) = (self.bucket().await?, self.folder.join("credentials"));
+        let mut agent = Command::new(this_program()?);
+        at_emulator(&mut agent, self.trial.emulator());
+        agent.args(["agent", "credentials"]).arg(&fetched).args([
+            "--once",
+            "--application-id",
+            CLIENT,
+            "--mint-bucket",
+            &bucket,
+            "--path-style",
+        ]);
+        succeed(agent).await?;
+        let file = fetched.join("client.json");
+        let content =
+            fs::read_to_string(&file).map_err(|source| dev::Error::io("read", &file, source))?;
+        let place = format!(
+            "s3://{bucket}/{CLIENT}/client.json, fetched by `bailiwick agent credentials --once`"
+        );
+        self.token_for(&place, client_json::credential(&content))
+            .await
+    }
+
+    async fn token_for(
+        &self,
+        place: &str,
+        found: Option<(String, Credential)>,
+    ) -> Result<(), Failure> {
         let issuer = self.trial.issuer().unwrap_or_default();
-        let (method, got) = match delivered(&secret) {
+        let (method, got) = match found {
             Some((id, credential)) => ask(issuer, id, credential).await,
             None => ("", Err("it holds no client.json".to_owned())),
         };
         got.map_err(|said| Failure::Token {
-            secret: format!("{NAMESPACE}/{SECRET}"),
+            place: place.to_owned(),
             said,
         })?;
         print::line(format_args!(
-            "    {issuer} gave one with the scope {SCOPE} for what is in Secret {NAMESPACE}/{SECRET} ({method})"
+            "    {issuer} gave one with the scope {SCOPE} for what is in {place} ({method})"
         ))?;
         Ok(())
+    }
+
+    /// The credentials bucket of the application's account.
+    async fn bucket(&self) -> Result<String, Failure> {
+        let get = [
+            "get",
+            "teamaccount",
+            ACCOUNT,
+            "--namespace",
+            NAMESPACE,
+            "--output=jsonpath={.status.credentialsBucket.bucket}",
+        ];
+        self.kubectl(&get).await
     }
 
     /// Where the credentials are, and how they are replaced by hand.
@@ -104,8 +151,15 @@ impl Whole {
             places,
         ];
         let places = self.kubectl(&get).await?;
+        let bucket = self.bucket().await?;
+        let files = moto::files(self.trial.emulator(), &bucket)?;
+        let files: String = files
+            .iter()
+            .map(|(key, written)| format!("  {written}  {key}\n"))
+            .collect();
         print::text(format_args!(
             "\nThe credentials of OAuthClient {NAMESPACE}/{CLIENT} were delivered to:\n{places}\
+             Bucket {bucket}, as the AWS emulator lists it:\n{files}\
              Replace them, without a gap:\n  kubectl annotate oauthclient {CLIENT} -n {NAMESPACE} --overwrite \
              bailiwick.dev/renew-requested-at=$(date -u +%FT%TZ)\n"
         ))?;

@@ -65,10 +65,10 @@ impl Whole {
     pub(super) async fn start_operator(&mut self) -> Result<(), Failure> {
         self.trial.end_operator();
         let kubeconfig = self.operator_kubeconfig().await?;
-        let this = Path::new("/proc/self/exe");
-        let this = fs::read_link(this).map_err(|source| dev::Error::io("find", this, source))?;
+        let this = this_program()?;
         let listen = format!("127.0.0.1:{}", free_port()?);
         let mut command = Command::new(this);
+        at_emulator(&mut command, self.trial.emulator());
         command
             .args([
                 "run",
@@ -84,14 +84,7 @@ impl Whole {
                 self.trial.registry(),
             ])
             .env("KUBECONFIG", kubeconfig)
-            .env("AWS_ENDPOINT_URL", self.trial.emulator())
-            .env("AWS_REGION", "eu-central-1")
-            .env("AWS_ACCESS_KEY_ID", "try")
-            .env("AWS_SECRET_ACCESS_KEY", "try")
-            .env("AWS_EC2_METADATA_DISABLED", "true")
-            .env("NO_COLOR", "1")
-            .env_remove("AWS_SESSION_TOKEN")
-            .env_remove("AWS_PROFILE");
+            .env("NO_COLOR", "1");
         let mut servers = Servers::new(None)?;
         let operator = servers.start("operator", &mut command, &self.folder)?;
         let endpoint = format!("http://{listen}");
@@ -261,8 +254,26 @@ impl Whole {
     }
 }
 
+/// What runs here.
+pub(super) fn this_program() -> Result<PathBuf, Failure> {
+    let this = Path::new("/proc/self/exe");
+    Ok(fs::read_link(this).map_err(|source| dev::Error::io("find", this, source))?)
+}
+
+/// Has it take the emulator for AWS, whatever the person is to the real one.
+pub(super) fn at_emulator(command: &mut Command, endpoint: &str) {
+    command
+        .env("AWS_ENDPOINT_URL", endpoint)
+        .env("AWS_REGION", "eu-central-1")
+        .env("AWS_ACCESS_KEY_ID", "try")
+        .env("AWS_SECRET_ACCESS_KEY", "try")
+        .env("AWS_EC2_METADATA_DISABLED", "true")
+        .env_remove("AWS_SESSION_TOKEN")
+        .env_remove("AWS_PROFILE");
+}
+
 /// Runs it to its end; what it printed, or what it complained of.
-async fn succeed(mut command: Command) -> Result<String, Failure> {
+pub(super) async fn succeed(mut command: Command) -> Result<String, Failure> {
     command.stdin(Stdio::null());
     let program = PathBuf::from(command.get_program());
     let name = program

@@ -10,9 +10,8 @@ use crate::cloud::{CloudError, ErrorKind, MemberAccount};
 use crate::engine::{Failure, Outcome};
 use crate::model::{AccountId, BucketName, Owner, Region, RoleName};
 use crate::plan::account::DesiredAccount;
-use crate::plan::credentials_bucket::{
-    BucketChange, DesiredBucket, ObservedBucket, is_ours, policy,
-};
+use crate::plan::bucket_policy;
+use crate::plan::credentials_bucket::{BucketChange, DesiredBucket, ObservedBucket, is_ours};
 use crate::plan::naming;
 
 /// What the class and the account want; `None`: no bucket. One that was recorded keeps its name and its region: credentials
@@ -70,7 +69,7 @@ pub(super) fn desired(
     Ok(Some(DesiredBucket {
         kms_key: key.map(|key| fill(key, "kmsKeyArn")).transpose()?,
         owner: owner.clone(),
-        policy: policy(&account, &name, &role),
+        policy: bucket_policy::policy(region.partition(), &account, &name, &role),
         name,
         region,
     }))

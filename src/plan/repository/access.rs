@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::super::policy_document::{
-    Condition, Effect, PolicyDocument, Principal, Resources, Statement,
+    Actions, Condition, Effect, PolicyDocument, Principal, Resources, Statement,
 };
 use crate::model::{AccountId, OrganizationId};
 
@@ -39,7 +39,7 @@ pub fn access(
         sid: "PullByTheCompany",
         effect: Effect::Allow,
         principal: Principal::Everybody,
-        actions: BTreeSet::from(PULL),
+        actions: Actions::These(BTreeSet::from(PULL)),
         resources: Resources::Bearer,
         conditions: vec![company()],
     }];
@@ -49,7 +49,7 @@ pub fn access(
             sid: "PushByTheTeam",
             effect: Effect::Allow,
             principal: Principal::Aws(each(|id| format!("arn:aws:iam::{id}:root"))),
-            actions: BTreeSet::from(PUSH),
+            actions: Actions::These(BTreeSet::from(PUSH)),
             resources: Resources::Bearer,
             conditions: vec![
                 company(),
@@ -66,7 +66,7 @@ pub fn access(
             sid: "PushByRoles",
             effect: Effect::Allow,
             principal: Principal::Aws(roles.clone()),
-            actions: BTreeSet::from(PUSH),
+            actions: Actions::These(BTreeSet::from(PUSH)),
             resources: Resources::Bearer,
             conditions: vec![company()],
         });

@@ -77,8 +77,11 @@ fn one_value(bundle: &Bundle) -> Secret {
 impl Destination for ManagedSecret {
     fn location(&self) -> String {
         format!(
-            "arn:aws:secretsmanager:{}:{}:secret:{}",
-            self.region, self.account, self.name
+            "arn:{}:secretsmanager:{}:{}:secret:{}",
+            self.region.partition(),
+            self.region,
+            self.account,
+            self.name
         )
     }
 
