@@ -323,7 +323,7 @@ async fn a_server_that_asks_to_wait_during_a_rotation_is_given_time() {
 async fn a_place_that_refuses_for_ever_ends_only_itself_where_secrets_end() {
     for profile in [Profile::Dynamic, Profile::KeycloakRotating] {
         let world = World::new(profile);
-        world.oauth[0].end_secrets_after(10 * DAY, world.time.clone());
+        world.oauth[0].end_secrets_after(2 * DAY, world.time.clone());
         let fields = json!({"authMethod": "client_secret_basic"});
         world.declare("api", &["one", "s3:two"], fields);
         let operator = world.operator(&Life::new(None));
@@ -331,7 +331,7 @@ async fn a_place_that_refuses_for_ever_ends_only_itself_where_secrets_end() {
             .until(HOUR, "version 1", |world| world.settled("api", 1))
             .await;
         world.places.deny(TWO, true);
-        for hour in 0..40 * 24 {
+        for hour in 0..8 * 24 {
             tokio::time::sleep(HOUR).await;
             let content = world.places.content(ONE).unwrap();
             let (id, credential) = credential(&content).unwrap();
