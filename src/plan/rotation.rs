@@ -320,7 +320,10 @@ pub fn next(wanted: &Wanted, known: &Known, seen: &Seen, able: Abilities, now: T
     let over = |version: &&Version| match version.state {
         State::Retiring => true,
         // It may be all that there is: then it stays until there is another one to use.
-        State::Previous => known.current().is_some() && version.retires.is_none_or(|at| at <= now),
+        State::Previous => {
+            let is_needed = known.current().is_none() && !is_taken(wanted, known);
+            !is_needed && version.retires.is_none_or(|at| at <= now)
+        }
         State::Pending | State::Current => false,
     };
     let mut removable = known.versions.iter().filter(over);
@@ -423,6 +426,14 @@ pub fn due_at(wanted: &Wanted, current: &Version, turn: Option<u8>) -> Option<Ti
     Some(schedule::due_at(&series, created, expires, window))
 }
 
+/// Whether one that is still valid is the same workload's as what is wanted: a server takes its tokens for one client only,
+/// so that it must go first.
+fn is_taken(wanted: &Wanted, known: &Known) -> bool {
+    known.in_state(State::Previous).is_some_and(|previous| {
+        previous.service_account.is_some() && previous.service_account == wanted.service_account
+    })
+}
+
 /// A rotation begins when one version is alive at most, and none that is still valid is the same workload's.
 fn begin(
     wanted: &Wanted,
@@ -432,10 +443,7 @@ fn begin(
     way: Way,
     now: Timestamp,
 ) -> Next {
-    let taken = known.in_state(State::Previous).is_some_and(|previous| {
-        previous.service_account.is_some() && previous.service_account == wanted.service_account
-    });
-    if known.versions.len() <= 1 && !taken {
+    if known.versions.len() <= 1 && !is_taken(wanted, known) {
         return Next::Begin(cause, way);
     }
     let mut alive = known.versions.iter();

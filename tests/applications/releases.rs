@@ -400,7 +400,7 @@ async fn a_slow_registry_holds_up_only_those_who_asked_it() {
     );
     // Nor is it for ever: the slow ones get there, a few at a time.
     world
-        .until("the slow ones", 8 * HOUR, |world| {
+        .until("the slow ones", 12 * HOUR, |world| {
             (0..50).all(|at| is_ready(world, &format!("slow-{at}")))
         })
         .await;
