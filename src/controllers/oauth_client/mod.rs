@@ -412,10 +412,11 @@ impl OAuthClients {
             report::delayed(work.record, loud, reason, message);
         }
         tracing::info!(reason, message, "a step does not work; what is in use does");
-        // A look that is due and could not be had is no reason to come back any sooner.
+        // Enters the look, if it was had. One that is due and could not be had is no reason to come back any sooner.
+        let resync = self.resync(work.record, desired, until, looked);
         let resync = Some(match self.checks.is_due(uid) {
             true => after,
-            false => self.resync(work.record, desired, until, looked).min(after),
+            false => resync.min(after),
         });
         let settled = Outcome::Settled { resync };
         Ok(trouble.or(obstacle).unwrap_or(settled))
