@@ -37,7 +37,7 @@ impl Case {
 }
 
 /// Made, renewed, and changed, with one blow at the operator; how many writes there were, and what was struck.
-async fn life(case: Case, strike: Option<(u64, Blow)>) -> (u64, Option<String>) {
+async fn life(case: Case, strike: Option<Strike>) -> (u64, Option<String>) {
     let context = format!("{case:?}, {strike:?}");
     let world = World::new(case.profile);
     let mut fields = json!({"authMethod": case.method});
@@ -61,7 +61,7 @@ async fn life(case: Case, strike: Option<(u64, Blow)>) -> (u64, Option<String>) 
 /// Has the client made, renewed and changed; the first operator's life, and all operators, which are still at it.
 pub async fn drive(
     world: &World,
-    strike: Option<(u64, Blow)>,
+    strike: Option<Strike>,
 ) -> (Arc<Life>, Vec<tokio::task::JoinHandle<()>>) {
     let (first, second) = (Life::new(strike), Life::new(None));
     let mut operators = vec![world.operator(&first)];
@@ -153,7 +153,7 @@ fn check(world: &World, case: Case, places: [&str; 2], context: &str, forgiven: 
 
 /// How many clients that nobody knows may be left. A server that can be searched keeps none; the others one, if the answer
 /// was lost that named it, or whoever had it was killed before it was kept.
-fn forgiven(case: Case, strike: Option<(u64, Blow)>, struck: Option<&str>) -> usize {
+fn forgiven(case: Case, strike: Option<Strike>, struck: Option<&str>) -> usize {
     let before = strike.is_some_and(|(_, blow)| blow == Blow::KilledBefore);
     let struck = struck.unwrap_or_default();
     let unknown = struck == "register" && !before;
@@ -162,7 +162,7 @@ fn forgiven(case: Case, strike: Option<(u64, Blow)>, struck: Option<&str>) -> us
 }
 
 /// Delivered elsewhere, made public and confidential again, revoked, and deleted, with one blow at the operator.
-async fn later_life(case: Case, strike: Option<(u64, Blow)>) -> (u64, Option<String>) {
+async fn later_life(case: Case, strike: Option<Strike>) -> (u64, Option<String>) {
     let world = World::new(case.profile);
     let fields = json!({
         "grantTypes": ["authorization_code"], "redirectUris": ["https://shop.example.com/back"],
@@ -240,14 +240,25 @@ async fn reached(
     panic!("{context}: never: {:#?}", world.object("api"));
 }
 
-/// These lives are long: each write is struck once, by the three blows in turn; by all three with `BAILIWICK_EVERY_BLOW=1`.
-async fn later_table(case: Case, needed: &[&str]) {
-    let (writes, _) = later_life(case, None).await;
-    let every = std::env::var("BAILIWICK_EVERY_BLOW").is_ok();
+type Strike = (u64, Blow);
+
+/// Lives in which a write is struck, by each of the blows; what must be among the writes. Those of a life without a blow are
+/// counted first. `strikes` says of which blow (0, 1, 2) at which write there is a life.
+pub async fn table(
+    of: &str,
+    needed: &[&str],
+    strikes: impl Fn(u64, u64) -> bool,
+    life: impl AsyncFn(Option<Strike>) -> (u64, Option<String>),
+) {
+    let (writes, _) = life(None).await;
+    assert!(
+        writes >= 12,
+        "{of}: only {writes} writes: the table would prove little"
+    );
     let mut rows = Vec::new();
     for (turn, blow) in (0..).zip([Blow::KilledBefore, Blow::KilledAfter, Blow::AnswerLost]) {
-        for position in (1..=writes).filter(|position| every || position % 3 == turn) {
-            let (_, struck) = later_life(case, Some((position, blow))).await;
+        for position in (1..=writes).filter(|position| strikes(turn, *position)) {
+            let (_, struck) = life(Some((position, blow))).await;
             rows.push(format!(
                 "{blow:?} {position}: {}",
                 struck.unwrap_or_default()
@@ -255,16 +266,41 @@ async fn later_table(case: Case, needed: &[&str]) {
         }
     }
     println!(
-        "{case:?}, later: {} lives, {writes} writes each\n{}",
+        "{of}: {} lives, {writes} writes each\n{}",
         rows.len(),
         rows.join("\n")
     );
     for write in needed {
         assert!(
             rows.iter().any(|row| row.contains(write)),
-            "{case:?}: {write}: {rows:#?}"
+            "{of}: {write}: {rows:#?}"
         );
     }
+}
+
+/// Every blow at every write.
+async fn whole_table(case: Case, needed: &[&str]) {
+    let of = format!("{case:?}");
+    table(
+        &of,
+        needed,
+        |_, _| true,
+        async |strike| life(case, strike).await,
+    )
+    .await;
+}
+
+/// These lives are long: each write is struck once, by the three blows in turn; by all three with `BAILIWICK_EVERY_BLOW=1`.
+async fn later_table(case: Case, needed: &[&str]) {
+    let (of, every) = (
+        format!("{case:?}, later"),
+        std::env::var("BAILIWICK_EVERY_BLOW").is_ok(),
+    );
+    let strikes = |turn, position| every || position % 3 == turn;
+    table(&of, needed, strikes, async |strike| {
+        later_life(case, strike).await
+    })
+    .await;
 }
 
 const LATER: [&str; 5] = ["register", "put", "clean", "delete", "Delete secrets"];
@@ -281,35 +317,6 @@ async fn keycloak_later_in_its_life() {
     later_table(case, &LATER).await;
 }
 
-async fn table(case: Case, needed: &[&str]) {
-    let (writes, _) = life(case, None).await;
-    assert!(
-        writes >= 12,
-        "{case:?}: only {writes} writes: the table would prove little"
-    );
-    let mut rows = Vec::new();
-    for blow in [Blow::KilledBefore, Blow::KilledAfter, Blow::AnswerLost] {
-        for position in 1..=writes {
-            let (_, struck) = life(case, Some((position, blow))).await;
-            rows.push(format!(
-                "{blow:?} {position}: {}",
-                struck.unwrap_or_default()
-            ));
-        }
-    }
-    println!(
-        "{case:?}: {} lives, {writes} writes each\n{}",
-        rows.len(),
-        rows.join("\n")
-    );
-    for write in needed {
-        assert!(
-            rows.iter().any(|row| row.contains(write)),
-            "{case:?}: {write}: {rows:#?}"
-        );
-    }
-}
-
 const ALWAYS: [&str; 5] = [
     "register",
     "put",
@@ -321,31 +328,31 @@ const ALWAYS: [&str; 5] = [
 #[tokio::test(start_paused = true)]
 async fn dynamic_registration_with_secrets() {
     let case = Case::new(Profile::Dynamic, "client_secret_basic");
-    table(case, &[&ALWAYS[..], &["delete"]].concat()).await;
+    whole_table(case, &[&ALWAYS[..], &["delete"]].concat()).await;
 }
 
 #[tokio::test(start_paused = true)]
 async fn dynamic_registration_with_keys() {
     let case = Case::new(Profile::Dynamic, "private_key_jwt");
-    table(case, &[&ALWAYS[..], &["delete"]].concat()).await;
+    whole_table(case, &[&ALWAYS[..], &["delete"]].concat()).await;
 }
 
 #[tokio::test(start_paused = true)]
 async fn keycloak_with_one_secret() {
     let case = Case::new(Profile::Keycloak, "client_secret_post");
-    table(case, &[&ALWAYS[..], &["delete", "update"]].concat()).await;
+    whole_table(case, &[&ALWAYS[..], &["delete", "update"]].concat()).await;
 }
 
 #[tokio::test(start_paused = true)]
 async fn keycloak_with_keys() {
     let case = Case::new(Profile::Keycloak, "private_key_jwt");
-    table(case, &[&ALWAYS[..], &["update"]].concat()).await;
+    whole_table(case, &[&ALWAYS[..], &["update"]].concat()).await;
 }
 
 #[tokio::test(start_paused = true)]
 async fn keycloak_with_two_secrets() {
     let case = Case::new(Profile::KeycloakRotating, "client_secret_basic");
-    table(
+    whole_table(
         case,
         &[&ALWAYS[..], &["add_secret", "retire_secret", "update"]].concat(),
     )
@@ -355,7 +362,7 @@ async fn keycloak_with_two_secrets() {
 #[tokio::test(start_paused = true)]
 async fn cognito() {
     let case = Case::new(Profile::Cognito, "client_secret_basic");
-    table(
+    whole_table(
         case,
         &[&ALWAYS[..], &["add_secret", "retire_secret", "update"]].concat(),
     )
@@ -367,14 +374,14 @@ const OF_USERS: [&str; 3] = ["make_user", "remove_user", "put user.json"];
 #[tokio::test(start_paused = true)]
 async fn users_beside_one_secret() {
     let case = Case::with_user(Profile::Keycloak, "client_secret_post");
-    table(case, &[&ALWAYS[..], &OF_USERS, &["delete"]].concat()).await;
+    whole_table(case, &[&ALWAYS[..], &OF_USERS, &["delete"]].concat()).await;
 }
 
 #[tokio::test(start_paused = true)]
 async fn users_beside_two_secrets() {
     let case = Case::with_user(Profile::KeycloakRotating, "client_secret_basic");
     let secrets = ["add_secret", "retire_secret"];
-    table(case, &[&ALWAYS[..], &OF_USERS, &secrets].concat()).await;
+    whole_table(case, &[&ALWAYS[..], &OF_USERS, &secrets].concat()).await;
 }
 
 /// Two operators that both hold themselves for the leader: what each begins the other goes on with.

@@ -6,6 +6,7 @@ use bailiwick::model::Secret;
 use serde_json::{Value, json};
 use tokio::task::JoinHandle;
 
+use super::kills::table;
 use super::world::{Blow, HOUR, Life, MINUTE, NAMESPACE, Readers, World};
 
 const ONE: &str = "secret team-shop/one";
@@ -357,36 +358,12 @@ async fn life(strike: Option<(u64, Blow)>) -> (u64, Option<String>) {
 
 #[tokio::test(start_paused = true)]
 async fn whatever_befalls_the_operator_pods_get_tokens() {
-    let (writes, _) = life(None).await;
-    assert!(
-        writes >= 12,
-        "only {writes} writes: the table would prove little"
-    );
-    let mut rows = Vec::new();
-    for blow in [Blow::KilledBefore, Blow::KilledAfter, Blow::AnswerLost] {
-        for position in 1..=writes {
-            let (_, struck) = life(Some((position, blow))).await;
-            rows.push(format!(
-                "{blow:?} {position}: {}",
-                struck.unwrap_or_default()
-            ));
-        }
-    }
-    println!(
-        "{} lives, {writes} writes each\n{}",
-        rows.len(),
-        rows.join("\n")
-    );
-    for write in [
+    let needed = [
         "register",
         "put",
         "delete",
         "oauthclients status",
         "Create secrets",
-    ] {
-        assert!(
-            rows.iter().any(|row| row.contains(write)),
-            "{write}: {rows:#?}"
-        );
-    }
+    ];
+    table("workload", &needed, |_, _| true, life).await;
 }

@@ -6,7 +6,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use k8s_openapi::jiff::Timestamp;
 
 use crate::plan::rotation::turns::{self, Load};
-use crate::plan::rotation::{Auth, Known, Wanted};
+use crate::plan::rotation::{Known, Wanted};
 
 /// The next rotation of every client. After a start it is known as soon as every client has been looked at once; what was
 /// taken is in each status, and stays.
@@ -28,7 +28,7 @@ impl Turns {
 
     /// Takes a turn for a client that has none, as soon as one of its versions has a life.
     pub(super) fn take(&self, wanted: &Wanted, known: &mut Known, life: (Timestamp, Timestamp)) {
-        if known.turn.is_some() || wanted.auth == Auth::Public {
+        if known.turn.is_some() || !wanted.auth.ages() {
             return;
         }
         let window = wanted.window.as_ref();

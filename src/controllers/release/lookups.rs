@@ -215,11 +215,17 @@ impl Lookups {
         let key = (asker.uid.clone(), question.subject());
         let begun = self.jobs().remove(&key);
         // Only for an answer that may come at once: passes are few, and those that wait here keep others from theirs.
-        let patience = match &begun {
-            None if self.turns.are_free(&limits(asker, &question)) => PATIENCE,
-            _ => Duration::ZERO,
+        let (mut job, patience) = match begun {
+            Some(job) => (job, Duration::ZERO),
+            None => {
+                let limits = limits(asker, &question);
+                let patience = match self.turns.are_free(&limits) {
+                    true => PATIENCE,
+                    false => Duration::ZERO,
+                };
+                (self.begin(asker, &question, limits), patience)
+            }
         };
-        let mut job = begun.unwrap_or_else(|| self.begin(asker, &question));
         job.ends.left.store(false, Ordering::SeqCst);
         let ended = match tokio::time::timeout(patience, &mut job.work).await {
             Ok(ended) => ended,
@@ -241,8 +247,7 @@ impl Lookups {
         Some(answer.and_then(|answer| take(answer).ok_or_else(mistaken)))
     }
 
-    fn begin(&self, asker: &Asker, question: &Question) -> Job {
-        let limits = limits(asker, question);
+    fn begin(&self, asker: &Asker, question: &Question, limits: Vec<Limit>) -> Job {
         let turns = self.turns.clone();
         let ends = Arc::new(Ends::default());
         let (origins, wake) = (self.origins.clone(), self.wake.clone());
