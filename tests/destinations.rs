@@ -31,10 +31,7 @@ impl World {
     async fn new() -> Self {
         let epoch: Timestamp = "2026-01-01T00:00:00Z".parse().unwrap();
         let time = simulated::tokio_clock(epoch);
-        let server = ApiServer::with_clock(time.clone());
-        for definition in bailiwick::api::definitions().unwrap() {
-            server.register_crd(&definition);
-        }
+        let server = ApiServer::with_own_kinds(time.clone());
         let cloud = SimulatedCloud::new(Options::default(), 1, time);
         let account = cloud.add_member("a@example.com", "a", Tags::new());
         cloud.change_credentials_bucket(BUCKET, |bucket| bucket.account = Some(account.clone()));

@@ -56,10 +56,7 @@ impl Cluster {
     fn new(seed: u64) -> Result<Self, Problem> {
         let epoch: Timestamp = "2026-01-01T00:00:00Z".parse()?;
         let time = simulated::tokio_clock(epoch);
-        let server = ApiServer::with_clock(time.clone());
-        for definition in bailiwick::api::definitions()? {
-            server.register_crd(&definition);
-        }
+        let server = ApiServer::with_own_kinds(time.clone());
         Ok(Self {
             server,
             cloud: SimulatedCloud::new(Options::default(), seed, time),

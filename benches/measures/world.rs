@@ -162,10 +162,7 @@ impl World {
     pub fn new(options: Options, seed: u64, lose_every: u64) -> Result<Self, Problem> {
         let epoch: Timestamp = "2026-01-01T00:00:00Z".parse()?;
         let time = simulated::tokio_clock(epoch);
-        let server = ApiServer::with_clock(time.clone());
-        for definition in bailiwick::api::definitions()? {
-            server.register_crd(&definition);
-        }
+        let server = ApiServer::with_own_kinds(time.clone());
         let clock = VirtualClock::starting_at(epoch);
         let wire = Wire {
             clock,

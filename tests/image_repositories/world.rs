@@ -159,10 +159,7 @@ impl World {
     pub fn new() -> Self {
         let epoch: Timestamp = "2026-01-01T00:00:00Z".parse().unwrap();
         let time = simulated::tokio_clock(epoch);
-        let server = ApiServer::with_clock(time.clone());
-        for definition in bailiwick::api::definitions().unwrap() {
-            server.register_crd(&definition);
-        }
+        let server = ApiServer::with_own_kinds(time.clone());
         let cloud = SimulatedCloud::new(Options::default(), 1, time);
         let platform = cloud.add_member("platform@example.com", "platform", Tags::new());
         let world = Self {

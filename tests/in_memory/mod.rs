@@ -40,10 +40,7 @@ impl World {
     {
         let epoch: Timestamp = "2026-01-01T00:00:00Z".parse().unwrap();
         let time = simulated::tokio_clock(epoch);
-        let server = ApiServer::with_clock(time.clone());
-        for definition in bailiwick::api::definitions().unwrap() {
-            server.register_crd(&definition);
-        }
+        let server = ApiServer::with_own_kinds(time.clone());
         declare(&server);
         let cloud = SimulatedCloud::new(Options::default(), 1, time);
         let metrics = Metrics::default();

@@ -278,29 +278,29 @@ pub async fn table(
     }
 }
 
-/// Every blow at every write.
-async fn whole_table(case: Case, needed: &[&str]) {
-    let of = format!("{case:?}");
-    table(
-        &of,
-        needed,
-        |_, _| true,
-        async |strike| life(case, strike).await,
-    )
-    .await;
+/// A kill before every write, and every answer lost. A kill behind a write leaves what a kill before the next one leaves:
+/// it is struck as well with `BAILIWICK_EVERY_BLOW=1`.
+pub fn each_write(turn: u64, _position: u64) -> bool {
+    turn != 1 || every_blow()
 }
 
-/// These lives are long: each write is struck once, by the three blows in turn; by all three with `BAILIWICK_EVERY_BLOW=1`.
+/// Each write is struck once, by the three blows in turn: for lives that are long.
+pub fn in_turn(turn: u64, position: u64) -> bool {
+    position % 3 == turn || every_blow()
+}
+
+fn every_blow() -> bool {
+    std::env::var("BAILIWICK_EVERY_BLOW").is_ok()
+}
+
+async fn whole_table(case: Case, needed: &[&str]) {
+    let life = async |strike| life(case, strike).await;
+    table(&format!("{case:?}"), needed, each_write, life).await;
+}
+
 async fn later_table(case: Case, needed: &[&str]) {
-    let (of, every) = (
-        format!("{case:?}, later"),
-        std::env::var("BAILIWICK_EVERY_BLOW").is_ok(),
-    );
-    let strikes = |turn, position| every || position % 3 == turn;
-    table(&of, needed, strikes, async |strike| {
-        later_life(case, strike).await
-    })
-    .await;
+    let life = async |strike| later_life(case, strike).await;
+    table(&format!("{case:?}, later"), needed, in_turn, life).await;
 }
 
 const LATER: [&str; 5] = ["register", "put", "clean", "delete", "Delete secrets"];

@@ -6,7 +6,7 @@ use bailiwick::model::Secret;
 use serde_json::{Value, json};
 use tokio::task::JoinHandle;
 
-use super::kills::table;
+use super::kills::{each_write, table};
 use super::world::{Blow, HOUR, Life, MINUTE, NAMESPACE, Readers, World};
 
 const ONE: &str = "secret team-shop/one";
@@ -365,5 +365,5 @@ async fn whatever_befalls_the_operator_pods_get_tokens() {
         "oauthclients status",
         "Create secrets",
     ];
-    table("workload", &needed, |_, _| true, life).await;
+    table("workload", &needed, each_write, life).await;
 }

@@ -28,7 +28,7 @@ mod watch;
 use std::{
     collections::BTreeMap,
     fmt,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
@@ -42,7 +42,7 @@ use serde_json::Value;
 use tokio::{sync::watch as signal, time::Instant};
 
 pub use kinds::ResourceKind;
-use ownership::Manager;
+use ownership::{Manager, Managers};
 use store::{Author, Scope, Store};
 
 /// Where the server reads the time.
@@ -161,6 +161,31 @@ impl fmt::Debug for ApiServer {
     }
 }
 
+/// bailiwick's own kinds and their definitions: to make them takes longer than most simulations, so they are made once for
+/// all servers of a process.
+static OWN_KINDS: LazyLock<Vec<(Arc<ResourceKind>, Value)>> = LazyLock::new(|| {
+    // There is no error: a test of the definitions rules it out.
+    let definitions = crate::api::definitions().unwrap_or_default();
+    let kinds = definitions.iter().filter_map(|crd| {
+        let kind = ResourceKind::from_crd(crd)?;
+        Some((Arc::new(kind), established(crd)))
+    });
+    kinds.collect()
+});
+
+/// The definition, as it is once it is served.
+fn established(crd: &CustomResourceDefinition) -> Value {
+    let mut object = serde_json::to_value(crd).unwrap_or_default();
+    object["status"] = serde_json::json!({
+        "acceptedNames": object["spec"]["names"],
+        "conditions": [
+            {"type": "NamesAccepted", "status": "True", "reason": "NoConflicts", "message": ""},
+            {"type": "Established", "status": "True", "reason": "InitialNamesAccepted", "message": ""},
+        ],
+    });
+    object
+}
+
 impl ApiServer {
     /// A server whose clock starts with 2026 and runs with tokio's.
     pub fn new() -> Self {
@@ -189,9 +214,19 @@ impl ApiServer {
         server
     }
 
+    /// A server that serves bailiwick's own kinds besides.
+    pub fn with_own_kinds(clock: Clock) -> Self {
+        let server = Self::with_clock(clock);
+        for (kind, definition) in OWN_KINDS.iter() {
+            server.store().register(kind.clone());
+            server.put_as(definition, Author::Known(Managers::new()));
+        }
+        server
+    }
+
     /// Serves one more kind.
     pub fn register(&self, kind: ResourceKind) {
-        self.store().register(kind);
+        self.store().register(Arc::new(kind));
     }
 
     /// Serves the kind that a definition describes, by its storage version, and stores the definition as an
@@ -201,15 +236,7 @@ impl ApiServer {
             return;
         };
         self.register(kind);
-        let mut object = serde_json::to_value(crd).unwrap_or_default();
-        object["status"] = serde_json::json!({
-            "acceptedNames": object["spec"]["names"],
-            "conditions": [
-                {"type": "NamesAccepted", "status": "True", "reason": "NoConflicts", "message": ""},
-                {"type": "Established", "status": "True", "reason": "InitialNamesAccepted", "message": ""},
-            ],
-        });
-        self.put(&object);
+        self.put(&established(crd));
     }
 
     /// A client that nothing goes wrong for.
@@ -256,6 +283,15 @@ impl ApiServer {
     /// Creates or overwrites an object, status included, whatever its version. Nothing happens, and nothing is
     /// returned, if its kind is not served or the object is not acceptable.
     pub fn put(&self, object: &Value) -> Option<Value> {
+        let administrator = Author::Writer(Manager {
+            name: "administrator".into(),
+            applies: false,
+            subresource: String::new(),
+        });
+        self.put_as(object, administrator)
+    }
+
+    fn put_as(&self, object: &Value, author: Author) -> Option<Value> {
         let mut store = self.store();
         let table = store.tables.iter().position(|table| {
             object["apiVersion"] == table.kind.api_version() && object["kind"] == table.kind.kind
@@ -275,11 +311,6 @@ impl ApiServer {
             },
             text("name"),
         );
-        let author = Author::Writer(Manager {
-            name: "administrator".into(),
-            applies: false,
-            subresource: String::new(),
-        });
         let mut object = object.clone();
         let written = match store.find(table, &key).map(|stored| stored.value.clone()) {
             Ok(old) => {

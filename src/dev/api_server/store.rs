@@ -97,16 +97,16 @@ impl Store {
         };
         ResourceKind::builtins()
             .into_iter()
-            .for_each(|kind| store.register(kind));
+            .for_each(|kind| store.register(Arc::new(kind)));
         store
     }
 
     /// Serves `kind` from now on; a kind that is served already is described anew.
-    pub fn register(&mut self, kind: ResourceKind) {
+    pub fn register(&mut self, kind: Arc<ResourceKind>) {
         match self.table(&kind.group, &kind.version, &kind.plural) {
-            Some(table) => self.tables[table].kind = Arc::new(kind),
+            Some(table) => self.tables[table].kind = kind,
             None => self.tables.push(Table {
-                kind: Arc::new(kind),
+                kind,
                 objects: BTreeMap::new(),
                 history: VecDeque::new(),
                 compacted: self.revision,
