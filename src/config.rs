@@ -84,6 +84,10 @@ pub struct RunOptions {
     /// them nobody can tell who requested or approved what, and no approval counts.
     #[arg(long, env = "BAILIWICK_AUTHORS_GUARDED", default_value_t = false, action = clap::ArgAction::Set)]
     pub authors_guarded: bool,
+    /// Users, several divided by line breaks, who are robots although the cluster authenticates them like people: their
+    /// approvals and reviews do not count. Service accounts and whoever begins with `system:` are none in any case.
+    #[arg(long, env = "BAILIWICK_ROBOT_USERS", value_delimiter = '\n')]
+    pub robot_users: Vec<String>,
     /// Registries (host or host:port, several divided by commas) that are reached by plain HTTP.
     #[arg(long, env = "BAILIWICK_REGISTRY_PLAIN_HTTP", value_delimiter = ',')]
     pub registry_plain_http: Vec<String>,

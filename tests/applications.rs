@@ -5,6 +5,7 @@
 //! |---|---|
 //! | `world.rs` | the harness: an API server, operators that die or are slow, registries |
 //! | `claims.rs` | exactly one has a name, whatever happens when |
+//! | `demands.rs` | what releases need, and who may make it less |
 //! | `lives.rs` | transfer, burial, retirement, a team that still owns something |
 //! | `releases.rs` | from create to Ready; slow registries, moved tags, approvals |
 #![cfg(feature = "dev")]
@@ -12,6 +13,8 @@
 
 #[path = "applications/claims.rs"]
 mod claims;
+#[path = "applications/demands.rs"]
+mod demands;
 #[path = "applications/lives.rs"]
 mod lives;
 #[path = "applications/releases.rs"]

@@ -7,10 +7,14 @@
 mod approvals;
 #[path = "chart/guards.rs"]
 mod guards;
+#[path = "chart/image.rs"]
+mod image;
 #[path = "chart/rendered.rs"]
 mod rendered;
 #[path = "chart/resource_types.rs"]
 mod resource_types;
+#[path = "chart/upgraded.rs"]
+mod upgraded;
 #[path = "chart/workloads.rs"]
 mod workloads;
 
@@ -129,7 +133,8 @@ async fn the_chart_installs_refuses_and_separates() {
         "bailiwick-system",
         "--create-namespace",
         "--set",
-        "clusterName=test,replicaCount=0,platformGroup=platform,operatorUsers={outside}",
+        "clusterName=test,replicaCount=0,platformGroup=platform,operatorUsers={outside},robots.users={gitops},\
+         robots.groups={bots}",
     ];
     let installed = helm(&assets, &config, &install);
     assert!(installed.status.success(), "{}", text(&installed));
@@ -164,6 +169,15 @@ async fn the_chart_installs_refuses_and_separates() {
     resource_types::are_their_applications_owners(&world).await;
     workloads::are_named_whole_and_alone(&world).await;
     approvals::approvals_are_the_word_of_different_people(&world).await;
+    let upgrade = [
+        &install[..],
+        &["--reuse-values", "--set", upgraded::SETTINGS],
+    ]
+    .concat();
+    let upgrade = helm(&assets, &config, &upgrade);
+    assert!(upgrade.status.success(), "{}", text(&upgrade));
+    upgraded::everything_selects_the_pods_of_the_deployment(&world).await;
+    upgraded::what_is_made_is_held_for_the_journal(&world).await;
     let gone = helm(
         &assets,
         &config,
@@ -283,7 +297,7 @@ async fn rights_are_separate(world: &World) {
         ("patch", "oauthclients.bailiwick.dev/status", "-----y"),
         ("list", "oauthproviders.bailiwick.dev", "--y--y"),
         ("create", "oauthproviders.bailiwick.dev", "--y---"),
-        ("patch", "oauthproviders.bailiwick.dev", "--y---"),
+        ("patch", "oauthproviders.bailiwick.dev", "--y--y"),
         ("patch", "oauthproviders.bailiwick.dev/status", "-----y"),
         // A policy decides by the application that owns it.
         ("create", "resourcetypes.bailiwick.dev", "yyyy-y"),
@@ -298,13 +312,17 @@ async fn rights_are_separate(world: &World) {
         ("create", "applications.bailiwick.dev", "y-----"),
         ("deletecollection", "releases.bailiwick.dev", "y-----"),
         ("patch", "releases.bailiwick.dev/status", "-----y"),
-        ("patch", "releases.bailiwick.dev", "y-----"),
+        ("patch", "releases.bailiwick.dev", "y----y"),
+        ("patch", "approvals.bailiwick.dev", "y----y"),
         ("create", "approvals.bailiwick.dev", "y-----"),
         ("get", "approvals.bailiwick.dev", "y-y---"),
         ("patch", "applications.bailiwick.dev", "y----y"),
         ("patch", "applications.bailiwick.dev/status", "-----y"),
         ("create", "applicationnames.bailiwick.dev", "-----y"),
         ("delete", "applicationnames.bailiwick.dev", "--y---"),
+        // A policy lets the platform team change nothing but the approvals that releases need.
+        ("patch", "applicationnames.bailiwick.dev", "--y--y"),
+        ("delete", "applications.bailiwick.dev", "y-y---"),
         ("get", "applicationnames.bailiwick.dev", "--y--y"),
         ("create", "rolebindings.rbac.authorization.k8s.io", "-----y"),
         ("create", "roles.rbac.authorization.k8s.io", "------"),

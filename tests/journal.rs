@@ -5,6 +5,8 @@
 
 #[path = "journal/away.rs"]
 mod away;
+#[path = "journal/bounds.rs"]
+mod bounds;
 #[path = "journal/kills.rs"]
 mod kills;
 #[path = "journal/settled.rs"]

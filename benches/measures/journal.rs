@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bailiwick::api::FINALIZER;
 use bailiwick::app::{self, Parts};
 use bailiwick::cloud::budget::{BudgetOptions, Budgets};
 use bailiwick::cloud::governed::{govern, govern_bucket};
@@ -31,6 +32,8 @@ use crate::{Arguments, Limit, Problem, in_virtual_time};
 const OBJECTS: u32 = 200;
 /// How many changes there are in the hour.
 const CHANGES: u32 = 900;
+/// After how many changes there is a release; the one before it is deleted.
+const RELEASED_EVERY: u32 = 5;
 
 /// Measures.
 pub fn measure(arguments: &Arguments, limit: Limit) -> Result<Vec<Figure>, Problem> {
@@ -50,6 +53,8 @@ struct Cluster {
     clock: VirtualClock,
     /// The generations that there were, by uid.
     changes: BTreeMap<String, Vec<i64>>,
+    /// Those of them that were deleted.
+    deleted: Vec<String>,
 }
 
 impl Cluster {
@@ -62,6 +67,7 @@ impl Cluster {
             cloud: SimulatedCloud::new(Options::default(), seed, time),
             clock: VirtualClock::starting_at(epoch),
             changes: BTreeMap::new(),
+            deleted: Vec::new(),
         })
     }
 
@@ -114,6 +120,45 @@ impl Cluster {
         Ok(())
     }
 
+    /// Declares a release and somebody's word for it, as admission lets them through where there is a journal; neither can
+    /// be changed.
+    fn release(&mut self, number: u32) -> Result<(), Problem> {
+        for (kind, spec) in [
+            (
+                "Release",
+                json!({"application": "one", "version": format!("{number}"), "image": "registry.example.com/shop/one:1"}),
+            ),
+            (
+                "Approval",
+                json!({
+                    "release": format!("one-{number}"), "type": "Test", "approver": "ann",
+                    "digest": format!("sha256:{number:064}"),
+                }),
+            ),
+        ] {
+            let object = json!({
+                "apiVersion": "bailiwick.dev/v1alpha1", "kind": kind, "spec": spec,
+                "metadata": { "name": format!("one-{number}"), "namespace": "team-shop", "finalizers": [FINALIZER] },
+            });
+            let object = self.server.put(&object).ok_or("the release is refused")?;
+            let uid = object["metadata"]["uid"].as_str().unwrap_or_default();
+            self.changes.insert(uid.to_owned(), vec![1]);
+        }
+        Ok(())
+    }
+
+    /// Deletes both again.
+    fn withdraw(&mut self, number: u32) {
+        let name = format!("one-{number}");
+        for plural in ["releases", "approvals"] {
+            let object = self.server.get(plural, "team-shop", &name);
+            let uid =
+                object.and_then(|object| object["metadata"]["uid"].as_str().map(str::to_owned));
+            self.deleted.extend(uid);
+            self.server.delete(plural, "team-shop", &name);
+        }
+    }
+
     /// How many changes are in no record, and how many in more than one.
     async fn count(&self) -> Result<(usize, usize), Problem> {
         let reader = Reader::new(self.cloud.bucket(None), "journal", "bench");
@@ -134,6 +179,15 @@ impl Cluster {
                 lost += usize::from(told == 0);
                 doubled += told.saturating_sub(1);
             }
+        }
+        for uid in &self.deleted {
+            let chain = records.get(uid).map(Vec::as_slice).unwrap_or_default();
+            let ends = chain
+                .iter()
+                .filter(|record| record.operation == Operation::Deleted);
+            let ends = ends.count();
+            lost += usize::from(ends == 0);
+            doubled += ends.saturating_sub(1);
         }
         Ok((lost, doubled))
     }
@@ -168,6 +222,12 @@ async fn an_hour_away(seed: u64) -> Result<Vec<Figure>, Problem> {
     let killed = chance.random_range(CHANGES / 4..CHANGES / 2);
     for change in 0..CHANGES {
         cluster.change(chance.random_range(0..OBJECTS), &format!("change {change}"))?;
+        if change % RELEASED_EVERY == 0 {
+            cluster.release(change)?;
+            if let Some(before) = change.checked_sub(RELEASED_EVERY) {
+                cluster.withdraw(before);
+            }
+        }
         if change == killed {
             operator = None;
         }
@@ -184,7 +244,8 @@ async fn an_hour_away(seed: u64) -> Result<Vec<Figure>, Problem> {
     let about = |what: &str| {
         format!(
             "changes {what} by the journal, of {}, its bucket away for an hour and the operator killed in it, seed {seed}",
-            OBJECTS + CHANGES
+            // Of releases and approvals the making and the deletion, of all but the last.
+            OBJECTS + CHANGES + 4 * (CHANGES / RELEASED_EVERY) - 2
         )
     };
     Ok(vec![

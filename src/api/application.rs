@@ -5,6 +5,8 @@ use kube::CustomResource;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::KeptApprovals;
+
 /// An application. Its name is the application's id, unique in the company and never given to another team.
 #[derive(CustomResource, Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[kube(
@@ -197,6 +199,10 @@ pub struct ApplicationStatus {
     /// The newest releases, newest first, twenty at most.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub releases: Vec<ReleaseSummary>,
+    /// What releases need, if that is more than `spec.requiredApprovals`: what was demanded before stays until the
+    /// platform team lowers it in the `ApplicationName`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kept_approvals: Option<KeptApprovals>,
     /// What will become, or has become, of an application that was set inactive.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub retirement: Option<RetirementStatus>,

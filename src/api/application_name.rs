@@ -36,6 +36,26 @@ pub struct ApplicationNameSpec {
     /// Since when it is a tombstone.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub retired_at: Option<Time>,
+    /// The approvals that releases of the application need whatever it demands itself: all that it has ever demanded.
+    /// It grows with the application's `requiredApprovals`; only the platform team lowers it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub required_approvals: Option<KeptApprovals>,
+}
+
+/// What an application has demanded of its releases.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct KeptApprovals {
+    /// The types, each of which must be given.
+    #[schemars(
+        length(min = 1, max = 40),
+        inner(length(min = 2, max = 40), regex(pattern = r"^[A-Z][A-Za-z0-9]*$")),
+        extend("x-kubernetes-list-type" = "set")
+    )]
+    pub types: Vec<String>,
+    /// By how many different people, over all types together.
+    #[schemars(range(min = 1, max = 10))]
+    pub people: u8,
 }
 
 /// Whether a name is in use.

@@ -30,7 +30,8 @@ pub use application::{
     RequiredApprovalsSpec, RetirementStatus, TicketSystemSpec, Tier,
 };
 pub use application_name::{
-    ApplicationName, ApplicationNameSpec, ApplicationNameStatus, NameOwner, NameState,
+    ApplicationName, ApplicationNameSpec, ApplicationNameStatus, KeptApprovals, NameOwner,
+    NameState,
 };
 pub use approval::{Approval, ApprovalSpec, ApprovalStatus};
 pub use image_repository::{

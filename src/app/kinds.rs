@@ -96,8 +96,9 @@ pub(super) fn run(
     tasks.spawn(frame::run(of_name, names, engine.clone()));
     let authors = Authors {
         guarded: options.authors_guarded,
+        robots: options.robot_users.clone(),
     };
-    let (of_release, releases) = releases_controller(caches, releases, origins, authors);
+    let (of_release, releases) = releases_controller(caches, releases, origins, authors.clone());
     tasks.spawn(frame::run(of_release, releases, engine.clone()));
     let of_approval = Approvals {
         caches: caches.clone(),

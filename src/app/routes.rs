@@ -121,9 +121,9 @@ fn of_applications(caches: &Caches, watches: &mut Watches) {
     });
 }
 
-/// A name's change concerns all who want it.
+/// A name's change concerns all who want it, and, where it says what approvals they need, the releases.
 fn of_names(caches: &Caches, watches: &mut Watches) {
-    let applications = caches.applications.clone();
+    let (applications, releases) = (caches.applications.clone(), caches.releases.clone());
     watches.names.on_change(move |change| {
         if let Some(name) = change
             .object()
@@ -131,6 +131,9 @@ fn of_names(caches: &Caches, watches: &mut Watches) {
         {
             let name = name.name_any();
             applications.wake_where(|one| one.name_any() == name);
+            if change.of(|name| name.spec.required_approvals.clone()) {
+                releases.wake_where(|release| release.spec.application == name);
+            }
         }
     });
 }

@@ -209,7 +209,10 @@ fn row(record: &Record) -> [String; 6] {
         operation.to_owned(),
         object(&record.kind, record.namespace.as_deref(), &record.name),
         generation,
-        changed(record.before.as_ref(), record.after.as_ref()).join(","),
+        match record.before_unknown {
+            true => "unknown".to_owned(),
+            false => changed(record.before.as_ref(), record.after.as_ref()).join(","),
+        },
     ]
 }
 

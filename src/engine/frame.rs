@@ -51,7 +51,8 @@ pub trait Reconcile: Send + Sync + 'static {
     const KIND: &'static str;
 
     /// Whether something outside of the object is owed when it is deleted: then it has the finalizer, and is not gone
-    /// before a pass says `Released`.
+    /// before a pass says `Released`. Others have it where admission gives it to whatever is made, so that nothing goes
+    /// unseen by the journal; they cost no write for it, and no pass of theirs is asked before they go.
     const FINALIZES: bool = true;
 
     /// The reasons in this kind's conditions and events, besides the engine's own: a closed set.
@@ -258,6 +259,9 @@ impl<R: Reconcile> Frame<R> {
     ) -> Result<Outcome, Failure> {
         if !finalizing && R::FINALIZES {
             record.add_finalizer(FINALIZER).await?;
+        }
+        if !R::FINALIZES && object.meta().deletion_timestamp.is_some() {
+            return self.depart(object).await;
         }
         let pass = AssertUnwindSafe(self.reconciler.pass(object, record)).catch_unwind();
         match tokio::time::timeout(self.engine.pass_timeout, pass).await {

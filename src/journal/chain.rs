@@ -97,6 +97,18 @@ pub struct Draft {
     note: Option<String>,
 }
 
+/// The spec that an object had before a change.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Before {
+    /// This one; `None`: there was none.
+    Spec(Option<Value>),
+    /// The record that says so cannot be read.
+    Unknown,
+}
+
+const UNREADABLE: &str = "the record before this one cannot be read";
+const NOT_KEPT: &str =
+    "its last changes are not known: the journal had no room for them while its sink was away";
 const DELETION: &str = "who deleted it is not known: Kubernetes keeps nobody's name with a deletion, and no audit log of \
     the API server is connected";
 const VANISHED: &str = "it vanished while nobody watched, and who deleted it is not known";
@@ -114,10 +126,17 @@ pub fn next(head: Option<&Head>, seen: &Seen) -> Option<Draft> {
         return Some(draft);
     }
     let departure = seen.departed?;
-    let note = if departure.at.is_none() && seen.spec.is_none() {
-        VANISHED
+    let written = head.and_then(|head| head.generation);
+    let note = match departure.at {
+        None if seen.spec.is_none() => VANISHED,
+        _ => DELETION,
+    };
+    // What was seen was forgotten again, for want of room.
+    let is_lost = seen.spec.is_none() && written.is_none_or(|written| written < seen.generation);
+    let note = if is_lost {
+        format!("{note}; {NOT_KEPT}")
     } else {
-        DELETION
+        note.to_owned()
     };
     Some(Draft {
         operation: Operation::Deleted,
@@ -126,7 +145,7 @@ pub fn next(head: Option<&Head>, seen: &Seen) -> Option<Draft> {
             None => Some(seen.generation),
         },
         unseen: None,
-        note: Some(note.to_owned()),
+        note: Some(note),
     })
 }
 
@@ -146,7 +165,7 @@ fn change(head: Option<&Head>, seen: &Seen) -> Option<Draft> {
             1,
             "the journal begins here: what was before, nobody watched",
         )),
-        Some(None) => Some(gap(now, "the record before this one cannot be read")),
+        Some(None) => Some(gap(now, UNREADABLE)),
         Some(Some(before)) if now == before + 1 => Some(draft(Operation::Changed, None, None)),
         Some(Some(before)) if now > before => Some(gap(
             before + 1,
@@ -169,11 +188,24 @@ impl Draft {
         self,
         cluster: &str,
         head: Option<&Head>,
-        before: Option<Value>,
+        before: Before,
         seen: &Seen,
     ) -> Record {
         let (who, who_from) = self.author(seen);
         let (at, at_from) = self.time(seen);
+        let note = match (self.note, &before) {
+            (Some(note), Before::Unknown) if !note.contains(UNREADABLE) => Some(format!(
+                "{note}; what was before is not known: {UNREADABLE}"
+            )),
+            (None, Before::Unknown) => Some(format!("what was before is not known: {UNREADABLE}")),
+            (note, _) => note,
+        };
+        // It was there, and nothing of it is in any record.
+        let is_lost = head.is_none() && self.operation == Operation::Deleted;
+        let (before, before_unknown) = match before {
+            Before::Spec(spec) => (spec, is_lost),
+            Before::Unknown => (None, true),
+        };
         Record {
             version: VERSION,
             cluster: cluster.to_owned(),
@@ -191,11 +223,12 @@ impl Draft {
             at_from,
             observed_at: seen.observed,
             before,
+            before_unknown,
             after: match self.operation {
                 Operation::Deleted => None,
                 _ => seen.spec.clone(),
             },
-            note: self.note,
+            note,
             previous: head.map(|head| head.hash.clone()),
         }
     }

@@ -1,20 +1,19 @@
 //! One queue of observations. All of one object are in the same queue, and leave it in their order.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::chain::Seen;
+use super::entry::{Entry, Reply, bound};
 use super::ledger::Ledger;
 use super::outbox::{Outbox, Places, id};
-use super::{Behind, Board, Observer, Settings};
-
-/// Whether what was seen is safe.
-type Reply = oneshot::Sender<Result<(), ()>>;
+use super::{Behind, Board, LANES, Observer, Settings};
+use crate::cloud::ErrorKind;
 
 /// An observation on its way to the queue.
 pub(super) struct Message {
@@ -23,25 +22,12 @@ pub(super) struct Message {
     pub(super) reply: Option<Reply>,
 }
 
-/// An observation in the queue.
-struct Entry {
-    seen: Seen,
-    /// Whether it is in the outbox.
-    stored: bool,
-    replies: Vec<Reply>,
-}
-
-impl Entry {
-    fn mark(&self) -> (i64, bool) {
-        (self.seen.generation, self.seen.departed.is_some())
-    }
-
-    fn answer(&mut self, answer: Result<(), ()>) {
-        for reply in self.replies.drain(..) {
-            // Whoever asked may not wait any more.
-            let _ = reply.send(answer);
-        }
-    }
+/// What cannot be written for reasons of its own, while the rest can.
+#[derive(Default)]
+struct Aside {
+    uids: HashSet<String>,
+    entries: VecDeque<Entry>,
+    why: Option<String>,
 }
 
 pub(super) struct Lane {
@@ -55,8 +41,8 @@ pub(super) struct Lane {
     queue: VecDeque<Entry>,
     /// The newest observation of each object in the queue.
     newest: HashMap<String, (i64, bool)>,
-    /// What is written and still in the outbox.
-    leftovers: Vec<String>,
+    /// What is written and still in the outbox: the id, and whose place it takes.
+    leftovers: Vec<(String, Option<String>)>,
     /// How often in a row the sink did not take a record.
     attempts: u32,
     retry_at: Instant,
@@ -93,7 +79,7 @@ impl Lane {
 
     /// An observation that an earlier life left in the outbox.
     pub(super) fn resume(&mut self, seen: Seen) {
-        self.places.occupy();
+        self.places.occupy(seen.namespace.as_deref());
         self.push(Entry {
             seen,
             stored: true,
@@ -171,7 +157,12 @@ impl Lane {
         if !self.ledger.is_open() {
             return self.spill().await;
         }
+        let mut aside = Aside::default();
         while let Some(entry) = self.queue.front_mut() {
+            if aside.uids.contains(&entry.seen.uid) {
+                aside.entries.extend(self.queue.pop_front());
+                continue;
+            }
             let written =
                 tokio::time::timeout(self.settings.patience, self.ledger.append(&entry.seen));
             let why = match written.await {
@@ -182,6 +173,12 @@ impl Lane {
                 }
                 Ok(Err(error)) => {
                     self.observer.failed(error.kind.label());
+                    // Its chain cannot be read, say: that holds up this object and no other one.
+                    if error.kind == ErrorKind::Invalid {
+                        aside.uids.insert(entry.seen.uid.clone());
+                        aside.why = Some(error.to_string());
+                        continue;
+                    }
                     error.to_string()
                 }
                 Err(_) => {
@@ -190,12 +187,18 @@ impl Lane {
                     format!("no answer within {seconds} s")
                 }
             };
-            self.go_away(why);
-            self.spill().await;
-            self.tidy().await;
-            return;
+            aside.why = Some(why);
+            break;
         }
-        self.come_back();
+        // Those of one object are still in their order.
+        self.queue.extend(aside.entries);
+        match aside.why {
+            Some(why) => {
+                self.go_away(why);
+                self.spill().await;
+            }
+            None => self.come_back(),
+        }
         self.tidy().await;
     }
 
@@ -211,7 +214,8 @@ impl Lane {
             self.ledger.forget(&entry.seen.uid);
         }
         if entry.stored {
-            self.leftovers.push(id(&entry.seen));
+            self.leftovers
+                .push((id(&entry.seen), entry.seen.namespace.clone()));
             self.tidy().await;
         }
         if self.queue.len().is_multiple_of(64) {
@@ -221,7 +225,7 @@ impl Lane {
 
     /// Takes out of the outbox what is written.
     async fn tidy(&mut self) {
-        while let Some(id) = self.leftovers.last() {
+        while let Some((id, _)) = self.leftovers.last() {
             if let Err(error) = self.outbox.remove(id).await {
                 self.observer.failed("outbox");
                 tracing::warn!(
@@ -231,8 +235,9 @@ impl Lane {
                 self.retry_at = self.retry_at.max(Instant::now() + self.pause(1));
                 return;
             }
-            self.leftovers.pop();
-            self.places.give_back();
+            if let Some((_, namespace)) = self.leftovers.pop() {
+                self.places.give_back(namespace.as_deref());
+            }
         }
     }
 
@@ -265,7 +270,8 @@ impl Lane {
     }
 
     /// Brings to the outbox what is not there yet. What finds no place is not forgotten as long as this process lives,
-    /// but of several changes of one object only the last is kept; whoever waits is told.
+    /// but of several changes of one object only the last is kept, and of what is gone not more than [`bound`] leaves;
+    /// whoever waits is told.
     async fn spill(&mut self) {
         let mut kept = VecDeque::with_capacity(self.queue.len());
         while let Some(mut entry) = self.queue.pop_front() {
@@ -292,6 +298,18 @@ impl Lane {
                 kept.push_back(entry);
             }
         }
+        let forgotten = bound(&mut kept, self.settings.outbox / LANES);
+        for uid in &forgotten {
+            self.observer.failed("lost");
+            self.newest.remove(uid);
+        }
+        if !forgotten.is_empty() {
+            tracing::error!(
+                objects = forgotten.len(),
+                "more has vanished than the journal can remember while it is behind: what the index of heads knows is \
+                 journaled after the next start, the rest is lost"
+            );
+        }
         self.queue = kept;
     }
 
@@ -302,14 +320,14 @@ impl Lane {
     }
 
     async fn store(&self, entry: &mut Entry) -> bool {
-        if !self.places.take() {
+        if !self.places.take(entry.seen.namespace.as_deref()) {
             self.observer.failed("outbox_full");
             return false;
         }
         match self.outbox.put(&entry.seen).await {
             Ok(()) => entry.stored = true,
             Err(error) => {
-                self.places.give_back();
+                self.places.give_back(entry.seen.namespace.as_deref());
                 self.observer.failed("outbox");
                 tracing::warn!(
                     error,

@@ -10,10 +10,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use futures::{StreamExt, TryStreamExt};
 use k8s_openapi::jiff::Timestamp;
-use serde_json::Value;
 
 use super::Observer;
-use super::chain::{self, Departure, Head, Seen};
+use super::chain::{self, Before, Departure, Head, Seen};
 use super::index::{Heads, SHARDS, Shard};
 use super::layout::Layout;
 use super::record::{Record, sha256};
@@ -143,7 +142,7 @@ impl Ledger {
             };
             let before = match &head {
                 Some(head) => self.after(seen, head).await?,
-                None => None,
+                None => Before::Spec(None),
             };
             let operation: &'static str = draft.operation().into();
             let record = draft.into_record(&self.cluster, head.as_ref(), before, seen);
@@ -178,31 +177,30 @@ impl Ledger {
     }
 
     /// The spec that the head's record ends with. A record that is not there any more, or not what it was, is said and
-    /// does not stop the journal.
-    async fn after(&self, seen: &Seen, head: &Head) -> Result<Option<Value>> {
+    /// does not stop the journal; nor is it believed.
+    async fn after(&self, seen: &Seen, head: &Head) -> Result<Before> {
         let key = self.layout.key(&seen.kind, &seen.uid, head.sequence);
         let bytes = match self.bucket.get(&key).await {
             // In an archive, say. Its hash is known, so that the chain goes on; what it said is not.
             Err(error) if !error.kind.is_transient() && error.kind != ErrorKind::Denied => {
-                self.observer.failed("broken");
-                let message = "the last record of this object cannot be read, and the next one says nothing of what was before";
+                self.observer.failed(error.kind.label());
+                let message = "the last record of this object cannot be read, and so the next one says that it is not known what was before";
                 tracing::error!(key, error = %error, "{message}");
-                return Ok(None);
+                return Ok(Before::Unknown);
             }
             read => read?,
         };
-        let intact = bytes.as_ref().is_some_and(|b| sha256(b) == head.hash);
-        if !intact {
+        let Some(bytes) = bytes.filter(|bytes| sha256(bytes) == head.hash) else {
             self.observer.failed("broken");
             tracing::error!(
                 key,
                 "the last record of this object is missing from the journal, or is not what it was: \
                  `bailiwick journal verify` says more"
             );
-        }
-        Ok(bytes
-            .and_then(|bytes| Record::from_bytes(&bytes).ok())
-            .and_then(|record| record.after))
+            return Ok(Before::Unknown);
+        };
+        let record = Record::from_bytes(&bytes);
+        Ok(record.map_or(Before::Unknown, |record| Before::Spec(record.after)))
     }
 
     /// There is a record where the next one was to be: takes it, or the last one if nothing was known of the chain.

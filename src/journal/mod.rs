@@ -7,7 +7,7 @@
 //! | [`index`] | where the chains end, for a cheap start |
 //! | [`ledger`] | writing to the sink, each record once |
 //! | [`outbox`] | where what was seen waits, in the cluster, while the sink is away |
-//! | [`lane`] | the order: one queue for each object |
+//! | [`lane`], [`entry`] | the order: one queue for each object; what is remembered |
 //! | [`verify`], [`reader`] | reading it again, and whether it is whole |
 //!
 //! Each object has a chain of records, `<prefix>/<cluster>/<kind>/<uid>/<number>.json`, each with the SHA-256 of the one
@@ -19,6 +19,7 @@
 //! (a gap); deletions wait, because after them there is nothing left to find them by.
 
 pub mod chain;
+mod entry;
 pub mod index;
 mod lane;
 pub mod layout;
@@ -54,8 +55,8 @@ const LONGEST_ANSWER: Duration = Duration::from_secs(30);
 pub trait Observer: Send + Sync {
     /// A record was written.
     fn wrote(&self, operation: &'static str);
-    /// Something failed: the label of an [`ErrorKind`](crate::cloud::ErrorKind), `outbox`, or `broken` where the sink
-    /// holds what should not be there.
+    /// Something failed: the label of an [`ErrorKind`](crate::cloud::ErrorKind), `outbox`, `broken` where the sink
+    /// holds what should not be there, or `lost`.
     fn failed(&self, reason: &'static str);
 }
 

@@ -109,8 +109,11 @@ pub struct Record {
     pub at_from: TimeSource,
     /// When the operator saw it.
     pub observed_at: Timestamp,
-    /// The spec before; null if there was none.
+    /// The spec before; null if there was none, or if it is not known.
     pub before: Option<Value>,
+    /// Only there, and true, if it is not known what was before.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub before_unknown: bool,
     /// The spec after; null if there is none any more.
     pub after: Option<Value>,
     /// What a reader must know besides.
@@ -224,6 +227,7 @@ mod tests {
             at: time,
             at_from: TimeSource::ManagedFields,
             observed_at: time,
+            before_unknown: false,
             before: Some(json!({"b": 1, "a": {"d": [1.1, null], "c": "\",\"hash\":\""}})),
             after: Some(json!({"a": {"c": "ü"}})),
             note: None,
@@ -255,6 +259,21 @@ mod tests {
         }
         let longer = [bytes.as_slice(), b" "].concat();
         assert_eq!(Record::from_bytes(&longer), Err(Unreadable::NotARecord));
+    }
+
+    #[test]
+    fn what_is_not_known_is_said_and_nothing_else_looks_different() {
+        let unknown = Record {
+            before: None,
+            before_unknown: true,
+            ..record()
+        };
+        let text = String::from_utf8(unknown.to_bytes().unwrap()).unwrap();
+        assert!(
+            text.contains(r#""before":null,"beforeUnknown":true,"after""#),
+            "{text}"
+        );
+        assert_eq!(Record::from_bytes(text.as_bytes()).unwrap(), unknown);
     }
 
     #[test]

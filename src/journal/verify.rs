@@ -204,7 +204,10 @@ impl<'a> ChainCheck<'a> {
             Some((_, hash, before)) => (Some(hash.clone()), before.as_ref().map(|b| &b.after)),
             None => (None, Some(&None)),
         };
-        let continuous = after.is_none_or(|after: &Option<Value>| *after == record.before);
+        // A record that does not know what was before does not contradict it.
+        let silent = record.before_unknown && record.before.is_none();
+        let continuous =
+            silent || after.is_none_or(|after: &Option<Value>| *after == record.before);
         // After records that are missing nothing can be said about the link.
         if sequence != expected {
             return;

@@ -23,6 +23,8 @@ pub struct Given {
     pub digest: String,
     /// Who wrote it.
     pub author: Author,
+    /// Whether whoever approves is known for a robot: nobody's word.
+    pub is_robot: bool,
     /// Whether it is a review on the code host, where people have other names: one that differs from the requester's by
     /// capitals alone is taken for the same.
     pub is_review: bool,
@@ -69,7 +71,7 @@ pub fn judge(given: &Given, asked: Option<&Asked>) -> Result<(), Refusal> {
         return Err(Refusal::DigestMismatch);
     }
     let author = given.author.as_ref().ok_or(Refusal::AuthorUnknown)?;
-    if author.starts_with("system:") || given.approver.starts_with("system:") {
+    if given.is_robot || author.starts_with("system:") || given.approver.starts_with("system:") {
         return Err(Refusal::NotAPerson);
     }
     if *author != given.approver {
@@ -96,6 +98,26 @@ pub struct Required {
     pub types: Vec<String>,
     /// By how many different people, over all types together.
     pub people: usize,
+}
+
+impl Required {
+    /// This, and whatever `floor` demands besides: what was demanded once is not less for being left out later.
+    pub fn at_least(&self, floor: &Self) -> Self {
+        let more = floor
+            .types
+            .iter()
+            .filter(|type_| !self.types.contains(type_));
+        Self {
+            types: self.types.iter().chain(more).cloned().collect(),
+            people: self.people.max(floor.people),
+        }
+    }
+
+    /// Whether nothing is demanded by `other` that is not demanded by this.
+    pub fn covers(&self, other: &Self) -> bool {
+        let has = |type_| self.types.contains(type_);
+        self.people >= other.people && other.types.iter().all(has)
+    }
 }
 
 /// What has been given, and what is missing.
@@ -187,6 +209,7 @@ mod tests {
             approver: approver.to_owned(),
             digest: "sha256:1".to_owned(),
             author: Some(approver.to_owned()),
+            is_robot: false,
             is_review: false,
         }
     }
@@ -248,6 +271,11 @@ mod tests {
         );
         let robot = given("Test", "system:serviceaccount:ci:robot");
         assert_eq!(judge(&robot, Some(&asked())), Err(Refusal::NotAPerson));
+        let known = Given {
+            is_robot: true,
+            ..ann.clone()
+        };
+        assert_eq!(judge(&known, Some(&asked())), Err(Refusal::NotAPerson));
         let nobody = Asked {
             requester: None,
             ..asked()
@@ -344,6 +372,22 @@ mod tests {
     }
 
     proptest! {
+        /// Whatever is demanded later, what was demanded before stays; and to demand both is to demand nothing else.
+        #[test]
+        fn a_floor_only_adds(
+            now in proptest::collection::btree_set("[A-D]", 0..4), people in 0usize..4,
+            before in proptest::collection::btree_set("[A-D]", 0..4), many in 0usize..4,
+        ) {
+            let of = |types: BTreeSet<String>, people| Required { types: types.into_iter().collect(), people };
+            let (now, floor) = (of(now, people), of(before, many));
+            let both = now.at_least(&floor);
+            prop_assert!(both.covers(&now) && both.covers(&floor));
+            prop_assert_eq!(both.at_least(&floor), both.clone());
+            let known = |type_: &String| now.types.contains(type_) || floor.types.contains(type_);
+            prop_assert!(both.types.iter().all(known) && both.people == people.max(many));
+            prop_assert_eq!(now.covers(&floor), both == now);
+        }
+
         /// Whatever is written, the requester is never among those who count, and enough means enough.
         #[test]
         fn the_requester_never_counts(

@@ -16,6 +16,7 @@ const ROBOT: &str = "--as=system:serviceaccount:team-a:robot";
 const MEMBERS: &str = r#"{apiVersion: rbac.authorization.k8s.io/v1, kind: RoleBinding, metadata: {name: more, namespace: team-a},
   roleRef: {apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: bailiwick-team-member}, subjects: [
   {kind: User, name: ann, apiGroup: rbac.authorization.k8s.io}, {kind: User, name: bob, apiGroup: rbac.authorization.k8s.io},
+  {kind: User, name: gitops, apiGroup: rbac.authorization.k8s.io}, {kind: Group, name: bots, apiGroup: rbac.authorization.k8s.io},
   {kind: ServiceAccount, name: robot, namespace: team-a}]}"#;
 const IMAGE: &str = "registry.example.com/a/shop:1";
 
@@ -247,6 +248,16 @@ async fn nobody_approves_their_own_or_for_others(world: &World, people: &People)
     )
     .await;
 
+    // Robots that the cluster authenticates like people, by their name and by their group.
+    let robots = [("gitops", &[][..]), ("builder", &["bots"])];
+    for (who, groups) in robots {
+        let config = world.plane.kubeconfig(who, groups).unwrap();
+        let words = [who, "is a robot", "never approve them"];
+        may_not(world, &config, &CREATE, &by(who, &right), &words).await;
+        let dry = [&CREATE[..], &["--dry-run=server"]].concat();
+        may(world, &config, &dry, &release("shop-robot", "{}")).await;
+    }
+
     // A robot makes releases; both others approve it.
     may(world, &people.admin, &robot, &release("shop-robot", "{}")).await;
     let made = annotations(world, "release", "shop-robot").await;
@@ -302,6 +313,10 @@ async fn a_name_in_use_is_not_released(world: &World, people: &People) {
     may_not(world, &people.platform, &delete, "", &words).await;
     may_not(world, &people.admin, &delete, "", &words).await;
     may_not(world, &people.member, &delete, "", &["forbidden"]).await;
+    only_approvals_are_lowered(world, people).await;
+    // Held by whomever, the platform team frees it: its application goes first.
+    let application = ["-n", "team-a", "delete", "application", "shop"];
+    may(world, &people.platform, &application, "").await;
     let client = world.plane.client("outside", &[]).await.unwrap();
     let names: Api<ApplicationName> = Api::all(client);
     let mut found = names.get("shop").await.unwrap();
@@ -312,6 +327,37 @@ async fn a_name_in_use_is_not_released(world: &World, people: &People) {
         .unwrap();
     may(world, &people.platform, &delete, "").await;
     leave_nothing(world, &people.admin).await;
+}
+
+/// What approvals the releases under a name need is the platform team's to lower, and nobody else's; whose it is, is not.
+async fn only_approvals_are_lowered(world: &World, people: &People) {
+    let patch = ["patch", "applicationname", "shop", "--type=merge", "-p"];
+    let with = |spec: &str| {
+        [&patch[..], &[spec]]
+            .concat()
+            .into_iter()
+            .map(str::to_owned)
+            .collect::<Vec<_>>()
+    };
+    let run = async |config: &Path, spec: &str, words: Option<&[&str]>| {
+        let arguments = with(spec);
+        let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+        match words {
+            Some(words) => may_not(world, config, &arguments, "", words).await,
+            None => may(world, config, &arguments, "").await,
+        }
+    };
+    let lowered = r#"{"spec":{"requiredApprovals":{"types":["Test"],"people":1}}}"#;
+    run(&people.platform, lowered, None).await;
+    run(&people.member, lowered, Some(&["forbidden"])).await;
+    for other in [
+        r#"{"spec":{"owner":{"team":"thieves"}}}"#,
+        r#"{"spec":{"state":"Tombstone"}}"#,
+        r#"{"spec":{"retiredAt":"2026-01-01T00:00:00Z"}}"#,
+    ] {
+        let words = ["whose the name shop is", "only spec.requiredApprovals"];
+        run(&people.platform, other, Some(&words)).await;
+    }
 }
 
 async fn leave_nothing(world: &World, admin: &Path) {

@@ -22,6 +22,7 @@ env: [{name: AWS_ENDPOINT_URL, value: "http://aws.example.com:5000"}]
 args: ["--concurrency=4"]
 platformAccount: {id: "012345678901", role: Registry, mutableImageTags: true}
 platformGroup: platform
+robots: {users: [gitops, "it's one"], groups: [bots]}
 operatorUsers: [outside]
 registries: {plainHttp: ["a.example.com:5000", b.example.com], internal: [c], authoritiesConfigMap: cas, credentialsSecret: logins, trustConfigMap: keys, codeHostsSecret: hosts}
 networkPolicy: {enabled: true, egressPorts: [5000]}
@@ -122,6 +123,9 @@ fn what_is_set_arrives_and_what_is_off_is_left_out() {
         r#"{name: trust, configMap: {name: "keys"}}"#,
         "{port: 5000, protocol: TCP}",
         r#"{name: code-hosts, secret: {secretName: "hosts"}}"#,
+        r#"value: "gitops\nit's one""#,
+        r#"variables.me in ["gitops","it's one"]"#,
+        r#"group in ["bots"]"#,
         r#"BAILIWICK_JOURNAL_BUCKET, value: "acme-audit""#,
         r#"BAILIWICK_JOURNAL_PREFIX, value: "journal""#,
         r#"BAILIWICK_JOURNAL_REGION, value: "eu-west-1""#,
@@ -177,8 +181,12 @@ fn stamps_are_written_where_the_cluster_can() {
         ]
         .map(|kind| manifests.matches(kind).count())
     };
-    assert_eq!(counted(&rendered(&["--api-versions", api])), [3, 10]);
-    assert_eq!(counted(&rendered(&[])), [0, 10]);
+    assert_eq!(counted(&rendered(&["--api-versions", api])), [3, 11]);
+    assert_eq!(counted(&rendered(&[])), [0, 11]);
+    // What is held for the journal is held only where there is one.
+    let journaled = ["--api-versions", api, "--set", "journal.bucket=acme-audit"];
+    assert_eq!(counted(&rendered(&journaled)), [4, 11]);
+    assert_eq!(counted(&rendered(&journaled[2..])), [0, 11]);
     for (enabled, said) in [("true", "\"true\""), ("false", "\"false\"")] {
         let manifests = rendered(&["--set", &format!("admission.enabled={enabled}")]);
         let guarded = format!("name: BAILIWICK_AUTHORS_GUARDED\n              value: {said}\n");
@@ -203,6 +211,13 @@ fn wrong_values_and_old_clusters_are_refused() {
         ],
         "platformAccount",
     );
+    // Nobody forgets to say who is a robot: nobody is, only if that is said.
+    for missing in ["robots=null", "robots.users=null", "robots.groups=null"] {
+        refused(
+            &["template", "--set", &format!("clusterName=c,{missing}")],
+            "robots",
+        );
+    }
     refused(
         &["template", "--set", "clusterName=c,replicaCount=-1"],
         "replicaCount",

@@ -33,6 +33,17 @@ async fn an_hour_away(seed: u64) -> (World, usize) {
                 200 + minute,
             );
         }
+        // Releases come and go, some of them while no operator runs, with somebody's word for the next one.
+        match minute % 4 {
+            1 => {
+                world.declare("Release", &format!("one-{minute}"), minute);
+                if minute > 4 {
+                    world.delete("Release", &format!("one-{}", minute - 4));
+                }
+            }
+            3 => drop(world.declare("Approval", &format!("ann-{minute}"), minute)),
+            _ => {}
+        }
         if minute == 15 {
             world.delete("Application", "app4");
             minutes(1).await;

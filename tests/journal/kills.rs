@@ -16,15 +16,23 @@ async fn life(blow: Option<(u64, Fault)>) -> (u64, Option<String>) {
     for step in 0..8 {
         match step {
             0 => drop(world.declare("Team", "shop", 1)),
-            1 => drop(world.declare("Application", "one", 2)),
+            1 => {
+                world.declare("Application", "one", 2);
+                world.declare("Release", "one-1", 1);
+            }
             2 => drop(world.declare("Team", "shop", 3)),
             3 => world.cloud.set_bucket_away(true),
             4 => drop(world.declare("Team", "shop", 4)),
-            5 => drop(world.declare("Application", "one", 5)),
+            5 => {
+                world.declare("Application", "one", 5);
+                world.declare("Approval", "ann", 7);
+            }
             6 => {
                 // A team does not go while it has an active application.
                 world.delete("Application", "one");
                 world.delete("Team", "shop");
+                world.delete("Release", "one-1");
+                world.delete("Approval", "ann");
             }
             _ => world.cloud.set_bucket_away(false),
         }
@@ -54,6 +62,8 @@ async fn life(blow: Option<(u64, Fault)>) -> (u64, Option<String>) {
     }
     assert_eq!(world.check(&context).await, (0, 0), "{context}");
     assert!(world.server.get("teams", "", "shop").is_none(), "{context}");
+    assert!(world.server.objects("releases").is_empty(), "{context}");
+    assert!(world.server.objects("approvals").is_empty(), "{context}");
     (strike.writes(), strike.struck())
 }
 

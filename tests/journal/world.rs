@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use bailiwick::api::FINALIZER;
 use bailiwick::app::{self, Parts};
 use bailiwick::cloud::budget::{BudgetOptions, Budgets};
 use bailiwick::cloud::governed::{govern, govern_bucket};
@@ -99,7 +100,21 @@ impl World {
         self.operator_by(clock, Strike::none(), &[])
     }
 
+    pub fn operator_without_journal(&self) -> Operator {
+        self.operator_of(self.clock, Strike::none(), &[], false)
+    }
+
     fn operator_by(&self, clock: VirtualClock, strike: Arc<Strike>, more: &[&str]) -> Operator {
+        self.operator_of(clock, strike, more, true)
+    }
+
+    fn operator_of(
+        &self,
+        clock: VirtualClock,
+        strike: Arc<Strike>,
+        more: &[&str],
+        journaled: bool,
+    ) -> Operator {
         let arguments = ["test", "--cluster-name", "sim", "--namespace", "default"];
         let arguments = arguments
             .iter()
@@ -115,7 +130,7 @@ impl World {
             cloud: govern(self.cloud.cloud(), budgets.clone(), observer.clone()),
             origins: Arc::new(bailiwick::controllers::release::origins::NoRegistry),
             outside: Outside::default(),
-            journal: Some(govern_bucket(bucket, budgets, observer)),
+            journal: journaled.then(|| govern_bucket(bucket, budgets, observer)),
             clock: Arc::new(clock),
             metrics: metrics.clone(),
             readiness: Readiness::default(),
@@ -134,17 +149,17 @@ impl World {
 
     /// Somebody declares an object, or changes its spec: `number` is what the spec says.
     pub fn declare(&self, kind: &str, name: &str, number: u64) -> String {
-        let (plural, namespace, spec) = match kind {
-            "Team" => (
-                "teams",
-                "",
-                json!({ "displayName": format!("Team {number}") }),
-            ),
-            _ => (
-                "applications",
-                "team-shop",
-                json!({ "displayName": "Shop", "description": format!("{number}") }),
-            ),
+        let (plural, namespace) = place(kind);
+        let spec = match kind {
+            "Team" => json!({ "displayName": format!("Team {number}") }),
+            "Release" => json!({
+                "application": "one", "version": format!("{number}"), "image": format!("registry.example.com/shop/one:{number}"),
+            }),
+            "Approval" => json!({
+                "release": "one-1", "type": "Test", "approver": format!("oidc:user-{number}"),
+                "digest": format!("sha256:{number:064}"),
+            }),
+            _ => json!({ "displayName": "Shop", "description": format!("{number}") }),
         };
         let who = format!("oidc:user-{number}");
         let mut object = self.server.get(plural, namespace, name).unwrap_or_else(|| {
@@ -159,6 +174,10 @@ impl World {
                 .as_object_mut()
                 .unwrap()
                 .remove("namespace");
+        }
+        // As the chart's policy does to whatever is made where there is a journal.
+        if object["metadata"]["uid"].is_null() {
+            object["metadata"]["finalizers"] = json!([FINALIZER]);
         }
         object["spec"] = spec.clone();
         object["metadata"]["annotations"]["bailiwick.dev/changed-by"] = who.clone().into();
@@ -180,10 +199,7 @@ impl World {
     }
 
     pub fn delete(&self, kind: &str, name: &str) {
-        let (plural, namespace) = match kind {
-            "Team" => ("teams", ""),
-            _ => ("applications", "team-shop"),
-        };
+        let (plural, namespace) = place(kind);
         let object = self
             .server
             .get(plural, namespace, name)
@@ -259,7 +275,7 @@ impl World {
             doubled += ends.saturating_sub(wanted);
         }
         // What the operator makes by itself is journaled, too.
-        chains.retain(|_, chain| ["Team", "Application"].contains(&chain[0].kind.as_str()));
+        chains.retain(|_, chain| KINDS.contains(&chain[0].kind.as_str()));
         assert_eq!(
             chains.len(),
             0,
@@ -279,6 +295,20 @@ impl World {
             }
         }
         false
+    }
+}
+
+/// The kinds that people declare here; of the others the operator makes objects by itself.
+const KINDS: [&str; 4] = ["Team", "Application", "Release", "Approval"];
+
+/// Where an object of a kind is.
+fn place(kind: &str) -> (&'static str, &'static str) {
+    match kind {
+        "Team" => ("teams", ""),
+        "Application" => ("applications", "team-shop"),
+        "Release" => ("releases", "team-shop"),
+        "Approval" => ("approvals", "team-shop"),
+        other => panic!("nobody declares {other} here"),
     }
 }
 

@@ -124,6 +124,29 @@ async fn reviews_that_are_not_configured_any_more_are_forgotten() {
     third.abort();
 }
 
+/// The platform team agrees that what the application demands now is enough.
+async fn agreed(world: &World) {
+    let demanded = |world: &World| {
+        let shop = world.server.get("applications", "team-aa", "shop");
+        shop.unwrap()["spec"]["requiredApprovals"].clone()
+    };
+    let name = |world: &World| world.server.get("applicationnames", "", "shop").unwrap();
+    world
+        .until("kept", SOON, |world| {
+            let kept = name(world)["spec"]["requiredApprovals"]["types"].clone();
+            let kept = kept.as_array().unwrap();
+            demanded(world)["types"]
+                .as_array()
+                .unwrap()
+                .iter()
+                .all(|type_| kept.contains(type_))
+        })
+        .await;
+    let mut lowered = name(world);
+    lowered["spec"]["requiredApprovals"] = demanded(world);
+    world.server.put(&lowered).unwrap();
+}
+
 /// The team does no longer: by what it demands, and by what it calls its own.
 #[tokio::test]
 async fn reviews_that_the_application_does_not_ask_for_any_more_are_forgotten() {
@@ -140,6 +163,7 @@ async fn reviews_that_the_application_does_not_ask_for_any_more_are_forgotten() 
         world.edit("applications", "aa", "shop", |object| {
             change(&mut object["spec"]);
         });
+        agreed(&world).await;
         world
             .until("forgotten", SOON, |world| {
                 let status = status(world);

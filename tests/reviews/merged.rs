@@ -83,3 +83,71 @@ async fn a_review_of_what_was_merged_counts_if_nothing_came_in_between() {
         operator.abort();
     }
 }
+
+/// Nobody approves a change that they have written a part of, be it an earlier commit of it; and where nobody knows who has,
+/// nobody does.
+#[tokio::test]
+async fn whoever_wrote_an_earlier_commit_does_not_approve_the_last_one() {
+    let made = |sha: &str, author: Value, committer: Value| {
+        json!({
+            "sha": sha, "author": author, "committer": committer,
+            "commit": {"message": "Try", "tree": {"sha": TREE}},
+        })
+    };
+    let by = |login: &str| {
+        made(
+            "fed0001",
+            json!({"login": login}),
+            json!({"login": "web-flow"}),
+        )
+    };
+    let last = made(COMMIT, json!({"login": "dev"}), json!({"login": "dev"}));
+    let nobodys = made("fed0001", json!(null), json!({"login": "dev"}));
+    let committed = made("fed0001", json!({"login": "dev"}), json!({"login": "eve"}));
+    let (own, unknown) = ("the commit is eve's own work", "does not know whose work");
+    for (case, commits, ann, eve) in [
+        (
+            "theirs",
+            vec![by("eve"), last.clone()],
+            "ann@example.com",
+            own,
+        ),
+        (
+            "committed",
+            vec![committed, last.clone()],
+            "ann@example.com",
+            own,
+        ),
+        (
+            "another's",
+            vec![by("bob"), last.clone()],
+            "ann@example.com",
+            "eve@example.com",
+        ),
+        ("nobody's", vec![nobodys, last.clone()], unknown, unknown),
+        (
+            "more than are listed",
+            vec![by("bob"); 250],
+            unknown,
+            unknown,
+        ),
+    ] {
+        let (host, world) = (Host::start().await, shop(2, Evidence::Attestation));
+        world
+            .registries
+            .ask_about_commits(host.origins(Some(reviewing())));
+        host.merged(COMMIT, "fed0009", commits);
+        host.review(review(1, "ann", "APPROVED", COMMIT));
+        host.review(review(2, "eve", "APPROVED", COMMIT));
+        let operator = world.operator(&Arc::default());
+        release(&world, "requester@example.com");
+        world
+            .until(case, SOON, |world| {
+                verdict(world, "ann").contains(ann) && verdict(world, "eve").contains(eve)
+            })
+            .await;
+        let ready = says(&world, "Ready").starts_with("True");
+        assert_eq!(ready, eve.contains('@'), "{case}");
+        operator.abort();
+    }
+}

@@ -6,13 +6,20 @@ use kube::api::PostParams;
 use kube::{Api, ResourceExt};
 
 use super::{Applications, reasons};
-use crate::api::{Application, ApplicationName, ApplicationNameSpec, NameOwner, NameState};
+use crate::api::{
+    Application, ApplicationName, ApplicationNameSpec, KeptApprovals, NameOwner, NameState,
+};
+use crate::controllers::Caches;
 use crate::engine::record::Record;
 use crate::engine::{Failure, FailureKind, Outcome};
+use crate::plan::approval::Required;
 use crate::plan::claim::{Claimant, Holder, Owner, Verdict, decide};
 
 /// A reason and a sentence for whoever must act.
 pub type Refusal = (&'static str, String);
+
+/// How many types a name keeps at most. Whoever goes on renaming them makes releases wait for all of these.
+const KEPT_TYPES: usize = 40;
 
 impl Applications {
     /// Makes the name this application's, if it may have it.
@@ -32,13 +39,18 @@ impl Applications {
         // A name that is ours by the cache costs no question. It may have been taken over since: then the cache will
         // say so in a moment, and nothing has been written meanwhile.
         let cached = self.caches.names.get(None, &name);
-        if cached.is_some_and(|found| verdict(&us, &found, &Owner::Gone) == Verdict::Ours) {
+        let demanded = demanded(object);
+        let is_entered = |found: &ApplicationName| kept(found) == floor(found, &demanded);
+        if cached.is_some_and(|found| {
+            verdict(&us, &found, &Owner::Gone) == Verdict::Ours && is_entered(&found)
+        }) {
             return Ok(Ok(()));
         }
         let api: Api<ApplicationName> = Api::all(self.client.clone());
         let Some(found) = api.get_opt(&name).await? else {
             record.may_write_in_cluster()?;
-            let fresh = ApplicationName::new(&name, held(&us));
+            let mut fresh = ApplicationName::new(&name, held(&us));
+            fresh.spec.required_approvals = spec_of(&demanded);
             return match api.create(&PostParams::default(), &fresh).await {
                 Ok(_) => Ok(Ok(())),
                 Err(kube::Error::Api(status)) if status.is_already_exists() => Err(Failure::new(
@@ -56,13 +68,15 @@ impl Applications {
         if let Some(refusal) = refusal(verdict, &found, team) {
             return Ok(Err(refusal));
         }
-        if verdict != Verdict::Ours {
+        if verdict != Verdict::Ours || !is_entered(&found) {
             record.may_write_in_cluster()?;
             // Under the version that was read: whoever else takes it at the same time is refused, or refuses us.
-            let taken = ApplicationName {
+            let mut taken = ApplicationName {
                 spec: held(&us),
                 ..found.clone()
             };
+            // What was demanded under this name stays, whoever has it.
+            taken.spec.required_approvals = spec_of(&floor(&found, &demanded));
             api.replace(&name, &PostParams::default(), &taken).await?;
         }
         if verdict == Verdict::TakeOver {
@@ -103,6 +117,7 @@ impl Applications {
         record.may_write_in_cluster()?;
         found.spec.state = NameState::Tombstone;
         found.spec.retired_at = Some(Time(record.now));
+        found.spec.required_approvals = spec_of(&floor(&found, &demanded(object)));
         api.replace(&name, &PostParams::default(), &found).await?;
         let message = format!(
             "the name {name} stays reserved for team {}; the platform team releases it by deleting ApplicationName {name}",
@@ -162,5 +177,53 @@ fn held(us: &Claimant) -> ApplicationNameSpec {
         },
         state: NameState::Held,
         retired_at: None,
+        required_approvals: None,
     }
+}
+
+/// What the application itself demands of its releases.
+pub fn demanded(object: &Application) -> Required {
+    let spec = object.spec.required_approvals.as_ref();
+    spec.map_or_else(Required::default, |spec| Required {
+        types: spec.types.clone(),
+        people: usize::from(spec.people),
+    })
+}
+
+/// What the application demands, and what was demanded under its name before. So whoever makes a release cannot make it
+/// need less, be it by editing the application or by making it anew: that is the platform team's to say.
+pub fn in_force(object: &Application, caches: &Caches) -> Required {
+    let name = caches.names.get(None, &object.name_any());
+    let before = name.as_ref().map_or_else(Required::default, kept);
+    demanded(object).at_least(&before)
+}
+
+/// The same for the status, if it is more than the application demands itself.
+pub(super) fn kept_besides(object: &Application, caches: &Caches) -> Option<KeptApprovals> {
+    let in_force = in_force(object, caches);
+    let is_more = !demanded(object).covers(&in_force);
+    spec_of(&in_force).filter(|_| is_more)
+}
+
+fn kept(found: &ApplicationName) -> Required {
+    let spec = found.spec.required_approvals.as_ref();
+    spec.map_or_else(Required::default, |spec| Required {
+        types: spec.types.clone(),
+        people: usize::from(spec.people),
+    })
+}
+
+/// What the name is to keep.
+fn floor(found: &ApplicationName, demanded: &Required) -> Required {
+    let mut floor = kept(found).at_least(demanded);
+    floor.types.truncate(KEPT_TYPES);
+    floor
+}
+
+fn spec_of(required: &Required) -> Option<KeptApprovals> {
+    let is_any = !required.types.is_empty();
+    is_any.then(|| KeptApprovals {
+        types: required.types.clone(),
+        people: u8::try_from(required.people).unwrap_or(u8::MAX).max(1),
+    })
 }

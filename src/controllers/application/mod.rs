@@ -12,6 +12,7 @@ pub mod reasons;
 mod report;
 mod validate;
 
+pub use claim::{demanded, in_force};
 pub use report::summary;
 
 use std::time::Duration;
@@ -86,6 +87,7 @@ impl Reconcile for Applications {
         record.set(ACCEPTED, Truth::True, reasons::ACCEPTED, &message);
         record.status.team = Some(team);
         record.status.repositories = valid.repositories;
+        self.kept_approvals(object, record);
         report::releases(record, &self.releases_of(&namespace, &object.name_any()));
         let effective_at = report::retirement(object, record, valid.retirement_period);
         record.status.last_handled_reconcile_at =
@@ -97,6 +99,24 @@ impl Reconcile for Applications {
 }
 
 impl Applications {
+    /// Says what releases need besides what the application demands now, and when that begins to differ, in an event.
+    fn kept_approvals(&self, object: &Application, record: &mut Record<Application>) {
+        let kept = claim::kept_besides(object, &self.caches);
+        if let Some(kept) = &kept
+            && record.status.kept_approvals.as_ref() != Some(kept)
+        {
+            let message = format!(
+                "releases go on needing {} by {} different people, although spec.requiredApprovals demands less: only the \
+                 platform team lowers that, in spec.requiredApprovals of ApplicationName {}",
+                kept.types.join(", "),
+                kept.people,
+                object.name_any()
+            );
+            record.warn(reasons::APPROVALS_KEPT, message);
+        }
+        record.status.kept_approvals = kept;
+    }
+
     fn releases_of(&self, namespace: &str, application: &str) -> Vec<crate::api::Release> {
         self.caches.releases.select(|release| {
             release.spec.application == application

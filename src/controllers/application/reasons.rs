@@ -16,6 +16,7 @@ pub const RETIRING: &str = "Retiring";
 pub const RETIRED: &str = "Retired";
 pub const RETIREMENT_CALLED_OFF: &str = "RetirementCalledOff";
 pub const NAME_KEPT: &str = "NameKept";
+pub const APPROVALS_KEPT: &str = "ApprovalsKept";
 
 /// All of them, for the reference.
 pub const ALL: &[Reason] = &[
@@ -70,6 +71,11 @@ pub const ALL: &[Reason] = &[
         RETIREMENT_CALLED_OFF,
         "The application is active again. An event.",
         DONE,
+    ),
+    Reason::new(
+        APPROVALS_KEPT,
+        "The application demands fewer approvals than before, and its releases go on needing those that it demanded.",
+        "If fewer shall do: the platform team lowers spec.requiredApprovals of the ApplicationName.",
     ),
     Reason::new(
         NAME_KEPT,

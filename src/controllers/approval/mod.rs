@@ -19,15 +19,17 @@ use crate::plan::approval::{Asked, Author, Given, Refusal, judge};
 const RELEASE_AGAIN: Duration = Duration::from_secs(600);
 
 /// Who made an object, if that can be believed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Authors {
     /// Whether admission policies see to it that the stamp of an object is true, or not there.
     pub guarded: bool,
+    /// Users who are no persons although the cluster authenticates them like persons.
+    pub robots: Vec<String>,
 }
 
 impl Authors {
     /// Who made this object; `None`: nobody can tell.
-    pub fn of(self, object: &impl ResourceExt) -> Author {
+    pub fn of(&self, object: &impl ResourceExt) -> Author {
         let stamp = object.annotations().get(crate::api::ANNOTATION_CREATED_BY);
         stamp
             .filter(|stamp| self.guarded && !stamp.is_empty())
@@ -35,7 +37,7 @@ impl Authors {
     }
 
     /// A release, as approvals are judged by it.
-    pub fn asked(self, release: &Release) -> Asked {
+    pub fn asked(&self, release: &Release) -> Asked {
         let image = release
             .status
             .as_ref()
@@ -47,15 +49,21 @@ impl Authors {
     }
 
     /// An approval, as it is judged.
-    pub fn given(self, approval: &Approval) -> Given {
+    pub fn given(&self, approval: &Approval) -> Given {
         Given {
             name: approval.name_any(),
             type_: approval.spec.type_.clone(),
             approver: approval.spec.approver.clone(),
             digest: approval.spec.digest.clone(),
             author: self.of(approval),
+            is_robot: self.is_robot(&approval.spec.approver),
             is_review: false,
         }
+    }
+
+    /// Whether this user is known for a robot.
+    pub fn is_robot(&self, user: &str) -> bool {
+        self.robots.iter().any(|robot| robot == user)
     }
 }
 
@@ -126,7 +134,7 @@ fn outcome(refusal: Refusal, object: &Approval, asked: Option<&Asked>) -> Outcom
         ),
         Refusal::NotAPerson => (
             reasons::NOT_A_PERSON,
-            format!("{approver} is not a person: service accounts may make releases and never approve them"),
+            format!("{approver} is not a person: robots and service accounts may make releases and never approve them"),
         ),
         Refusal::AuthorUnknown => (
             reasons::AUTHOR_UNKNOWN,
@@ -144,4 +152,46 @@ fn outcome(refusal: Refusal, object: &Approval, asked: Option<&Asked>) -> Outcom
         ),
     };
     Outcome::blocked(reason, message)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn approval(by: &str) -> Approval {
+        serde_json::from_value(json!({
+            "apiVersion": "bailiwick.dev/v1alpha1", "kind": "Approval",
+            "metadata": {"name": "one", "annotations": {"bailiwick.dev/created-by": by}},
+            "spec": {"release": "shop-1", "digest": "sha256:1", "type": "Test", "approver": by},
+        }))
+        .unwrap()
+    }
+
+    #[test]
+    fn who_is_a_robot_is_what_the_platform_team_says() {
+        let authors = Authors {
+            guarded: true,
+            robots: vec!["gitops".to_owned()],
+        };
+        let asked = Asked {
+            requester: Some("dev".to_owned()),
+            digest: Some("sha256:1".to_owned()),
+        };
+        for (by, wanted) in [
+            ("gitops", Err(Refusal::NotAPerson)),
+            ("system:serviceaccount:ci:robot", Err(Refusal::NotAPerson)),
+            ("ann", Ok(())),
+        ] {
+            assert_eq!(
+                judge(&authors.given(&approval(by)), Some(&asked)),
+                wanted,
+                "{by}"
+            );
+        }
+        let unguarded = Authors::default();
+        let nobody = judge(&unguarded.given(&approval("ann")), Some(&asked));
+        assert_eq!(nobody, Err(Refusal::AuthorUnknown));
+    }
 }

@@ -44,7 +44,7 @@ pub const ALL: &[Reason] = &[
     Reason::new(
         NOT_A_PERSON,
         "The approval was not written by a person.",
-        "A person approves; service accounts make releases only.",
+        "A person approves; robots and service accounts make releases only.",
     ),
     Reason::new(
         AUTHOR_UNKNOWN,

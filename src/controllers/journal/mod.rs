@@ -137,7 +137,7 @@ fn waits(behind: &Behind, places: usize) -> String {
     let why = behind.why.as_deref().unwrap_or("its sink does not answer");
     format!(
         "the deletion waits for the journal, so that it is not lost: the journal takes no records ({why}), and its outbox \
-         in the cluster does not either ({} of {places} places taken). Make the bucket reachable, or end journaling by \
+         in the cluster does not either ({} of {places} places taken, of which no namespace gets all). Make the bucket reachable, or end journaling by \
          naming no bucket",
         behind.stored
     )

@@ -154,6 +154,7 @@ fn reviewed(commit: &Commit, changes: Changes, reviewing: &Reviewing) -> (Review
     };
     // Both, or nobody can say whose work it is.
     let makers = commit.author.as_ref().zip(commit.committer.as_ref());
+    let makers = makers.filter(|_| !changes.unknown_makers);
     let reviewed = Reviewed {
         revision: commit.id.clone(),
         same: changes.same,

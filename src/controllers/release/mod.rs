@@ -142,6 +142,7 @@ impl Releases {
                 name: review.url.clone(),
                 type_: CODE_CHANGE.to_owned(),
                 author: Some(approver.clone()),
+                is_robot: self.authors.is_robot(&approver),
                 approver,
                 // Of the commit that this digest was built from.
                 digest: digest.clone(),

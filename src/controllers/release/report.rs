@@ -104,12 +104,19 @@ fn approved(
         (Truth::Unknown, reasons::REQUESTER_UNKNOWN, message)
     } else {
         let digest = record.status.image.as_ref().map(|image| &image.digest);
-        let message = format!(
+        let mut message = format!(
             "missing: {}; somebody other than {} makes an Approval of {}",
             approvals.missing(),
             record.status.requester.as_deref().unwrap_or_default(),
             digest.map_or("this release", |digest| digest),
         );
+        if valid.demands_less {
+            let name = &valid.application;
+            message += &format!(
+                ". Application {name} demands less by now, which alone changes nothing: the platform team lowers \
+                 spec.requiredApprovals of ApplicationName {name}"
+            );
+        }
         (Truth::False, reasons::AWAITING_APPROVAL, message)
     };
     record.set("Approved", truth, reason, &message);

@@ -6,7 +6,7 @@ use regex::{Regex, RegexBuilder};
 use super::reasons;
 use crate::api::{Application, Release, TeamAccount, TicketSystemSpec};
 use crate::controllers::Caches;
-use crate::controllers::application::ACCEPTED;
+use crate::controllers::application::{ACCEPTED, demanded, in_force};
 use crate::engine::conditions;
 use crate::model::{ImageRef, SourceRepository, Version};
 use crate::plan::approval::Required;
@@ -22,8 +22,10 @@ pub struct Valid {
     pub application: String,
     /// The application's source repositories.
     pub repositories: Vec<SourceRepository>,
-    /// The approvals that it demands.
+    /// The approvals that a release of it needs.
     pub required: Required,
+    /// Whether that is more than the application demands itself, since it was demanded before.
+    pub demands_less: bool,
     /// How its tickets are recognised and found.
     pub tickets: Option<TicketSystem>,
     /// The image.
@@ -91,15 +93,12 @@ pub fn release(object: &Release, caches: &Caches) -> Result<Valid, Refusal> {
     // Its own status says them in normal form; what cannot be parsed, the application itself complains about.
     let repositories = application.spec.repositories.iter();
     let tickets = application.spec.ticket_system.as_ref();
-    let required = application.spec.required_approvals.as_ref();
-    let required = required.map(|required| Required {
-        types: required.types.clone(),
-        people: usize::from(required.people),
-    });
+    let required = in_force(&application, caches);
     Ok(Valid {
         application: spec.application.clone(),
         repositories: repositories.filter_map(|text| text.parse().ok()).collect(),
-        required: required.unwrap_or_default(),
+        demands_less: !demanded(&application).covers(&required),
+        required,
         tickets: tickets.and_then(|system| TicketSystem::parse(system).ok()),
         forbids_tag: production_of(&namespace, caches).filter(|_| may_move(&image)),
         image,

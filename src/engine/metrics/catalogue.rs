@@ -277,12 +277,12 @@ pub const JOURNAL_FAILURES: Metric = Metric {
         name: "reason",
         values: Some(|| {
             let errors = ErrorKind::iter().map(ErrorKind::label);
-            ["broken", "outbox", "outbox_full"]
+            ["broken", "lost", "outbox", "outbox_full"]
                 .into_iter()
                 .chain(errors)
                 .collect()
         }),
-        says: "why; `broken` says that somebody has changed the journal",
+        says: "why; `broken` says that somebody has changed the journal, `lost` that more has vanished than can be remembered",
     }],
     tells: "Whether the bucket can be written, and whether what is in it is what was written.",
     query: "sum by (reason) (increase(bailiwick_journal_failures_total[1h]))",

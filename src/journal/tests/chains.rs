@@ -1,6 +1,6 @@
 //! Which record comes next.
 
-use super::super::chain::{Departure, Head, Seen};
+use super::super::chain::{Before, Departure, Head, Seen};
 use super::super::record::{Evidence, Operation, Record, TimeSource, Unseen};
 use super::{Chain, leaving, seen, time};
 
@@ -149,13 +149,61 @@ fn a_cluster_that_was_set_back_is_told_from_a_late_message() {
 }
 
 #[test]
+fn what_was_before_is_unknown_and_not_nothing() {
+    let chain = Chain::of("u", 2);
+    let draft = super::next(chain.head.as_ref(), &seen("u", 3)).unwrap();
+    let of = |before| {
+        draft
+            .clone()
+            .into_record("test", chain.head.as_ref(), before, &seen("u", 3))
+    };
+    let known = of(Before::Spec(seen("u", 2).spec));
+    assert_eq!((known.before_unknown, known.note), (false, None));
+    let unknown = of(Before::Unknown);
+    assert_eq!((unknown.before_unknown, unknown.before), (true, None));
+    let note = unknown.note.unwrap();
+    assert!(note.contains("what was before is not known"), "{note}");
+}
+
+#[test]
+fn what_was_seen_and_forgotten_for_want_of_room_says_so() {
+    let forgotten = |generation| Seen {
+        spec: None,
+        ..leaving(seen("u", generation))
+    };
+    let mut chain = Chain::of("u", 2);
+    let whole = chain.clone().append(&forgotten(2)).remove(0);
+    assert!(!whole.note.unwrap().contains("its last changes"));
+    let late = chain.append(&forgotten(4)).remove(0);
+    assert_eq!(
+        (late.operation, late.generation),
+        (Operation::Deleted, Some(2))
+    );
+    assert!(
+        late.note
+            .unwrap()
+            .contains("its last changes are not known")
+    );
+    assert!(!late.before_unknown);
+    // Nothing of it was ever written.
+    let unknown = Chain::default().append(&forgotten(1)).remove(0);
+    assert_eq!(
+        (unknown.operation, unknown.sequence),
+        (Operation::Deleted, 1)
+    );
+    assert!(unknown.before_unknown && unknown.note.unwrap().contains("its last changes"));
+}
+
+#[test]
 fn a_record_that_cannot_be_read_stops_nothing() {
     let mut chain = Chain::of("u", 2);
     chain.head = Some(Head::of(&seen("u", 2), 2, b"rubbish"));
     let gap = super::next(chain.head.as_ref(), &seen("u", 3)).unwrap();
-    let record = gap.into_record("test", chain.head.as_ref(), None, &seen("u", 3));
+    let before = Before::Unknown;
+    let record = gap.into_record("test", chain.head.as_ref(), before, &seen("u", 3));
     assert_eq!((record.operation, record.sequence), (Operation::Gap, 3));
     assert!(record.note.unwrap().contains("cannot be read"));
+    assert!(record.before_unknown && record.before.is_none());
     let head = Head::of(&seen("u", 3), 3, &Chain::of("u", 3).records[2]);
     assert_eq!(super::next(Some(&head), &seen("u", 3)), None);
 }

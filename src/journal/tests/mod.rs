@@ -4,9 +4,9 @@ mod chains;
 mod tampering;
 
 use k8s_openapi::jiff::Timestamp;
-use serde_json::{Value, json};
+use serde_json::json;
 
-use super::chain::{Departure, Head, Seen, next};
+use super::chain::{Before, Departure, Head, Seen, next};
 use super::layout::Layout;
 use super::record::Record;
 use super::verify::{ChainCheck, ChainReport, Indexed};
@@ -56,10 +56,9 @@ impl Chain {
     fn append(&mut self, seen: &Seen) -> Vec<Record> {
         let mut written = Vec::new();
         while let Some(draft) = next(self.head.as_ref(), seen) {
-            let before: Option<Value> = self
-                .records
-                .last()
-                .and_then(|bytes| Record::from_bytes(bytes).unwrap().after);
+            let last = self.records.last();
+            let before = last.and_then(|bytes| Record::from_bytes(bytes).unwrap().after);
+            let before = Before::Spec(before);
             let record = draft.into_record("test", self.head.as_ref(), before, seen);
             let bytes = record.to_bytes().unwrap();
             self.head = Some(Head::of(seen, record.sequence, &bytes));

@@ -17,8 +17,10 @@ const INSIDERS: [&str; 3] = ["OWNER", "MEMBER", "COLLABORATOR"];
 /// The pull requests that a commit is in.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Changes {
-    /// The logins of those who opened them; and of those who made the commits of those that `same` is of.
+    /// The logins of those who opened them; and of those who made the commits of those whose reviews may count.
     pub proposers: Vec<String>,
+    /// Whether one of those commits is of somebody whom the code host does not know, or there are more than it lists.
+    pub unknown_makers: bool,
     /// The commits at which they were merged into this one, where that has changed nothing: it holds the same content.
     pub same: Vec<String>,
     /// Their reviews, in the code host's order.
@@ -112,12 +114,21 @@ impl CodeHosts {
             let reviews = asked.url(&["pulls", &number, "reviews"])?;
             let reviews: Vec<Written> = asked.list(reviews).await?;
             let reviews: Vec<HostReview> = reviews.into_iter().filter_map(read).collect();
-            if let Some(head) = pull.merged_at(commit)
-                && reviews.iter().any(|review| review.commit == head)
-                && let Some(makers) = makers(&asked, &number, head, commit).await?
-            {
-                changes.same.push(head.to_owned());
-                changes.proposers.extend(makers);
+            let is_of = |id: &str| {
+                let mut reviews = reviews.iter();
+                reviews.any(|review| review.commit.eq_ignore_ascii_case(id))
+            };
+            let merged = pull.merged_at(commit).filter(|head| is_of(head));
+            // Nobody has reviewed it: then nobody needs to be kept from it.
+            if merged.is_some() || is_of(&commit.id) {
+                let made = made(&asked, &number).await?;
+                let (makers, of_itself) = (makers(&made), is_of(&commit.id));
+                changes.unknown_makers |= of_itself && makers.is_none();
+                let same = merged.filter(|head| is_same(&made, head, commit));
+                if let Some(makers) = makers.filter(|_| of_itself || same.is_some()) {
+                    changes.same.extend(same.map(str::to_owned));
+                    changes.proposers.extend(makers);
+                }
             }
             changes.reviews.extend(reviews);
             changes
@@ -128,27 +139,27 @@ impl CodeHosts {
     }
 }
 
-/// Who made the commits of a pull request, if its last one, `head`, holds just what `commit` does: whoever has reviewed the
-/// one has seen the other. `None`: it does not, or nobody can say whose work it is.
-async fn makers(
-    asked: &Asked<'_>,
-    number: &str,
-    head: &str,
-    commit: &Commit,
-) -> Result<Option<Vec<String>>> {
-    let commits: Vec<Answer> = asked
-        .list(asked.url(&["pulls", number, "commits"])?)
-        .await?;
-    let commits: Vec<Commit> = commits.into_iter().map(Commit::from).collect();
-    let last = commits.iter().find(|one| one.id == head);
-    let is_same = last.is_some_and(|last| last.tree.is_some() && last.tree == commit.tree);
-    if !is_same || commits.len() >= COMMITS {
-        return Ok(None);
+/// The commits of a pull request.
+async fn made(asked: &Asked<'_>, number: &str) -> Result<Vec<Commit>> {
+    let url = asked.url(&["pulls", number, "commits"])?;
+    let commits: Vec<Answer> = asked.list(url).await?;
+    Ok(commits.into_iter().map(Commit::from).collect())
+}
+
+/// Who made these commits of a pull request. `None`: nobody can say it of all of them.
+fn makers(commits: &[Commit]) -> Option<Vec<String>> {
+    if commits.len() >= COMMITS {
+        return None;
     }
-    let makers = commits
-        .into_iter()
-        .flat_map(|commit| [commit.author, commit.committer]);
-    Ok(makers.collect())
+    let makers = commits.iter().flat_map(|one| [&one.author, &one.committer]);
+    makers.cloned().collect()
+}
+
+/// Whether the last of these commits, `head`, holds just what `commit` does: whoever has reviewed the one has seen the
+/// other.
+fn is_same(commits: &[Commit], head: &str, commit: &Commit) -> bool {
+    let last = commits.iter().find(|one| one.id == head);
+    last.is_some_and(|last| last.tree.is_some() && last.tree == commit.tree)
 }
 
 /// A review, if it decides something and somebody is there whose it is.
