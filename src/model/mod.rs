@@ -28,7 +28,9 @@ pub use password_policy::PasswordPolicy;
 pub use region::{REGIONS, Region};
 pub use repository::{Encryption, OrganizationId, RepositoryName, TagMutability};
 pub use secret::Secret;
-pub use source_repository::SourceRepository;
+pub use source_repository::{
+    DECLARED_RULES, DeclaredRule, LONGEST_DECLARED, SourceRepository,
+};
 pub use tags::{Owner, TAG_CLUSTER, TAG_OWNER, TAG_QUARANTINED_AT, TAG_UID, Tags};
 pub use unit_path::UnitPath;
 pub use user_pool::UserPoolId;
