@@ -7,6 +7,7 @@ mod account;
 mod application;
 mod contact;
 mod digest;
+mod ecr_registry;
 mod image;
 mod names;
 mod password_policy;
@@ -22,15 +23,14 @@ pub use account::{AccountAlias, AccountId, AccountName, AccountState, RootEmail}
 pub use application::{ApplicationId, Version};
 pub use contact::{AlternateContact, ContactKind};
 pub use digest::{Digest, DigestAlgorithm};
+pub use ecr_registry::EcrRegistry;
 pub use image::{ImageName, ImageRef};
 pub use names::{BucketName, RoleName, TeamId};
 pub use password_policy::PasswordPolicy;
 pub use region::{REGIONS, Region};
 pub use repository::{Encryption, OrganizationId, RepositoryName, TagMutability};
 pub use secret::Secret;
-pub use source_repository::{
-    DECLARED_RULES, DeclaredRule, LONGEST_DECLARED, SourceRepository,
-};
+pub use source_repository::{DECLARED_RULES, DeclaredRule, LONGEST_DECLARED, SourceRepository};
 pub use tags::{Owner, TAG_CLUSTER, TAG_OWNER, TAG_QUARANTINED_AT, TAG_UID, Tags};
 pub use unit_path::UnitPath;
 pub use user_pool::UserPoolId;
