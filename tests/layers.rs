@@ -27,7 +27,7 @@ const MOST: u64 = 48 << 20;
 /// How many searches are under way at once (`controllers/release/lookups.rs`).
 const SEARCHES: usize = 12;
 /// What each may hold of documents.
-const MOST_OF_SEARCH: u64 = 24 << 20;
+const MOST_OF_SEARCH: u64 = 32 << 20;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_read_of_images_takes_little_memory() {
