@@ -2,6 +2,7 @@
 
 mod journal;
 mod kinds;
+pub mod logins;
 mod routes;
 
 use std::sync::Arc;
@@ -13,6 +14,7 @@ use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
+use self::logins::GivenOrOwn;
 use crate::api::TeamAccount;
 use crate::cloud::Cloud;
 use crate::cloud::budget::{BudgetOptions, Budgets};
@@ -20,6 +22,7 @@ use crate::cloud::storage::Bucket;
 use crate::config::RunOptions;
 use crate::controllers::Caches;
 use crate::controllers::account_class::ClassList;
+use crate::controllers::image_repository::logins::RegistryTokens;
 use crate::controllers::journal::Keeper;
 use crate::controllers::oauth_client::make::SystemMaker;
 use crate::controllers::oauth_client::outside::Outside;
@@ -105,11 +108,16 @@ async fn operate(options: RunOptions) -> Result<(), AppError> {
         connected = connected => connected?,
         () = stop.cancelled() => return Ok(()),
     };
+    let own = RegistryTokens::new(
+        Arc::clone(&cloud.sessions),
+        Arc::new(SystemClock),
+        kinds::platform_account(&options),
+    );
     let parts = Parts {
         client,
         outside: outside(&metrics, &cloud),
         cloud,
-        origins: registries(&options)?,
+        origins: registries(&options, Some(Arc::new(own)))?,
         journal,
         clock: Arc::new(SystemClock),
         metrics,
@@ -151,15 +159,18 @@ fn outside(metrics: &Metrics, cloud: &Cloud) -> Outside {
     }
 }
 
-/// Registries, as they are configured. A trust that cannot be read ends the process: what somebody believes to be checked
+/// Registries, as they are configured; and the logins at those that are `own`. A trust that cannot be read ends the process: what somebody believes to be checked
 /// must not silently be not.
 ///
 /// # Errors
 /// If a file that is named cannot be used.
-pub fn registries(options: &RunOptions) -> Result<Arc<dyn Origins>, AppError> {
+pub fn registries(
+    options: &RunOptions,
+    own: Option<Arc<RegistryTokens>>,
+) -> Result<Arc<dyn Origins>, AppError> {
     use crate::registry::code_hosts::CodeHosts;
     use crate::registry::files::{FileLogins, authorities, code_hosts, trust};
-    use crate::registry::oci::{Login, Logins, Registries, Settings};
+    use crate::registry::oci::{Registries, Settings};
     let authorities = options.registry_authorities.as_deref().map(authorities);
     let settings = Settings {
         authorities: authorities
@@ -170,20 +181,23 @@ pub fn registries(options: &RunOptions) -> Result<Arc<dyn Origins>, AppError> {
         internal: options.registry_internal.iter().cloned().collect(),
         ..Settings::default()
     };
-    let logins: Arc<dyn Logins> = match &options.registry_credentials {
-        Some(path) => Arc::new(FileLogins::new(path).map_err(AppError::Registries)?),
-        None => Arc::new(std::collections::BTreeMap::<String, Login>::new()),
+    let given = options.registry_credentials.as_deref();
+    let given = given.map(FileLogins::new).transpose();
+    let logins = GivenOrOwn {
+        given: given.map_err(AppError::Registries)?,
+        own: own.clone(),
     };
     let trust = options.trust.as_deref().map(trust).transpose();
     let unusable = |error: crate::registry::RegistryError| AppError::Registries(error.to_string());
     let hosts = options.code_hosts.as_deref().map(code_hosts).transpose();
     let hosts = hosts.map_err(AppError::Registries)?;
     let code_hosts = hosts.map(|hosts| CodeHosts::new(hosts, settings.clone()));
-    let images = Registries::new(settings, logins).map_err(unusable)?;
+    let images = Registries::new(settings, Arc::new(logins)).map_err(unusable)?;
     Ok(Arc::new(RegistryOrigins {
         code_hosts: code_hosts.transpose().map_err(unusable)?,
         images: Arc::new(images),
         trust: trust.map_err(AppError::Registries)?.unwrap_or_default(),
+        own,
     }))
 }
 
@@ -294,6 +308,7 @@ async fn work(
         shutdown: stop.clone(),
     };
     let (caches, watches) = Caches::new(&client);
+    origins.know(&caches);
     let filled = caches.clone();
     let organization = Arc::new(Organization::new(
         cloud,

@@ -9,6 +9,8 @@ mod faults;
 mod keeping;
 #[path = "image_repositories/leaving.rs"]
 mod leaving;
+#[path = "image_repositories/logins.rs"]
+mod logins;
 #[path = "image_repositories/refusals.rs"]
 mod refusals;
 #[path = "image_repositories/world.rs"]

@@ -6,6 +6,8 @@
 
 #[path = "registry/configured.rs"]
 mod configured;
+#[path = "registry/evidence.rs"]
+mod evidence;
 #[path = "registry/faults.rs"]
 mod faults;
 #[path = "registry/keyless.rs"]

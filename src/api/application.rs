@@ -6,6 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::KeptApprovals;
+use crate::model::{DECLARED_RULES, DeclaredRule, LONGEST_DECLARED};
 
 /// An application. Its name is the application's id, unique in the company and never given to another team.
 #[derive(CustomResource, Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -53,7 +54,7 @@ pub struct ApplicationSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tier: Option<Tier>,
     /// The source repositories that its images may be built from: `https://host/owner/name`, `ssh://git@host/owner/name`
-    /// or `git@host:owner/name`. Compared by host, owner and name alone.
+    /// or `git@host:owner/name`, without a password. Compared by host, owner and name alone.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(schema_with = "repositories_schema")]
     pub repositories: Vec<String>,
@@ -91,20 +92,22 @@ fn default_retirement_period() -> String {
     "24h".to_owned()
 }
 
-/// The rule is CEL and not a pattern, since its message can then say what a repository's URL looks like.
+/// The rules are CEL and not patterns, since their messages can then say what a repository's URL looks like.
 fn repositories_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+    let rule = |rule: &DeclaredRule| {
+        let refused = format!("!self.matches('{}')", rule.when);
+        let rule_text = match rule.then {
+            None => refused,
+            Some(then) => format!("{refused} || self.matches('{then}')"),
+        };
+        serde_json::json!({"rule": rule_text, "message": format!("it must be {}", rule.message)})
+    };
+    let rules: Vec<serde_json::Value> = DECLARED_RULES.iter().map(rule).collect();
     schemars::json_schema!({
         "type": "array",
         "maxItems": 20,
         "x-kubernetes-list-type": "set",
-        "items": {
-            "type": "string",
-            "maxLength": 512,
-            "x-kubernetes-validations": [{
-                "rule": "self.matches('^((https?|ssh|git|git[+]ssh)://([^@/ ]+@)?[A-Za-z0-9.-]+(:[0-9]+)?/|[A-Za-z0-9._-]+@[A-Za-z0-9.-]+:)[^ /?#]+(/[^ /?#]+)+/?$')",
-                "message": "a source repository is given as https://host/owner/name, ssh://git@host/owner/name or git@host:owner/name"
-            }],
-        },
+        "items": {"type": "string", "maxLength": LONGEST_DECLARED, "x-kubernetes-validations": rules},
     })
 }
 

@@ -62,9 +62,16 @@ pub struct ApprovalStatus {
     /// The generation that the last pass saw; -1: none has.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub observed_generation: Option<i64>,
-    /// `Ready`: it counts.
+    /// `Ready`: it counts, where its type is demanded.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub conditions: Vec<Condition>,
 }
 
 super::standard_status!(ApprovalStatus);
+
+/// The kind's own conditions, and what it means if they are True.
+pub const CONDITIONS: &[(&str, &str)] = &[(
+    "NotDemanded",
+    "the application demands no approval of this type, so this one adds to nothing; only there while that is so, and no \
+     part of Ready",
+)];

@@ -135,6 +135,7 @@ pub fn conditions_of(kind: &str) -> Vec<(&'static str, &'static str)> {
         "AccountClass" => account_class::CONDITIONS,
         "Application" => application::CONDITIONS,
         "ApplicationName" => application_name::CONDITIONS,
+        "Approval" => approval::CONDITIONS,
         "ImageRepository" => image_repository::CONDITIONS,
         "OAuthClient" => oauth_client::CONDITIONS,
         "OAuthProvider" => oauth_provider::CONDITIONS,

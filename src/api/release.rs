@@ -85,6 +85,9 @@ pub struct ReleaseStatus {
     /// Who made the release, as the API server knew them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub requester: Option<String>,
+    /// When it was Ready for the first time. What was before its application was retired stays so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub first_ready_at: Option<Time>,
     /// The last value of the annotation `bailiwick.dev/reconcile-requested-at` that was acted upon.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_handled_reconcile_at: Option<String>,
@@ -229,6 +232,11 @@ pub const CONDITIONS: &[(&str, &str)] = &[
     (
         "TagMoved",
         "the tag names another image now; only there while it does, and no part of Ready",
+    ),
+    (
+        "SourceUnconfirmed",
+        "the source was to be looked for again, and could not be: what was known before stays; only there while that is so, \
+         and no part of Ready",
     ),
     (
         "CodeHostUnanswered",

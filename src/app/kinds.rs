@@ -187,7 +187,7 @@ fn oauth(
 }
 
 /// The account for the repositories of objects that name none.
-fn platform_account(options: &RunOptions) -> Option<PlatformAccount> {
+pub(super) fn platform_account(options: &RunOptions) -> Option<PlatformAccount> {
     let account = options.platform_account.clone()?;
     Some(PlatformAccount {
         account,

@@ -15,7 +15,7 @@ use crate::api::{
 use crate::controllers::application::{ACCEPTED, summary};
 use crate::controllers::team::report::summary_of;
 use crate::controllers::team::{is_accepted, namespace_of};
-use crate::controllers::{Caches, Watches};
+use crate::controllers::{Caches, Watches, keys};
 use crate::engine::cache::Cached;
 use crate::engine::conditions;
 
@@ -106,10 +106,16 @@ fn of_applications(caches: &Caches, watches: &mut Watches) {
         if change.of(|one| (is_retired(one), accepted(one))) {
             of.teams.wake_where(|team| namespace_of(team) == namespace);
         }
-        if change.of(|one| (one.metadata.generation, accepted(one))) {
-            of.releases.wake_where(|release| {
-                release.spec.application == name
-                    && release.namespace().as_deref() == Some(&namespace)
+        if change.of(|one| (one.metadata.generation, accepted(one), is_retired(one))) {
+            of.releases
+                .wake_by(&keys::application(&namespace, &name), |_| true);
+        }
+        if change.of(|one| one.spec.required_approvals.clone()) {
+            // Those that nobody demands say so.
+            of.approvals.wake_where(|approval| {
+                let release = of.releases.get(Some(&namespace), &approval.spec.release);
+                approval.namespace().as_deref() == Some(&namespace)
+                    && release.is_some_and(|release| release.spec.application == name)
             });
         }
         if change.of(|one| one.metadata.generation) {
@@ -160,17 +166,14 @@ fn of_releases(caches: &Caches, watches: &mut Watches) {
             Some(image.digest.clone())
         };
         if change.of(digest) {
-            let name = release.name_any();
-            of.approvals.wake_where(|approval| {
-                approval.spec.release == name && approval.namespace() == namespace
-            });
+            let (namespace, name) = (namespace.as_deref().unwrap_or_default(), release.name_any());
+            of.approvals
+                .wake_by(&keys::release(namespace, &name), |_| true);
         }
         if change.after.is_none() {
-            of.releases.wake_where(|other| {
-                other.namespace() == namespace
-                    && other.spec.application == release.spec.application
-                    && other.spec.version == release.spec.version
-            });
+            let (namespace, spec) = (namespace.as_deref().unwrap_or_default(), &release.spec);
+            let key = keys::version(namespace, &spec.application, &spec.version);
+            of.releases.wake_by(&key, |_| true);
         }
     });
 }

@@ -30,7 +30,7 @@ use crate::model::{
 };
 pub use error::{CloudError, ErrorKind};
 pub use repositories::{
-    IMAGES_AT_ONCE, Image, ImageCount, NewRepository, Repositories, Repository,
+    IMAGES_AT_ONCE, Image, ImageCount, NewRepository, RegistryToken, Repositories, Repository,
 };
 
 /// What a port answers.

@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use k8s_openapi::jiff::Timestamp;
 
 use super::Result;
-use crate::model::{Encryption, RepositoryName, TagMutability, Tags};
+use crate::model::{Encryption, RepositoryName, Secret, TagMutability, Tags};
 
 /// A repository, as a description shows it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -58,12 +58,25 @@ pub struct ImageCount {
     pub more: bool,
 }
 
+/// What a registry takes instead of a password, for a while.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RegistryToken {
+    /// The user name that goes with it.
+    pub user: String,
+    /// The token.
+    pub password: Secret,
+    /// When it ends, if AWS says.
+    pub expires: Option<Timestamp>,
+}
+
 /// So many images BatchGetImage takes at once.
 pub const IMAGES_AT_ONCE: usize = 100;
 
 /// Repositories of one account in one region.
 #[async_trait]
 pub trait Repositories: Send + Sync {
+    /// GetAuthorizationToken: for the registry of this account in this region.
+    async fn token(&self) -> Result<RegistryToken>;
     /// DescribeRepositories; `None` where there is none of that name.
     async fn repository(&self, name: &RepositoryName) -> Result<Option<Repository>>;
     /// CreateRepository. Idempotent by its name: after a lost reply a second call says that it exists, and the tags

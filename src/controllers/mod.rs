@@ -7,6 +7,7 @@ pub mod application_name;
 pub mod approval;
 pub mod image_repository;
 pub mod journal;
+pub mod keys;
 pub mod oauth_client;
 pub mod oauth_provider;
 pub mod organization;
@@ -23,10 +24,10 @@ use crate::api::{
 };
 use crate::engine::cache::{self, Cached, Watched};
 
-/// Declares the kinds that there are: the caches that all controllers read, and the watches that fill them. Whoever
-/// takes the watches apart cannot forget one.
+/// Declares the kinds that there are: the caches that all controllers read, by which keys objects are found in them besides
+/// their names, and the watches that fill them. Whoever takes the watches apart cannot forget one.
 macro_rules! kinds {
-    ($($(#[$doc:meta])* $field:ident: $kind:ty,)+) => {
+    ($($(#[$doc:meta])* $field:ident: $kind:ty $(=> $by:path)?,)+) => {
         /// The caches of the kinds, kept by their watches and read by all controllers.
         #[derive(Clone)]
         pub struct Caches {
@@ -41,7 +42,7 @@ macro_rules! kinds {
         impl Caches {
             /// A cache and a watch for every kind.
             pub fn new(client: &Client) -> (Self, Watches) {
-                $(let $field = cache::watch::<$kind>(client);)+
+                $(let $field = cache::watch::<$kind>(client, &[$($by)?]);)+
                 (Self { $($field: $field.0,)+ }, Watches { $($field: $field.1,)+ })
             }
 
@@ -60,15 +61,15 @@ kinds! {
     /// All classes.
     classes: AccountClass,
     /// All accounts.
-    accounts: TeamAccount,
+    accounts: TeamAccount => keys::of_account,
     /// All applications.
     applications: Application,
     /// All claims on applications' names.
     names: ApplicationName,
     /// All releases.
-    releases: Release,
+    releases: Release => keys::of_release,
     /// All approvals.
-    approvals: Approval,
+    approvals: Approval => keys::of_approval,
     /// All repositories for images.
     repositories: ImageRepository,
     /// All authorization servers.

@@ -13,6 +13,7 @@ use kube::runtime::{Predicate, WatchStreamExt, predicates, watcher};
 use kube::{Api, Client, ResourceExt};
 use tokio::sync::{mpsc, watch};
 
+use super::index::{Index, Keys};
 use super::record::Kind;
 use super::trigger::Trigger;
 
@@ -41,6 +42,7 @@ impl<K> Change<'_, K> {
 #[derive(Debug)]
 pub struct Cached<K: Kind> {
     store: Store<DeserializeGuard<K>>,
+    index: Arc<Index<K>>,
     filled: watch::Receiver<bool>,
     wake: Trigger<K>,
 }
@@ -49,6 +51,7 @@ impl<K: Kind> Clone for Cached<K> {
     fn clone(&self) -> Self {
         Self {
             store: self.store.clone(),
+            index: Arc::clone(&self.index),
             filled: self.filled.clone(),
             wake: self.wake.clone(),
         }
@@ -81,6 +84,21 @@ impl<K: Kind> Cached<K> {
     /// All objects that can be read and for which `wanted` holds, each a copy: for those who want few of them.
     pub fn select(&self, wanted: impl Fn(&K) -> bool) -> Vec<K> {
         self.each(|object| wanted(object).then(|| object.clone()))
+    }
+
+    /// What `look` makes of every object that is found under this key, in the order of their names. Of others it sees none.
+    pub fn each_by<T>(&self, key: &str, look: impl Fn(&K) -> Option<T>) -> Vec<T> {
+        let found = self.index.find(key);
+        let readable = found.iter().filter_map(|object| object.0.as_ref().ok());
+        readable.filter_map(look).collect()
+    }
+
+    /// Asks for a pass over all objects that are found under this key and for which `wanted` holds.
+    pub fn wake_by(&self, key: &str, wanted: impl Fn(&K) -> bool) {
+        let place = |object: &K| (object.meta().namespace.clone(), object.name_any());
+        for (namespace, name) in self.each_by(key, |object| wanted(object).then(|| place(object))) {
+            self.wake(namespace.as_deref(), &name);
+        }
     }
 
     /// A copy of any object that can be read and for which `wanted` holds.
@@ -129,20 +147,23 @@ type Seen<K> = Result<DeserializeGuard<K>, watcher::Error>;
 pub struct Watched<K: Kind> {
     api: Api<DeserializeGuard<K>>,
     store: Store<DeserializeGuard<K>>,
+    index: Arc<Index<K>>,
     writer: Writer<DeserializeGuard<K>>,
     filled: watch::Sender<bool>,
     wakes: Wakes<K>,
     hearers: Vec<Hearer<K>>,
 }
 
-/// A kind's cache, and the watch that fills it.
-pub fn watch<K: Kind>(client: &Client) -> (Cached<K>, Watched<K>) {
+/// A kind's cache, in which objects are found by these keys besides their names, and the watch that fills it.
+pub fn watch<K: Kind>(client: &Client, by: &[Keys<K>]) -> (Cached<K>, Watched<K>) {
     let (store, writer) = reflector::store();
+    let index = Arc::new(Index::new(by));
     let (fill, filled) = watch::channel(false);
     let (wake, wakes) = Trigger::new();
     let watched = Watched {
         api: Api::all(client.clone()),
         store: store.clone(),
+        index: Arc::clone(&index),
         writer,
         filled: fill,
         wakes,
@@ -151,6 +172,7 @@ pub fn watch<K: Kind>(client: &Client) -> (Cached<K>, Watched<K>) {
     (
         Cached {
             store,
+            index,
             filled,
             wake,
         },
@@ -189,6 +211,7 @@ impl<K: Kind> Watched<K> {
     ) {
         let mut keeper = Keeper {
             store: self.store.clone(),
+            index: self.index,
             writer: self.writer,
             filled: self.filled,
             hearers: self.hearers,
@@ -232,6 +255,7 @@ fn complain<K: Kind>(said: &mut Option<String>, error: &watcher::Error) {
 /// Keeps a cache, and tells who wants to know.
 struct Keeper<K: Kind> {
     store: Store<DeserializeGuard<K>>,
+    index: Arc<Index<K>>,
     writer: Writer<DeserializeGuard<K>>,
     filled: watch::Sender<bool>,
     hearers: Vec<Hearer<K>>,
@@ -247,11 +271,13 @@ impl<K: Kind> Keeper<K> {
                 let before = self.store.get(&key);
                 self.writer.apply_watcher_event(event);
                 let after = self.store.get(&key);
+                self.index.change(before.as_ref(), after.as_ref());
                 self.tell(before.as_deref(), after.as_deref());
             }
             watcher::Event::InitDone => {
                 let old = self.by_key();
                 self.writer.apply_watcher_event(event);
+                self.index.fill(&self.store.state());
                 // `false`: the first time; then nobody is told.
                 if self.filled.send_replace(true) {
                     self.tell_differences(&old);

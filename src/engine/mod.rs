@@ -9,6 +9,7 @@ pub mod conditions;
 pub mod due;
 pub mod events;
 pub mod frame;
+pub mod index;
 pub mod outcome;
 pub mod record;
 

@@ -1,6 +1,9 @@
 //! Where source code is kept.
 
+mod declared;
+
 use super::InvalidValue;
+pub use declared::{LONGEST as LONGEST_DECLARED, RULES as DECLARED_RULES, Rule as DeclaredRule};
 
 /// Hosts whose paths are owner and name and nothing below: what follows shows something inside the repository.
 const TWO_LEVELS: &[&str] = &["github.com", "bitbucket.org", "codeberg.org"];

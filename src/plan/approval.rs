@@ -25,8 +25,7 @@ pub struct Given {
     pub author: Author,
     /// Whether whoever approves is known for a robot: nobody's word.
     pub is_robot: bool,
-    /// Whether it is a review on the code host, where people have other names: one that differs from the requester's by
-    /// capitals alone is taken for the same.
+    /// Whether it is a review on the code host.
     pub is_review: bool,
 }
 
@@ -84,11 +83,10 @@ pub fn judge(given: &Given, asked: Option<&Asked>) -> Result<(), Refusal> {
     }
 }
 
+/// People whose names differ by capitals alone are taken for one, here as where they are counted: a cluster may well know
+/// somebody by both, and who has two names must not approve their own.
 fn is_same(requester: &str, given: &Given) -> bool {
-    match given.is_review {
-        true => requester.eq_ignore_ascii_case(&given.approver),
-        false => requester == given.approver,
-    }
+    requester.eq_ignore_ascii_case(&given.approver)
 }
 
 /// What a release needs.
@@ -255,7 +253,11 @@ mod tests {
             ..ann.clone()
         };
         assert_eq!(judge(&forged, Some(&asked())), Err(Refusal::NotTheApprover));
-        // By whatever name a review is known.
+        // However the name is written, in an approval as in a review.
+        assert_eq!(
+            judge(&given("Test", "Dev"), Some(&asked())),
+            Err(Refusal::OwnRelease)
+        );
         let reviewed = Given {
             is_review: true,
             ..given("CodeChange", "Dev")

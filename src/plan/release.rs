@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use k8s_openapi::jiff::Timestamp;
+
 use crate::model::SourceRepository;
 
 /// One of several releases of the same version.
@@ -151,6 +153,12 @@ pub fn clean(known: Option<&Known>) -> Finding {
             "the evidence does not say whether the tree was modified when the image was built",
         ),
     }
+}
+
+/// Whether a release is new to an application that was retired at that time: it was not Ready before. What was may run
+/// already, and stays what it is.
+pub fn is_new_since(retired: Timestamp, first_ready: Option<Timestamp>) -> bool {
+    first_ready.is_none_or(|at| at >= retired)
 }
 
 /// How long to wait before something is asked for again that has been asked for in vain for so long: half as long again,

@@ -12,7 +12,7 @@ use super::attestation::{Identity, Trust, TrustEntry};
 use super::code_hosts::{CodeHost, Reviewing};
 use super::error::{ErrorKind, RegistryError};
 use super::oci::{Login, Logins};
-use crate::model::Secret;
+use crate::model::{ImageName, Secret};
 
 /// Logins from a file in Docker's format (`config.json`, the content of a Secret of type
 /// `kubernetes.io/dockerconfigjson`). Read whenever a registry wants one, so that a changed Secret is enough.
@@ -37,12 +37,12 @@ impl FileLogins {
 
 #[async_trait]
 impl Logins for FileLogins {
-    async fn login(&self, registry: &str) -> super::Result<Option<Login>> {
+    async fn login(&self, name: &ImageName) -> super::Result<Option<Login>> {
         // A file of a few kilobytes, mounted into memory.
         let mut logins = self
             .read()
-            .map_err(|error| RegistryError::new(ErrorKind::Unavailable, registry, error))?;
-        Ok(logins.remove(registry))
+            .map_err(|error| RegistryError::new(ErrorKind::Unavailable, name, error))?;
+        Ok(logins.remove(name.registry()))
     }
 }
 

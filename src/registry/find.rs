@@ -20,6 +20,8 @@ const PLATFORMS: usize = 20;
 
 /// How much of an image is unpacked in search of a file, unless somebody configures otherwise.
 pub const USUAL_BUDGET: u64 = 4 << 30;
+/// How much of all the images of an index together.
+pub const BUDGET_OF_ALL: u64 = 4 * USUAL_BUDGET;
 
 /// What the search of an image came to.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -38,11 +40,8 @@ pub enum Found {
         /// What is known of the base image, whose layers are not searched.
         base: Base,
     },
-    /// The image is too large to be searched: so many bytes were read, and there are more.
-    TooLarge {
-        /// How many unpacked bytes were read.
-        read: u64,
-    },
+    /// The image is too large to be searched: there are more bytes than may be unpacked.
+    TooLarge,
     /// A layer that may carry it cannot be read.
     Unreadable {
         /// Which.
@@ -67,13 +66,14 @@ pub enum Base {
 }
 
 /// Looks for `file` in the root folder of the image, from the last layer downwards, and unpacks `budget` bytes at most.
+/// Gives back how many it were, too.
 pub async fn find_file(
     images: &dyn Images,
     name: &ImageName,
     manifest: &Manifest,
     file: &str,
     budget: u64,
-) -> Result<Found> {
+) -> Result<(Found, u64)> {
     if matches!(manifest.content, Content::Index(_)) {
         let message = "it is an index of several images; look into one of them";
         let subject = name.at(manifest.digest.clone());
@@ -96,20 +96,21 @@ pub async fn find_file(
             InLayer::Removed | InLayer::NotAFile => break,
             InLayer::File(content) => {
                 let layer = digest;
-                return Ok(Found::File {
+                let found = Found::File {
                     content,
                     layer,
                     base,
-                });
+                };
+                return Ok((found, read));
             }
-            InLayer::TooLarge => return Ok(Found::TooLarge { read }),
+            InLayer::TooLarge => return Ok((Found::TooLarge, read)),
             InLayer::Unreadable(reason) => {
                 let layer = digest;
-                return Ok(Found::Unreadable { layer, reason });
+                return Ok((Found::Unreadable { layer, reason }, read));
             }
         }
     }
-    Ok(Found::Nowhere { base })
+    Ok((Found::Nowhere { base }, read))
 }
 
 /// What the image says it is built on, if that is so.
@@ -138,17 +139,26 @@ pub async fn base(images: &dyn Images, name: &ImageName, manifest: &Manifest) ->
         }
         Err(error) => return unknown(format!("its base image cannot be read: {error}")),
     };
-    for candidate in candidates(images, &base_name, found).await? {
-        let lowest = candidate.layers();
-        let is_lowest = lowest.len() <= manifest.layers().len()
-            && lowest
-                .iter()
-                .zip(manifest.layers())
-                .all(|(base, own)| base.digest == own.digest);
-        if is_lowest && !lowest.is_empty() {
+    let children: Vec<Digest> = found.images().map(|child| child.digest.clone()).collect();
+    if let Some(layers) = lowest(&found, manifest) {
+        return Ok(Base::Known {
+            digest: found.digest,
+            layers,
+        });
+    }
+    // One after the other, so that no more than one is in memory.
+    drop(found);
+    for child in children.into_iter().take(PLATFORMS) {
+        let candidate = match images.resolve(&base_name.at(child)).await {
+            Ok(candidate) => candidate,
+            // A copy of an index need not have all its images.
+            Err(error) if error.kind == ErrorKind::NotFound => continue,
+            Err(error) => return Err(error),
+        };
+        if let Some(layers) = lowest(&candidate, manifest) {
             return Ok(Base::Known {
-                digest: candidate.digest.clone(),
-                layers: lowest.len(),
+                digest: candidate.digest,
+                layers,
             });
         }
     }
@@ -157,32 +167,21 @@ pub async fn base(images: &dyn Images, name: &ImageName, manifest: &Manifest) ->
     ))
 }
 
+/// How many layers the base has, if it has some and they are the image's lowest.
+fn lowest(base: &Manifest, image: &Manifest) -> Option<usize> {
+    let (below, own) = (base.layers(), image.layers());
+    let is_lowest = below.len() <= own.len()
+        && below
+            .iter()
+            .zip(own)
+            .all(|(below, own)| below.digest == own.digest);
+    (is_lowest && !below.is_empty()).then_some(below.len())
+}
+
 /// A base image's name is written with a tag, without, or with a digest.
 fn named(text: &str) -> std::result::Result<ImageName, crate::model::InvalidValue> {
     match text.parse::<ImageRef>() {
         Ok(image) => Ok(image.name().clone()),
         Err(error) => text.parse().map_err(|_| error),
     }
-}
-
-/// The single images that a base is: itself, or one per platform.
-async fn candidates(
-    images: &dyn Images,
-    name: &ImageName,
-    base: Manifest,
-) -> Result<Vec<Manifest>> {
-    let children: Vec<Digest> = base.images().map(|child| child.digest.clone()).collect();
-    if children.is_empty() {
-        return Ok(vec![base]);
-    }
-    let mut found = Vec::new();
-    for child in children.into_iter().take(PLATFORMS) {
-        match images.resolve(&name.at(child)).await {
-            Ok(manifest) => found.push(manifest),
-            // A copy of an index need not have all its images.
-            Err(error) if error.kind == ErrorKind::NotFound => {}
-            Err(error) => return Err(error),
-        }
-    }
-    Ok(found)
 }

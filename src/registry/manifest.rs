@@ -29,6 +29,10 @@ const KNOWN: [&str; 8] = [
     REFERENCE_DIGEST,
 ];
 
+/// How many parts of a manifest are kept at most; that there are more is seen by one more. No image that runs has more
+/// layers than a few hundred, and no index more children than that.
+pub(super) const MOST_PARTS: usize = 2_000;
+
 /// Annotations, by key: those that are looked at. Of others a document may have hundreds of thousands.
 pub type Annotations = BTreeMap<String, String>;
 
@@ -37,6 +41,8 @@ pub type Annotations = BTreeMap<String, String>;
 pub struct Manifest {
     /// The digest of its bytes, checked.
     pub digest: Digest,
+    /// How many bytes those are.
+    pub size: u64,
     /// Its media type.
     pub media_type: String,
     /// What kind of artifact it is, where it is not an image.
@@ -196,6 +202,7 @@ impl Manifest {
         };
         Ok(Self {
             digest,
+            size: bytes.len() as u64,
             media_type: media_type.to_owned(),
             artifact_type: written.artifact_type,
             annotations: written.annotations,
@@ -213,7 +220,9 @@ struct Written {
     media_type: Option<String>,
     artifact_type: Option<String>,
     config: Option<Descriptor>,
+    #[serde(default, deserialize_with = "parts")]
     layers: Option<Vec<Descriptor>>,
+    #[serde(default, deserialize_with = "parts")]
     manifests: Option<Vec<Descriptor>>,
     subject: Option<Descriptor>,
     #[serde(default, deserialize_with = "known")]
@@ -259,6 +268,40 @@ impl ImageConfig {
 fn digest<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Digest, D::Error> {
     let text = String::deserialize(deserializer)?;
     text.parse().map_err(serde::de::Error::custom)
+}
+
+/// Keeps the first parts, and one more than there may be; `null` is none.
+fn parts<'de, D: serde::Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<Vec<Descriptor>>, D::Error> {
+    struct Keep;
+    impl<'de> serde::de::Visitor<'de> for Keep {
+        type Value = Option<Vec<Descriptor>>;
+
+        fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+            f.write_str("a list of descriptors")
+        }
+
+        fn visit_unit<E>(self) -> Result<Self::Value, E> {
+            Ok(None)
+        }
+
+        fn visit_seq<A: serde::de::SeqAccess<'de>>(
+            self,
+            mut list: A,
+        ) -> Result<Self::Value, A::Error> {
+            let mut kept = Vec::new();
+            while kept.len() <= MOST_PARTS {
+                match list.next_element()? {
+                    Some(part) => kept.push(part),
+                    None => return Ok(Some(kept)),
+                }
+            }
+            while list.next_element::<serde::de::IgnoredAny>()?.is_some() {}
+            Ok(Some(kept))
+        }
+    }
+    deserializer.deserialize_any(Keep)
 }
 
 /// Keeps the annotations that are known; `null` is none, as Go writes an empty map.

@@ -32,6 +32,15 @@ pub type Result<T> = std::result::Result<T, RegistryError>;
 /// The largest document (manifest, index, configuration, attestation) that is read.
 pub const LARGEST_DOCUMENT: u64 = 4 << 20;
 
+/// What is attached to an image, as its registry lists it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Referrers {
+    /// What was listed.
+    pub found: Vec<Descriptor>,
+    /// Whether the list was read to its end.
+    pub is_whole: bool,
+}
+
 /// Registries, as far as we read them.
 #[async_trait]
 pub trait Images: Send + Sync {
@@ -45,8 +54,9 @@ pub trait Images: Send + Sync {
     /// A small blob, checked against its digest. `TooLarge` beyond [`LARGEST_DOCUMENT`].
     async fn blob(&self, name: &ImageName, blob: &Descriptor) -> Result<Bytes>;
 
-    /// What is attached to this digest: everything whose subject it is, from whomever.
-    async fn referrers(&self, name: &ImageName, subject: &Digest) -> Result<Vec<Descriptor>>;
+    /// What is attached to this digest: everything whose subject it is, from whomever. Of the list at most
+    /// [`LARGEST_DOCUMENT`] is read, however many pages it has.
+    async fn referrers(&self, name: &ImageName, subject: &Digest) -> Result<Referrers>;
 
     /// Looks for a file in the root folder of one layer, reading no further than needed, and at most `budget` bytes of
     /// what the layer unpacks to.

@@ -99,6 +99,20 @@ async fn a_repository_is_created_described_and_deleted() {
     assert_eq!(port.repository(&second).await.unwrap(), None);
 }
 
+/// For the account that was entered, until AWS says; and never shown.
+#[tokio::test]
+async fn a_registry_gives_a_token_that_ends() {
+    let cloud = cloud().await;
+    let id = make(&cloud, "ecr-token").await;
+    let token = inside(&cloud, &id, REGION).await.token().await.unwrap();
+    assert_eq!(token.user, "AWS");
+    // The emulator's password names the account that it is for.
+    assert_eq!(token.password.reveal(), format!("{id}-auth-token"));
+    // The emulator's ends on the same day whenever it was given.
+    assert_eq!(token.expires.unwrap().to_string(), "2015-01-01T00:00:00Z");
+    assert!(!format!("{token:?}").contains("auth-token"), "{token:?}");
+}
+
 #[tokio::test]
 async fn what_belongs_to_a_repository_can_be_read_and_changed() {
     let cloud = cloud().await;

@@ -327,9 +327,35 @@ async fn different_people_approve_and_never_the_requester() {
             })
             .await;
     }
+    // Of a type that nobody demands it is in order, and says that it adds to nothing.
+    world.server.put(&json!({
+        "apiVersion": "bailiwick.dev/v1alpha1", "kind": "Approval",
+        "metadata": {
+            "name": "deploy", "namespace": "team-aa", "annotations": {"bailiwick.dev/created-by": "cat"},
+        },
+        "spec": {"release": "shop-1", "digest": digest('1').as_str(), "type": "Deploy", "approver": "cat"},
+    }));
+    let remark = |world: &World| world.condition("approvals", "aa", "deploy", "NotDemanded");
+    world
+        .until("remarked", MINUTE, |world| {
+            let ready = world.condition("approvals", "aa", "deploy", "Ready");
+            ready.starts_with("True") && remark(world).contains("it demands CodeChange")
+        })
+        .await;
+    let demand = |types: Value| {
+        world.edit("applications", "aa", "shop", |object| {
+            object["spec"]["requiredApprovals"]["types"] = types.clone();
+        });
+    };
+    demand(json!(["CodeChange", "Deploy"]));
+    world
+        .until("demanded", MINUTE, |world| remark(world).is_empty())
+        .await;
+    demand(json!(["CodeChange"]));
     world
         .until("one more", MINUTE, |world| {
             says(world, "shop-1", "Approved").contains("an approval by one more person")
+                && !remark(world).is_empty()
         })
         .await;
     world.approval("aa", "bob", "bob", "shop-1", &digest('1'));
@@ -450,5 +476,28 @@ async fn a_team_that_waits_holds_up_only_itself() {
             (0..50).all(|at| is_ready(world, &format!("shop-{at}")))
         })
         .await;
+    operator.abort();
+}
+
+/// A thousand releases of a registry that does not answer: the one of another registry is Ready as if they were not there.
+#[tokio::test(start_paused = true)]
+async fn a_thousand_that_wait_block_no_good_one() {
+    let world = shop(&json!({}));
+    world.registries.slow_down("slow.example.com", 24 * HOUR);
+    let operator = world.operator(&Arc::default());
+    for at in 0..1000 {
+        let image = format!("slow.example.com/a/shop:{at}");
+        let spec = json!({"application": "shop", "version": format!("s{at}"), "image": image});
+        world.release("aa", &format!("slow-{at}"), "robot", &spec);
+    }
+    tokio::time::sleep(MINUTE).await;
+    let start = tokio::time::Instant::now();
+    world.release("aa", "shop-1", "robot", &spec("1"));
+    world
+        .until("the good one", MINUTE, |world| is_ready(world, "shop-1"))
+        .await;
+    let took = start.elapsed();
+    assert!(took < Duration::from_secs(10), "{took:?}");
+    assert!(says(&world, "slow-999", "Ready").starts_with("False AskingRegistry"));
     operator.abort();
 }

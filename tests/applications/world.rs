@@ -111,6 +111,7 @@ pub struct Registries {
     tags: Mutex<BTreeMap<String, Digest>>,
     origins: Mutex<BTreeMap<String, Searched>>,
     slow: Mutex<BTreeMap<String, Duration>>,
+    refuses: Mutex<Option<TroubleKind>>,
     code_host: Mutex<Option<Arc<dyn Origins>>>,
     pub asked: AtomicU64,
 }
@@ -135,6 +136,11 @@ impl Registries {
     /// Makes a registry slow.
     pub fn slow_down(&self, registry: &str, by: Duration) {
         self.slow.lock().unwrap().insert(registry.to_owned(), by);
+    }
+
+    /// Refuses to be searched from now on, or no more.
+    pub fn refuse(&self, kind: Option<TroubleKind>) {
+        *self.refuses.lock().unwrap() = kind;
     }
 
     /// Whom to ask about commits.
@@ -187,6 +193,9 @@ impl Origins for Registries {
 
     async fn search(&self, image: &ImageRef) -> Result<Searched, Trouble> {
         self.ask(image).await;
+        if let Some(kind) = *self.refuses.lock().unwrap() {
+            return Err(Trouble::new(kind, format!("{image}: not now")));
+        }
         let origins = self.origins.lock().unwrap();
         Ok(origins.get(&image.to_string()).cloned().unwrap_or_default())
     }

@@ -29,10 +29,10 @@ async fn a_companys_own_authority_is_trusted_where_its_file_is_named() {
     let file = stage.write("ca.crt", authority.as_bytes());
     let internal = ["--registry-internal", stage.registry.host()];
     let with = [&internal[..], &["--registry-authorities", &file]].concat();
-    let origins = app::registries(&options(&with)).unwrap();
+    let origins = app::registries(&options(&with), None).unwrap();
     let resolved = origins.resolve(&image).await.unwrap();
     assert_eq!(resolved.digest.as_str(), digest);
-    let origins = app::registries(&options(&internal)).unwrap();
+    let origins = app::registries(&options(&internal), None).unwrap();
     let trouble = origins.resolve(&image).await.unwrap_err();
     assert_eq!(trouble.kind, TroubleKind::Transient);
     assert!(trouble.message.contains("certificate"), "{trouble}");
@@ -45,12 +45,12 @@ async fn a_companys_own_authority_is_trusted_where_its_file_is_named() {
         ),
     ] {
         let file = stage.write(name, content.as_bytes());
-        let error = app::registries(&options(&["--registry-authorities", &file])).err();
+        let error = app::registries(&options(&["--registry-authorities", &file]), None).err();
         assert!(error.is_some(), "{name}");
     }
     let missing = stage.path("missing.crt");
     let missing = ["--registry-authorities", missing.to_str().unwrap()];
-    let error = app::registries(&options(&missing)).err().unwrap();
+    let error = app::registries(&options(&missing), None).err().unwrap();
     assert!(error.to_string().contains("cannot be read"), "{error}");
 }
 

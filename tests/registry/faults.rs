@@ -224,7 +224,9 @@ async fn registries_that_do_not_know_referrers_say_so_in_many_ways() {
             .referrers(&name, &sha256(b"y").unwrap())
             .await;
         assert_eq!(
-            found.map(|found| found.len()).map_err(|error| error.kind),
+            found
+                .map(|referrers| referrers.found.len())
+                .map_err(|error| error.kind),
             expected,
             "{status}"
         );
@@ -286,10 +288,54 @@ async fn lists_go_on_over_pages_and_end() {
     .await;
     let name = server.image("a:1").name().clone();
     let digest = sha256(b"x").unwrap();
-    let found = client(&[&server.host])
+    let referrers = client(&[&server.host])
         .referrers(&name, &digest)
         .await
         .unwrap();
-    assert_eq!(found.len(), 3);
+    // And what the other has is not known.
+    assert_eq!((referrers.found.len(), referrers.is_whole), (3, false));
     assert_eq!(server.requests().len(), 3);
+}
+
+/// However many pages there are, and whoever has filled them: no more is read of them than of one document.
+#[tokio::test]
+async fn of_a_list_no_more_is_read_than_of_one_document() {
+    let child = descriptor("application/vnd.example", b"x");
+    let mut page = json!({
+        "schemaVersion": 2, "mediaType": "application/vnd.oci.image.index.v1+json", "manifests": [child],
+    });
+    page["annotations"] = json!({"much": "x".repeat(1 << 20)});
+    let server = Server::start(move |request| {
+        let path = request.path().split('?').next().unwrap();
+        let link = format!("Link: <{path}?more>; rel=\"next\"\r\n");
+        Reply::new("200 OK", &link, page.to_string())
+    })
+    .await;
+    let name = server.image("a:1").name().clone();
+    let digest = sha256(b"x").unwrap();
+    let images = client(&[&server.host]);
+    let referrers = images.referrers(&name, &digest).await.unwrap();
+    assert_eq!((referrers.found.len(), referrers.is_whole), (3, false));
+    assert_eq!(server.requests().len(), 4);
+}
+
+/// What a registry asks for is kept to, by whomever it is asked then; another one is none of it.
+#[tokio::test(start_paused = true)]
+async fn a_registry_that_asks_for_patience_is_left_alone_so_long() {
+    let busy = Server::start(|request| match request.path().contains("quiet") {
+        true => Reply::ok(MANIFEST, manifest(&[]).to_string()),
+        false => Reply::new("429 Too Many Requests", "Retry-After: 17\r\n", ""),
+    })
+    .await;
+    let other = Server::start(|_| Reply::ok(MANIFEST, manifest(&[]).to_string())).await;
+    let images = client(&[&busy.host, &other.host]);
+    images.resolve(&busy.image("busy:1")).await.unwrap_err();
+    let error = images.resolve(&busy.image("quiet:1")).await.unwrap_err();
+    assert_eq!(error.kind, ErrorKind::Throttled, "{error}");
+    assert!(error.to_string().contains("asked for patience"), "{error}");
+    assert_eq!(busy.requests().len(), 1);
+    images.resolve(&other.image("a:1")).await.unwrap();
+    tokio::time::advance(Duration::from_secs(18)).await;
+    images.resolve(&busy.image("quiet:1")).await.unwrap();
+    assert_eq!(busy.requests().len(), 2);
 }

@@ -325,7 +325,8 @@ async fn bundle_of(stage: &Stage, image: &ImageRef) -> Vec<u8> {
         .images
         .referrers(image.name(), image.digest().unwrap())
         .await
-        .unwrap();
+        .unwrap()
+        .found;
     let carrier = image.name().at(attached[0].digest.clone());
     let manifest = stage.images.resolve(&carrier).await.unwrap();
     let layer = &manifest.layers()[0];

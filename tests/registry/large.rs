@@ -157,3 +157,61 @@ pub async fn search(images: &Registries, image: &ImageRef, budget: u64) -> Searc
         .await
         .unwrap()
 }
+
+/// Fills a document up to this size with an annotation that is kept.
+fn fill(mut document: serde_json::Value, size: usize) -> String {
+    let left = size - document.to_string().len() - 200;
+    document["annotations"] =
+        serde_json::json!({bailiwick::registry::source::TICKETS: "x".repeat(left)});
+    document.to_string()
+}
+
+/// Serves an index of one image that takes as much of everything as it can: every document almost 4 MiB long, the list of
+/// what is attached ten pages of them.
+pub async fn hoard() -> (Server, ImageRef, Registries) {
+    const INDEX: &str = "application/vnd.oci.image.index.v1+json";
+    const SIZE: usize = (4 << 20) - 1000;
+    let digest = |text: &str| bailiwick::registry::sha256(text.as_bytes()).unwrap();
+    // As many parts as there may be, and none of them an image.
+    let part = super::server::descriptor("application/vnd.example.a-type-that-is-long", b"x");
+    let index = |first: Option<serde_json::Value>| {
+        let parts = std::iter::repeat_n(part.clone(), 1_990);
+        let children: Vec<_> = first.into_iter().chain(parts).collect();
+        fill(
+            serde_json::json!({"schemaVersion": 2, "mediaType": INDEX, "manifests": children}),
+            SIZE,
+        )
+    };
+    let single = fill(manifest(&[]), SIZE);
+    let whole = index(Some(serde_json::json!({
+        "mediaType": MANIFEST, "digest": digest(&single).as_str(), "size": single.len(),
+    })));
+    let list = index(None);
+    let at = digest(&whole);
+    let by_digest = [
+        (digest(&single), single, MANIFEST),
+        (digest(&whole), whole, INDEX),
+    ];
+    let server = Server::start(move |request| {
+        let path = request.path().split('?').next().unwrap();
+        if path.contains("/referrers/") {
+            let next = format!("Content-Type: {INDEX}\r\nLink: <{path}?more>; rel=\"next\"\r\n");
+            return Reply::new("200 OK", &next, list.clone());
+        }
+        let found = by_digest
+            .iter()
+            .find(|(digest, ..)| path.ends_with(digest.as_str()));
+        match found {
+            Some((_, text, kind)) => Reply::ok(kind, text.clone()),
+            None => Reply::new("404 Not Found", "", ""),
+        }
+    })
+    .await;
+    let settings = Settings {
+        plain_http: [server.host.clone()].into(),
+        ..Settings::default()
+    };
+    let images = Registries::new(settings, Arc::new(BTreeMap::new())).unwrap();
+    let image = server.image("a:1").name().at(at);
+    (server, image, images)
+}

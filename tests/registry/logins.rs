@@ -1,9 +1,13 @@
 //! Saying who asks: to a real registry that wants a password, and to one of our own that wants tokens.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use async_trait::async_trait;
 use bailiwick::dev::registries::Kind;
-use bailiwick::model::Secret;
-use bailiwick::registry::oci::{Limits, Login};
-use bailiwick::registry::{ErrorKind, Images};
+use bailiwick::model::{ImageName, Secret};
+use bailiwick::registry::oci::{Limits, Login, Logins, Registries, Settings};
+use bailiwick::registry::{ErrorKind, Images, RegistryError};
 use serde_json::json;
 
 use super::server::{MANIFEST, Reply, Server, manifest};
@@ -197,4 +201,94 @@ async fn a_fixed_token_is_sent_as_it_is() {
             .iter()
             .all(|request| !request.path().starts_with("/token"))
     );
+}
+
+/// A login that is for the registry alone, as those of the operator's own repositories are.
+struct Ours {
+    name: ImageName,
+    refused: AtomicUsize,
+}
+
+#[async_trait]
+impl Logins for Ours {
+    async fn login(&self, name: &ImageName) -> Result<Option<Login>, RegistryError> {
+        let login = || Login::Here {
+            user: "AWS".into(),
+            password: Secret::new(TOKEN),
+        };
+        Ok((*name == self.name).then(login))
+    }
+
+    fn refused(&self, _: &ImageName) {
+        self.refused.fetch_add(1, Ordering::SeqCst);
+    }
+}
+
+fn ours(server: &Server) -> (Registries, Arc<Ours>) {
+    let logins = Arc::new(Ours {
+        name: server.image("team/shop:1").name().clone(),
+        refused: AtomicUsize::new(0),
+    });
+    let settings = Settings {
+        plain_http: [server.host.clone()].into(),
+        ..Settings::default()
+    };
+    (Registries::new(settings, logins.clone()).unwrap(), logins)
+}
+
+#[tokio::test]
+async fn a_login_for_one_registry_goes_nowhere_else() {
+    // As ECR wants it: the login itself, for this image and no other.
+    let server = Server::start(|request| match request.header("authorization") {
+        Some("Basic QVdTOnMzY3IzdC10MGszbg==") => Reply::ok(MANIFEST, manifest(&[]).to_string()),
+        _ => Reply::new(
+            "401 Unauthorized",
+            "WWW-Authenticate: Basic realm=\"https://1.dkr.ecr.eu-west-1.amazonaws.com/\"\r\n",
+            "",
+        ),
+    })
+    .await;
+    let (images, _) = ours(&server);
+    images.resolve(&server.image("team/shop:1")).await.unwrap();
+    let error = images.resolve(&server.image("team/other:1")).await;
+    assert_eq!(error.unwrap_err().kind, ErrorKind::Denied);
+    // A service for tokens beside it does not get to see it, whoever names it.
+    let server = with_tokens("http://HOST/token", json!({"token": TOKEN})).await;
+    let (images, _) = ours(&server);
+    let error = images
+        .resolve(&server.image("team/shop:1"))
+        .await
+        .unwrap_err();
+    assert!(error.to_string().contains("is not sent to"), "{error}");
+    let all = server.requests();
+    assert!(
+        all.iter()
+            .all(|request| !request.path().starts_with("/token"))
+    );
+    assert!(
+        all.iter()
+            .all(|request| request.header("authorization").is_none())
+    );
+}
+
+/// What was taken before and is not any more is asked for anew.
+#[tokio::test]
+async fn a_login_that_is_refused_later_is_told_so() {
+    let asked = Arc::new(AtomicUsize::new(0));
+    let counting = asked.clone();
+    let server = Server::start(move |request| {
+        let number = counting.fetch_add(1, Ordering::SeqCst);
+        // The first of them in the third request.
+        match request.header("authorization").is_some() && number != 2 {
+            true => Reply::ok(MANIFEST, manifest(&[]).to_string()),
+            false => Reply::new("401 Unauthorized", "WWW-Authenticate: Basic\r\n", ""),
+        }
+    })
+    .await;
+    let (images, logins) = ours(&server);
+    let image = server.image("team/shop:1");
+    images.resolve(&image).await.unwrap();
+    assert_eq!(logins.refused.load(Ordering::SeqCst), 0);
+    images.resolve(&image).await.unwrap();
+    assert_eq!(logins.refused.load(Ordering::SeqCst), 1);
 }

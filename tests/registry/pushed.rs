@@ -18,7 +18,8 @@ async fn find(stage: &Stage, image: &ImageRef) -> (Manifest, Found) {
     let manifest = stage.images.resolve(image).await.unwrap();
     let found = find_file(&stage.images, image.name(), &manifest, FILE, USUAL_BUDGET)
         .await
-        .unwrap();
+        .unwrap()
+        .0;
     (manifest, found)
 }
 
@@ -79,7 +80,12 @@ async fn what_is_not_there_is_not_found() {
             .unwrap_err();
         assert_eq!(error.kind, ErrorKind::NotFound);
         assert_eq!(
-            stage.images.referrers(image.name(), &absent).await.unwrap(),
+            stage
+                .images
+                .referrers(image.name(), &absent)
+                .await
+                .unwrap()
+                .found,
             []
         );
     }

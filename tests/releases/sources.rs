@@ -46,8 +46,15 @@ async fn pushed(world: &World, ours: &str, foreign: &str) -> [(&'static str, Ima
         Some(&base),
         &[stage.write("on.tar", &archive(&[("b", b"3")]))],
     );
-    // Signed by whom we trust; by somebody else; and by whom we trust about another repository.
-    let signed = world.push("signed", &[("a", b"4")]);
+    // Signed by whom we trust; by somebody else; and by whom we trust about another repository. The first says of itself,
+    // where everybody who pushes may, that it is of another one.
+    let strange = scm_source("acme/strange", "");
+    let signed = world.push("signed", &[("a", b"4"), ("scm-source.json", &strange)]);
+    let says = [
+        (SOURCE, "https://github.com/acme/strange"),
+        (REVISION, "1234567"),
+    ];
+    stage.annotate(&signed, &says);
     attest(stage, &signed, ours, SHOP).await;
     let wrongly = world.push("wrongly", &[("a", b"5")]);
     attest(stage, &wrongly, foreign, SHOP).await;

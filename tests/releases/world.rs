@@ -116,6 +116,7 @@ impl World {
                 images: Arc::new(images),
                 trust,
                 code_hosts: Some(self.code_hosts()),
+                own: None,
             }),
             outside: Outside::default(),
             journal: None,

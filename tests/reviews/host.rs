@@ -135,6 +135,7 @@ impl Host {
             images: Arc::new(Registries::new(settings.clone(), Arc::new(nobody)).unwrap()),
             trust: Trust::default(),
             code_hosts: Some(CodeHosts::new(vec![host], settings).unwrap()),
+            own: None,
         })
     }
 }

@@ -12,7 +12,7 @@ use aws_sdk_ecr::error::SdkError;
 use aws_sdk_ecr::types::{ImageIdentifier, RepositoryScanningConfiguration, ScanFrequency};
 
 use super::super::{
-    CloudError, Image, ImageCount, NewRepository, Repositories, Repository, Result,
+    CloudError, Image, ImageCount, NewRepository, RegistryToken, Repositories, Repository, Result,
 };
 use super::error::classify;
 use super::odd_answer;
@@ -20,6 +20,7 @@ use super::sessions::{OpenSessions, Session, SessionKey};
 use crate::model::{Region, RepositoryName, TagMutability, Tags};
 use convert::{
     by, encryption_to_aws, mutability_to_aws, repository_from_aws, scanned, tags_to_aws,
+    token_from_aws,
 };
 
 /// Every kind of manifest that an image can have: what is not named here AWS may convert, and then the digest is of
@@ -97,6 +98,20 @@ impl EcrRepositories {
 
 #[async_trait]
 impl Repositories for EcrRepositories {
+    async fn token(&self) -> Result<RegistryToken> {
+        const OPERATION: &str = "ecr.GetAuthorizationToken";
+        let answer = self
+            .client
+            .get_authorization_token()
+            .customize()
+            .config_override(self.here())
+            .send()
+            .await
+            .map_err(|error| self.failed(OPERATION, error))?;
+        let given = answer.authorization_data().first();
+        token_from_aws(given.ok_or_else(|| odd_answer(OPERATION, "token"))?)
+    }
+
     async fn repository(&self, name: &RepositoryName) -> Result<Option<Repository>> {
         const OPERATION: &str = "ecr.DescribeRepositories";
         let answer = self

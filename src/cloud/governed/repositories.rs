@@ -7,7 +7,9 @@ use std::sync::Arc;
 use async_trait::async_trait;
 
 use super::super::budget::Domain;
-use super::super::{Image, ImageCount, NewRepository, Repositories, Repository, Result};
+use super::super::{
+    Image, ImageCount, NewRepository, RegistryToken, Repositories, Repository, Result,
+};
 use super::Governor;
 use crate::model::{AccountId, RepositoryName, TagMutability, Tags};
 
@@ -32,6 +34,10 @@ impl GovernedRepositories {
 
 #[async_trait]
 impl Repositories for GovernedRepositories {
+    async fn token(&self) -> Result<RegistryToken> {
+        self.ecr("GetAuthorizationToken", self.port.token()).await
+    }
+
     async fn repository(&self, name: &RepositoryName) -> Result<Option<Repository>> {
         self.ecr("DescribeRepositories", self.port.repository(name))
             .await

@@ -12,13 +12,17 @@ use super::member::Inside;
 use super::refusal::refused;
 use super::world::World;
 use crate::cloud::{
-    CloudError, IMAGES_AT_ONCE, Image, ImageCount, NewRepository, Repositories, Repository, Result,
+    CloudError, IMAGES_AT_ONCE, Image, ImageCount, NewRepository, RegistryToken, Repositories,
+    Repository, Result,
 };
-use crate::model::{AccountId, Region, RepositoryName, TagMutability, Tags};
+use crate::model::{AccountId, Region, RepositoryName, Secret, TagMutability, Tags};
 pub(super) use record::as_aws_writes;
 use record::expiry;
 pub use record::{ImageRecord, RepositoryRecord};
 
+const TOKEN: &str = "ecr.GetAuthorizationToken";
+/// As long as AWS's.
+const TOKEN_LIVES: std::time::Duration = std::time::Duration::from_secs(12 * 3600);
 const DESCRIBE: &str = "ecr.DescribeRepositories";
 const CREATE: &str = "ecr.CreateRepository";
 const DELETE: &str = "ecr.DeleteRepository";
@@ -150,6 +154,19 @@ impl InsideRegion {
 
 #[async_trait]
 impl Repositories for InsideRegion {
+    async fn token(&self) -> Result<RegistryToken> {
+        let (account, region) = (&self.inside.id, self.region);
+        let call = Call::read(TOKEN, format!("{account}/{region}"));
+        let run = |world: &mut World| {
+            Ok(RegistryToken {
+                user: "AWS".to_owned(),
+                password: Secret::new(format!("{account}/{region} from {}", world.now)),
+                expires: Some(world.now + TOKEN_LIVES),
+            })
+        };
+        self.inside.call(call, run).await
+    }
+
     async fn repository(&self, name: &RepositoryName) -> Result<Option<Repository>> {
         let (call, key) = (Call::read(DESCRIBE, name), self.key(name));
         let run = |world: &mut World| {

@@ -21,7 +21,7 @@ use async_trait::async_trait;
 use k8s_openapi::jiff::Timestamp;
 use kube::{Client, ResourceExt};
 
-use super::Caches;
+use super::{Caches, keys};
 use crate::api::{ANNOTATION_RECONCILE, Application};
 use crate::engine::conditions::Truth;
 use crate::engine::frame::Reconcile;
@@ -88,7 +88,7 @@ impl Reconcile for Applications {
         record.status.team = Some(team);
         record.status.repositories = valid.repositories;
         self.kept_approvals(object, record);
-        report::releases(record, &self.releases_of(&namespace, &object.name_any()));
+        self.list_releases(record, &namespace, &object.name_any());
         let effective_at = report::retirement(object, record, valid.retirement_period);
         record.status.last_handled_reconcile_at =
             object.annotations().get(ANNOTATION_RECONCILE).cloned();
@@ -117,11 +117,11 @@ impl Applications {
         record.status.kept_approvals = kept;
     }
 
-    fn releases_of(&self, namespace: &str, application: &str) -> Vec<crate::api::Release> {
-        self.caches.releases.select(|release| {
-            release.spec.application == application
-                && release.namespace().as_deref() == Some(namespace)
-        })
+    fn list_releases(&self, record: &mut Record<Application>, namespace: &str, name: &str) {
+        let releases = &self.caches.releases;
+        let key = keys::application(namespace, name);
+        let lines = releases.each_by(&key, |release| Some(report::Line::of(release)));
+        report::releases(record, lines, |name| releases.get(Some(namespace), name));
     }
 }
 

@@ -16,18 +16,37 @@ use crate::plan::retirement::{Retirement, Step, step};
 /// How many releases are listed.
 const LISTED: usize = 20;
 
-/// Lists the newest releases, counts all, and names the newest that is Ready.
-pub fn releases(record: &mut Record<Application>, releases: &[Release]) {
-    let mut newest: Vec<&Release> = releases.iter().collect();
-    newest.sort_by_key(|release| {
-        let made = release.creation_timestamp().map(|time| time.0);
-        (Reverse(made), Reverse(release.name_any()))
-    });
-    let ready = newest.iter().find(|release| is_ready(release));
-    record.status.release_count = i64::try_from(newest.len()).ok();
-    record.status.latest_ready_version = ready.map(|release| release.spec.version.clone());
-    let listed = newest.iter().take(LISTED);
-    record.status.releases = listed.map(|release| summary(release)).collect();
+/// As much of a release as is looked at of each, be there thousands.
+pub struct Line {
+    made: Reverse<Option<Timestamp>>,
+    name: Reverse<String>,
+    ready: Option<String>,
+}
+
+impl Line {
+    /// Of this release.
+    pub fn of(release: &Release) -> Self {
+        Self {
+            made: Reverse(release.creation_timestamp().map(|time| time.0)),
+            name: Reverse(release.name_any()),
+            ready: is_ready(release).then(|| release.spec.version.clone()),
+        }
+    }
+}
+
+/// Lists the newest releases, which `get` gets, counts all, and names the newest that is Ready.
+pub fn releases(
+    record: &mut Record<Application>,
+    mut lines: Vec<Line>,
+    get: impl Fn(&str) -> Option<Release>,
+) {
+    lines.sort_by(|a, b| (a.made, &a.name).cmp(&(b.made, &b.name)));
+    record.status.release_count = i64::try_from(lines.len()).ok();
+    record.status.latest_ready_version = lines.iter().find_map(|line| line.ready.clone());
+    let listed = lines.iter().take(LISTED);
+    record.status.releases = listed
+        .filter_map(|line| get(&line.name.0).map(|release| summary(&release)))
+        .collect();
 }
 
 fn is_ready(release: &Release) -> bool {

@@ -32,7 +32,7 @@ pub fn application(object: &Application) -> Result<Valid, String> {
         .repositories
         .iter()
         .map(|text| {
-            text.parse::<SourceRepository>()
+            SourceRepository::declared(text)
                 .map(|repository| repository.to_string())
                 .map_err(|error| format!("spec.repositories: {error}"))
         })

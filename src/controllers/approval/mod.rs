@@ -8,13 +8,16 @@ use async_trait::async_trait;
 use kube::ResourceExt;
 
 use super::Caches;
-use crate::api::{Approval, Release};
+use crate::api::{Application, Approval, Release};
+use crate::engine::conditions::{self, Truth};
 use crate::engine::frame::Reconcile;
 use crate::engine::reasons::Reason;
 use crate::engine::record::Record;
 use crate::engine::{Failure, Outcome};
 use crate::plan::approval::{Asked, Author, Given, Refusal, judge};
 
+/// The condition that is there while no approval of this type is demanded.
+const NOT_DEMANDED: &str = "NotDemanded";
 /// How soon an approval of a release without a digest is looked at again if nothing is heard of the release.
 const RELEASE_AGAIN: Duration = Duration::from_secs(600);
 
@@ -86,7 +89,7 @@ impl Reconcile for Approvals {
     async fn pass(
         &self,
         object: &Approval,
-        _record: &mut Record<Approval>,
+        record: &mut Record<Approval>,
     ) -> Result<Outcome, Failure> {
         self.caches.filled().await;
         let name = &object.spec.release;
@@ -94,13 +97,55 @@ impl Reconcile for Approvals {
             .caches
             .releases
             .get(object.namespace().as_deref(), name);
-        let asked = release.map(|release| self.authors.asked(&release));
+        let asked = release.as_ref().map(|release| self.authors.asked(release));
         let given = self.authors.given(object);
+        self.demanded(object, release.as_ref(), record);
         Ok(match judge(&given, asked.as_ref()) {
             Ok(()) => Outcome::Settled { resync: None },
             Err(refusal) => outcome(refusal, object, asked.as_ref()),
         })
     }
+}
+
+impl Approvals {
+    /// Says so where the application demands no approval of this type: it is in order, and adds to nothing.
+    fn demanded(
+        &self,
+        object: &Approval,
+        release: Option<&Release>,
+        record: &mut Record<Approval>,
+    ) {
+        let application = release.and_then(|release| {
+            let namespace = release.namespace();
+            let applications = &self.caches.applications;
+            applications.get(namespace.as_deref(), &release.spec.application)
+        });
+        let type_ = &object.spec.type_;
+        match application.and_then(|application| not_demanded(&application, type_)) {
+            Some(message) => {
+                record.set(NOT_DEMANDED, Truth::True, reasons::NOT_DEMANDED, &message);
+            }
+            None => conditions::remove(&mut record.status.conditions, NOT_DEMANDED),
+        }
+    }
+}
+
+fn not_demanded(application: &Application, type_: &String) -> Option<String> {
+    let required = application.spec.required_approvals.as_ref();
+    let types = required.map(|required| required.types.as_slice());
+    let types = types.unwrap_or_default();
+    let demanded = match types {
+        [] => "none".to_owned(),
+        types => types.join(", "),
+    };
+    let message = || {
+        format!(
+            "spec.type: Application {} demands no approval of type {type_} (it demands {demanded}), so this one adds to \
+             nothing as long as its spec.requiredApprovals stays as it is",
+            application.name_any()
+        )
+    };
+    (!types.contains(type_)).then(message)
 }
 
 fn outcome(refusal: Refusal, object: &Approval, asked: Option<&Asked>) -> Outcome {

@@ -10,6 +10,7 @@ pub const DIGEST_MISMATCH: &str = "DigestMismatch";
 pub const OWN_RELEASE: &str = "OwnRelease";
 pub const NOT_THE_APPROVER: &str = "NotTheApprover";
 pub const NOT_A_PERSON: &str = "NotAPerson";
+pub const NOT_DEMANDED: &str = "NotDemanded";
 pub const AUTHOR_UNKNOWN: &str = "AuthorUnknown";
 pub const REQUESTER_UNKNOWN: &str = "RequesterUnknown";
 
@@ -45,6 +46,11 @@ pub const ALL: &[Reason] = &[
         NOT_A_PERSON,
         "The approval was not written by a person.",
         "A person approves; robots and service accounts make releases only.",
+    ),
+    Reason::new(
+        NOT_DEMANDED,
+        "The application demands no approval of this type, so this one adds to nothing.",
+        "Nothing, if that is meant; else the approver writes one of a type that is demanded, or a member of the team enters the type in the application's spec.requiredApprovals.",
     ),
     Reason::new(
         AUTHOR_UNKNOWN,

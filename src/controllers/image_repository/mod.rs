@@ -7,6 +7,7 @@
 //! | decide | `plan::repository`, `plan::policy_document` |
 //! | act: create, change; leave | `act.rs`, `leave.rs` |
 //! | report: status | `report.rs` |
+//! | the logins by which releases read what is in them | `logins.rs` |
 //!
 //! A digest that a `Release` was resolved to is kept for good: it gets a tag of ours, `bailiwick-keep-` and the digest,
 //! and images with a tag never expire. So what was deployed outlives its release, its object and the operator; whoever
@@ -15,6 +16,7 @@
 mod act;
 mod gather;
 mod leave;
+pub mod logins;
 pub mod reasons;
 mod report;
 mod validate;
@@ -25,7 +27,7 @@ use async_trait::async_trait;
 use kube::ResourceExt;
 use tokio::sync::OnceCell;
 
-use super::Caches;
+use super::{Caches, keys};
 use crate::api::{
     ANNOTATION_RECONCILE, Evidence, ImageRepository, Mode, Release, Team, TeamAccount,
 };
@@ -36,7 +38,7 @@ use crate::engine::frame::Reconcile;
 use crate::engine::reasons::Reason;
 use crate::engine::record::Record;
 use crate::engine::{Failure, Outcome};
-use crate::model::{AccountId, Region, RoleName};
+use crate::model::{AccountId, EcrRegistry, Region, RoleName};
 use crate::plan::repository::{DesiredRepository, changes};
 
 /// The account for the repositories of objects that name none.
@@ -285,25 +287,18 @@ impl ImageRepositories {
         let Some(team) = team.map(ResourceExt::name_any) else {
             return BTreeSet::new();
         };
-        let uris = place.uris(&validate::name(object, &team));
-        let ours = |release: &Release| {
-            let image = release
-                .status
-                .as_ref()
-                .and_then(|status| status.image.as_ref());
-            image.is_some_and(|image| uris.contains(&image.repository))
-        };
         let mut digests = BTreeSet::new();
-        for release in self.caches.releases.select(ours) {
-            let Some(status) = &release.status else {
-                continue;
+        for uri in place.uris(&validate::name(object, &team)) {
+            let kept = |release: &Release| {
+                let status = release.status.as_ref()?;
+                let image = status.image.as_ref().map(|image| image.digest.clone());
+                let source = status.source.as_ref();
+                let attested = source.filter(|it| it.evidence == Evidence::Attestation);
+                let evidence = attested.and_then(|source| source.evidence_digest.clone());
+                Some(image.into_iter().chain(evidence))
             };
-            digests.extend(status.image.iter().map(|image| image.digest.clone()));
-            if let Some(source) = &status.source
-                && source.evidence == Evidence::Attestation
-            {
-                digests.extend(source.evidence_digest.clone());
-            }
+            let of_each = self.caches.releases.each_by(&keys::repository(&uri), kept);
+            digests.extend(of_each.into_iter().flatten());
         }
         digests
     }
@@ -312,12 +307,10 @@ impl ImageRepositories {
 impl Place {
     /// The addresses that a repository has here, over either version of IP.
     fn uris(&self, name: &str) -> [String; 2] {
-        let Self {
-            account, region, ..
-        } = self;
-        [
-            format!("{account}.dkr.ecr.{region}.amazonaws.com/{name}"),
-            format!("{account}.dkr-ecr.{region}.on.aws/{name}"),
-        ]
+        let registry = EcrRegistry {
+            account: self.account.clone(),
+            region: self.region,
+        };
+        registry.hosts().map(|host| format!("{host}/{name}"))
     }
 }

@@ -1,6 +1,7 @@
 //! Act: the digest, resolved once and kept; whether the tag still means it; and the source.
 
 use std::sync::PoisonError;
+use std::time::Duration;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use tokio::time::Instant;
@@ -9,7 +10,7 @@ use super::lookups::Asker;
 use super::origins::{Searched, Trouble, TroubleKind};
 use super::validate::Valid;
 use super::{ANSWER_AGAIN, LOOK_AGAIN, Releases, reasons};
-use crate::api::{Release, ReleaseImage, SourceStatus, TicketStatus};
+use crate::api::{Evidence, Release, ReleaseImage, SourceStatus, TicketStatus};
 use crate::engine::conditions::{self, Truth};
 use crate::engine::record::Record;
 use crate::engine::{Failure, Outcome};
@@ -19,6 +20,10 @@ use crate::model::{Digest, ImageRef};
 const RESOLVED: &str = "Resolved";
 /// The condition that is there while the tag names another image than the one that was resolved.
 const TAG_MOVED: &str = "TagMoved";
+/// The condition that is there while a source that is known could not be looked for again.
+const UNCONFIRMED: &str = "SourceUnconfirmed";
+/// How soon a look that a registry did not answer is had again, where the source is known already.
+const TRY_AGAIN: Duration = Duration::from_secs(300);
 
 /// How much of what does not count is kept: others can attach as much as they like to an image.
 const REMARKS: usize = 10;
@@ -33,6 +38,8 @@ pub(super) enum Look {
     Waits(Outcome),
     /// What was known still is.
     Known,
+    /// What was known still is; whether it is so is owed, and asked again after this time.
+    Owed(Duration),
     /// The source was searched for.
     Searched,
 }
@@ -54,24 +61,29 @@ impl Releases {
                 Err(outcome) => return Ok(Look::Waits(outcome)),
             },
         };
-        // After a restart nothing is due: ten thousand settled releases are not asked about all at once.
-        let due = again || self.is_due(&asker.uid);
-        if due && let Some(waiting) = self.compare(record, image, asker, &digest).await? {
-            return Ok(Look::Waits(waiting));
-        }
         let source = record.status.source.as_ref();
         let lacking = source.is_none_or(|source| source.revision.is_none());
         let never = conditions::find(&record.status.conditions, "SourceKnown").is_none();
+        // A release whose source is known is none the less Ready because somebody wants it looked at once more.
+        let later = |what: &str| match lacking {
+            true => Look::Waits(waiting(image, what)),
+            false => Look::Owed(ANSWER_AGAIN),
+        };
+        // After a restart nothing is due: ten thousand settled releases are not asked about all at once.
+        let due = again || self.is_due(&asker.uid);
+        if due && !self.compare(record, image, asker, &digest).await? {
+            return Ok(later("whether its tag was moved"));
+        }
         if !(again || never || (lacking && due)) {
             return Ok(Look::Known);
         }
         match self.lookups.search(asker, &image.name().at(digest)).await {
-            None => Ok(Look::Waits(waiting(image, "where it comes from"))),
+            None => Ok(later("where it comes from")),
             Some(Ok(searched)) => {
                 self.looked_now(&asker.uid);
-                enter(record, searched);
-                Ok(Look::Searched)
+                Ok(enter(record, searched))
             }
+            Some(Err(trouble)) if record.status.source.is_some() => Ok(keep(record, trouble)),
             // Of the best evidence nothing may be known: a worse one is not taken in its place.
             Some(Err(trouble)) if trouble.kind == TroubleKind::Transient => Err(trouble.into()),
             Some(Err(trouble)) => {
@@ -80,8 +92,7 @@ impl Releases {
                     remarks: vec![trouble.message],
                     ..Searched::default()
                 };
-                enter(record, searched);
-                Ok(Look::Searched)
+                Ok(enter(record, searched))
             }
         }
     }
@@ -117,30 +128,30 @@ impl Releases {
         Ok(Ok(resolved.digest))
     }
 
-    /// Whether the tag still means the digest. The digest stays what it is.
+    /// Whether the tag still means the digest, which stays what it is. Gives back whether there was an answer.
     async fn compare(
         &self,
         record: &mut Record<Release>,
         image: &ImageRef,
         asker: &Asker,
         digest: &Digest,
-    ) -> Result<Option<Outcome>, Failure> {
+    ) -> Result<bool, Failure> {
         let Some(tag) = image.tag().filter(|_| image.digest().is_none()) else {
             self.looked_now(&asker.uid);
-            return Ok(None);
+            return Ok(true);
         };
         let current = match self.lookups.current(asker, image).await {
-            None => return Ok(Some(waiting(image, "whether its tag was moved"))),
+            None => return Ok(false),
             Some(Ok(current)) => Some(current),
             // A tag that is gone means nothing else: what was resolved stays.
             Some(Err(trouble)) if trouble.kind == TroubleKind::NotFound => None,
             // A settled release does not become less so by a registry that does not answer.
-            Some(Err(_)) => return Ok(None),
+            Some(Err(_)) => return Ok(true),
         };
         self.looked_now(&asker.uid);
         let moved = current.filter(|current| current != digest);
         let Some(status) = record.status.image.as_mut() else {
-            return Ok(None);
+            return Ok(true);
         };
         let before = std::mem::replace(
             &mut status.moved_to,
@@ -148,7 +159,7 @@ impl Releases {
         );
         let Some(moved) = moved else {
             conditions::remove(&mut record.status.conditions, TAG_MOVED);
-            return Ok(None);
+            return Ok(true);
         };
         let message = format!(
             "the tag {tag} of {} names {moved} now; this release stays {digest}: release the other one under another \
@@ -159,7 +170,7 @@ impl Releases {
         if before.as_deref() != Some(moved.as_str()) {
             record.warn(reasons::TAG_MOVED, message);
         }
-        Ok(None)
+        Ok(true)
     }
 
     fn is_due(&self, uid: &str) -> bool {
@@ -193,14 +204,38 @@ fn unresolved(record: &mut Record<Release>, trouble: Trouble) -> Outcome {
     Outcome::blocked(failure.label, failure.message)
 }
 
+/// Keeps what is known of the source, and says that it could not be looked for again: a digest means what it meant, also
+/// where it can be read no more.
+fn keep(record: &mut Record<Release>, trouble: Trouble) -> Look {
+    let after = match trouble.kind {
+        TroubleKind::Transient => TRY_AGAIN,
+        _ => LOOK_AGAIN,
+    };
+    let failure = Failure::from(trouble);
+    let message = format!(
+        "what is known of the source is from an earlier look; it was looked for again, and {}",
+        failure.message
+    );
+    record.set(UNCONFIRMED, Truth::True, failure.label, &message);
+    Look::Owed(after)
+}
+
 /// Enters what was found. What was found before and is not there any more is forgotten: the status says what can be
-/// shown.
-fn enter(record: &mut Record<Release>, searched: Searched) {
+/// shown. What could not be asked for is no such finding.
+fn enter(record: &mut Record<Release>, searched: Searched) -> Look {
     let Searched {
         origin,
         tickets,
         remarks,
+        refused,
     } = searched;
+    let known = record.status.source.as_ref();
+    let found = origin.as_ref().map(|origin| rank(origin.evidence));
+    let is_worse = known.is_some_and(|known| found.is_none_or(|it| it > rank(known.evidence)));
+    if let Some(refused) = refused.filter(|_| is_worse) {
+        return keep(record, Trouble::new(TroubleKind::Denied, refused));
+    }
+    conditions::remove(&mut record.status.conditions, UNCONFIRMED);
     let source = origin.map(|origin| SourceStatus {
         repository: origin.repository.to_string(),
         revision: origin.revision,
@@ -222,6 +257,16 @@ fn enter(record: &mut Record<Release>, searched: Searched) {
         .map(|remark| remark.chars().take(REMARK_LENGTH).collect())
         .collect();
     add_tickets(record, tickets);
+    Look::Searched
+}
+
+/// How good an evidence is; 0 is the best.
+fn rank(evidence: Evidence) -> u8 {
+    match evidence {
+        Evidence::Attestation => 0,
+        Evidence::Annotation => 1,
+        Evidence::ScmSourceFile => 2,
+    }
 }
 
 /// Adds tickets to those that are known: an image and a commit never name fewer than they did.

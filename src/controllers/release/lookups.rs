@@ -28,7 +28,9 @@ const OF_HOST: usize = 4;
 const OF_NAMESPACE: usize = 8;
 /// How many searches of one namespace's are: each may unpack layers for minutes.
 const SEARCHES_OF_NAMESPACE: usize = 3;
-/// How many are altogether.
+/// How many searches are under way altogether: each holds the manifests of an image.
+const SEARCHES: usize = 12;
+/// How many questions are altogether.
 const ALTOGETHER: usize = 32;
 /// What a question may take, with all that is read for its answer: a search unpacks layers.
 const LONGEST: Duration = Duration::from_secs(900);
@@ -288,6 +290,7 @@ fn limits(asker: &Asker, question: &Question) -> Vec<Limit> {
     ];
     if question.subject() == Subject::Search {
         limits.push((format!("searches for {namespace}"), SEARCHES_OF_NAMESPACE));
+        limits.push(("searches".to_owned(), SEARCHES));
     }
     limits
 }

@@ -2,13 +2,14 @@
 //!
 //! | step | file |
 //! |---|---|
-//! | gather: what registries and code hosts say, aside of the passes | `origins.rs` (the port), `gather.rs`, `lookups.rs`, `turns.rs` |
+//! | gather: what registries and code hosts say, aside of the passes | `origins.rs` (the port), `gather.rs`, `evidence.rs`, `lookups.rs`, `turns.rs` |
 //! | validate: the application, the version, the image | `validate.rs` |
 //! | decide | `plan::release`, `plan::approval` |
 //! | act: the digest, once; the source; what is said of the commit | `image.rs`, `commit.rs` |
 //! | report: conditions | `report.rs` |
 
 mod commit;
+mod evidence;
 pub mod gather;
 mod image;
 pub mod lookups;
@@ -28,9 +29,9 @@ use tokio::time::Instant;
 
 use self::image::Look;
 use self::lookups::{Asker, Lookups};
-use super::Caches;
 use super::approval::Authors;
-use crate::api::{ANNOTATION_RECONCILE, Approval, Release};
+use super::{Caches, keys};
+use crate::api::{ANNOTATION_RECONCILE, Release};
 use crate::engine::frame::Reconcile;
 use crate::engine::reasons::Reason;
 use crate::engine::record::Record;
@@ -86,11 +87,13 @@ impl Reconcile for Releases {
             namespace: object.namespace().unwrap_or_default(),
             name: object.name_any(),
         };
-        let searched = match self.look(record, &valid, &asker, again).await? {
+        let (searched, look_again) = match self.look(record, &valid, &asker, again).await? {
             Look::Waits(waiting) => return Ok(waiting),
-            Look::Searched => true,
-            Look::Known => false,
+            Look::Searched => (true, None),
+            Look::Known => (false, None),
+            Look::Owed(after) => (false, Some(after)),
         };
+        let again = again && look_again.is_none();
         let was_approved = record.is_true("Approved");
         self.forget_reviews(record, &valid);
         let is_approved = self
@@ -104,8 +107,15 @@ impl Reconcile for Releases {
         let answered = !(decides && commit::is_owed(record));
         let approvals = self.approvals(object, record, &valid.required, answered);
         let findings = report::findings(record, &valid, &approvals);
-        record.status.last_handled_reconcile_at = requested;
-        Ok(report::outcome(&findings, owed))
+        if look_again.is_none() {
+            record.status.last_handled_reconcile_at = requested;
+        }
+        Ok(match report::outcome(&findings, owed) {
+            Outcome::Settled { resync } => Outcome::Settled {
+                resync: resync.into_iter().chain(look_again).min(),
+            },
+            other => other,
+        })
     }
 }
 
@@ -118,19 +128,11 @@ impl Releases {
         required: &Required,
         with_reviews: bool,
     ) -> Count {
-        let (namespace, name) = (object.namespace(), object.name_any());
-        let of_it = |approval: &Approval| {
-            approval.spec.release == name
-                && approval.namespace() == namespace
-                && approval.metadata.deletion_timestamp.is_none()
-        };
-        let mut given: Vec<_> = self
-            .caches
-            .approvals
-            .select(of_it)
-            .iter()
-            .map(|approval| self.authors.given(approval))
-            .collect();
+        let key = keys::release(&object.namespace().unwrap_or_default(), &object.name_any());
+        let mut given: Vec<_> = self.caches.approvals.each_by(&key, |approval| {
+            let lives = approval.metadata.deletion_timestamp.is_none();
+            lives.then(|| self.authors.given(approval))
+        });
         // The digest of this pass: the object may not have it yet.
         let mut asked = self.authors.asked(object);
         let image = record.status.image.as_ref();

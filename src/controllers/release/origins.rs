@@ -3,6 +3,7 @@
 use async_trait::async_trait;
 
 use crate::api::Evidence;
+use crate::controllers::Caches;
 use crate::engine::{Failure, FailureKind};
 use crate::model::{Digest, ImageRef, SourceRepository};
 use crate::plan::approval::reviews::{Review, Reviewed};
@@ -46,6 +47,9 @@ pub struct Searched {
     pub tickets: Vec<String>,
     /// What was found and does not count, or could not be looked at, and why; for people.
     pub remarks: Vec<String>,
+    /// What the registry refused to show, though it may be better evidence than what was found: what was known of that
+    /// stays known.
+    pub refused: Option<String>,
 }
 
 /// A commit that its code host is asked about.
@@ -134,6 +138,9 @@ impl From<Trouble> for Failure {
 /// What is asked of registries, and of code hosts.
 #[async_trait]
 pub trait Origins: Send + Sync {
+    /// Is told before anything is asked what objects there are: some of the images are in repositories of theirs.
+    fn know(&self, _caches: &Caches) {}
+
     /// What the reference means now.
     async fn resolve(&self, image: &ImageRef) -> Result<Resolved, Trouble>;
 

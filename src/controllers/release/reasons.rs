@@ -7,6 +7,7 @@ pub const READY: &str = crate::engine::reasons::READY;
 pub const INVALID_SPEC: &str = "InvalidSpec";
 pub const APPLICATION_NOT_FOUND: &str = "ApplicationNotFound";
 pub const APPLICATION_NOT_ACCEPTED: &str = "ApplicationNotAccepted";
+pub const APPLICATION_RETIRED: &str = "ApplicationRetired";
 pub const DUPLICATE: &str = "Duplicate";
 pub const ASKING_REGISTRY: &str = "AskingRegistry";
 pub const RESOLVED: &str = "Resolved";
@@ -52,6 +53,11 @@ pub const ALL: &[Reason] = &[
         APPLICATION_NOT_ACCEPTED,
         "The application is not this team's, or has not been looked at yet.",
         "Whoever the application's condition Accepted names.",
+    ),
+    Reason::new(
+        APPLICATION_RETIRED,
+        "The application is retired, and the release was not Ready before that: nothing new is deployed.",
+        "A member of the team sets spec.active of the application back to true, if it is to be released again.",
     ),
     Reason::new(
         DUPLICATE,

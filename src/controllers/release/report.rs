@@ -2,15 +2,19 @@
 
 use std::time::Duration;
 
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+
 use super::reasons;
 use super::validate::Valid;
 use crate::api::{ApprovalEvidence, ApprovalSummary, Evidence, Release, SourceStatus};
 use crate::engine::Outcome;
-use crate::engine::conditions::Truth;
+use crate::engine::conditions::{self, READY, Truth};
 use crate::engine::record::Record;
 use crate::plan::approval::Count;
 use crate::plan::naming;
-use crate::plan::release::{Finding, Known, Reason, clean, source_known, source_matches};
+use crate::plan::release::{
+    Finding, Known, Reason, clean, is_new_since, source_known, source_matches,
+};
 
 /// What keeps a release from being Ready: a reason and a sentence. The most fundamental first.
 pub type Missing = Vec<(&'static str, String)>;
@@ -18,6 +22,7 @@ pub type Missing = Vec<(&'static str, String)>;
 /// Sets all conditions, and lists what is missing.
 pub fn findings(record: &mut Record<Release>, valid: &Valid, approvals: &Count) -> Missing {
     let mut missing = Missing::new();
+    missing.extend(retired(record, valid));
     if let Some(class) = &valid.forbids_tag {
         let message = format!(
             "spec.image: the tag {} is meant to be moved, and the team has an account of class {class}, which carries \
@@ -54,7 +59,27 @@ pub fn findings(record: &mut Record<Release>, valid: &Valid, approvals: &Count) 
     }
     missing.extend(approved(record, approvals, valid));
     tickets(record, valid);
+    if missing.is_empty() && record.status.first_ready_at.is_none() {
+        record.status.first_ready_at = Some(Time(record.now));
+    }
     missing
+}
+
+/// A release that was never Ready before its application was retired is not any more: nothing new is deployed.
+fn retired(record: &mut Record<Release>, valid: &Valid) -> Option<(&'static str, String)> {
+    let since = valid.retired?;
+    if record.status.first_ready_at.is_none() && record.is_true(READY) {
+        // From before that was kept.
+        let ready = conditions::find(&record.status.conditions, READY);
+        record.status.first_ready_at = ready.map(|ready| ready.last_transition_time.clone());
+    }
+    let first = record.status.first_ready_at.as_ref().map(|at| at.0);
+    let message = format!(
+        "Application {} is retired since {since}, and nothing new is deployed of it: a member of the team sets its \
+         spec.active back to true, if it is to be released again",
+        valid.application
+    );
+    is_new_since(since, first).then_some((reasons::APPLICATION_RETIRED, message))
 }
 
 /// How the pass ends. `owed`: when the code host is asked again for what it owes.

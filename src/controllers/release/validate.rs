@@ -1,12 +1,13 @@
 //! Validate: the application that the release is of, the version that must be its own, and the image.
 
+use k8s_openapi::jiff::Timestamp;
 use kube::ResourceExt;
 use regex::{Regex, RegexBuilder};
 
 use super::reasons;
 use crate::api::{Application, Release, TeamAccount, TicketSystemSpec};
-use crate::controllers::Caches;
 use crate::controllers::application::{ACCEPTED, demanded, in_force};
+use crate::controllers::{Caches, keys};
 use crate::engine::conditions;
 use crate::model::{ImageRef, SourceRepository, Version};
 use crate::plan::approval::Required;
@@ -30,6 +31,8 @@ pub struct Valid {
     pub tickets: Option<TicketSystem>,
     /// The image.
     pub image: ImageRef,
+    /// When the application was retired, if it is.
+    pub retired: Option<Timestamp>,
     /// The class with production, if there is an account of one, and the tag is meant to be moved.
     pub forbids_tag: Option<String>,
 }
@@ -94,8 +97,13 @@ pub fn release(object: &Release, caches: &Caches) -> Result<Valid, Refusal> {
     let repositories = application.spec.repositories.iter();
     let tickets = application.spec.ticket_system.as_ref();
     let required = in_force(&application, caches);
+    let retirement = application.status.as_ref();
+    let retirement = retirement.and_then(|status| status.retirement.as_ref());
     Ok(Valid {
         application: spec.application.clone(),
+        retired: retirement
+            .filter(|retirement| retirement.effective)
+            .map(|retirement| retirement.effective_at.0),
         repositories: repositories.filter_map(|text| text.parse().ok()).collect(),
         demands_less: !demanded(&application).covers(&required),
         required,
@@ -139,30 +147,24 @@ fn older(object: &Release, caches: &Caches) -> Option<String> {
         uid: release.uid().unwrap_or_default(),
         name: release.name_any(),
     };
-    let same = caches.releases.select(|other| {
-        other.spec.application == object.spec.application
-            && other.spec.version == object.spec.version
-            && other.namespace() == object.namespace()
-            && other.uid() != object.uid()
-            && other.metadata.deletion_timestamp.is_none()
+    let (namespace, spec) = (object.namespace().unwrap_or_default(), &object.spec);
+    let key = keys::version(&namespace, &spec.application, &spec.version);
+    let others = caches.releases.each_by(&key, |other| {
+        let lives = other.metadata.deletion_timestamp.is_none();
+        (other.uid() != object.uid() && lives).then(|| rival(other))
     });
-    let others: Vec<Rival> = same.iter().map(rival).collect();
     holder(&rival(object), &others).map(|older| older.name.clone())
 }
 
 /// The class with production that the team has an account of.
 fn production_of(namespace: &str, caches: &Caches) -> Option<String> {
-    let here = |account: &TeamAccount| account.namespace().as_deref() == Some(namespace);
-    let mut classes: Vec<String> = caches
-        .accounts(here)
-        .into_iter()
-        .map(|account| account.spec.class_name)
-        .filter(|name| {
-            caches
-                .class(name)
-                .is_some_and(|class| class.spec.production)
-        })
-        .collect();
+    let class = |account: &TeamAccount| Some(account.spec.class_name.clone());
+    let mut classes = caches.accounts.each_by(&keys::namespace(namespace), class);
+    classes.retain(|name| {
+        caches
+            .class(name)
+            .is_some_and(|class| class.spec.production)
+    });
     classes.sort();
     classes.into_iter().next()
 }

@@ -249,8 +249,28 @@ fn urls() -> impl Strategy<Value = String> {
         })
 }
 
+/// What admission lets through is read: everything else that keeps it from being read would come as a surprise later.
+#[track_caller]
+fn is_read_if_admitted(text: &str) -> Result<(), TestCaseError> {
+    let matches = |pattern: &str| regex::Regex::new(pattern).unwrap().is_match(text);
+    let admits = |rule: &DeclaredRule| !matches(rule.when) || rule.then.is_some_and(matches);
+    if text.len() <= LONGEST_DECLARED && DECLARED_RULES.iter().all(admits) {
+        let read = text.parse::<SourceRepository>();
+        prop_assert!(read.is_ok(), "{text}: {read:?}");
+        prop_assert_eq!(read, SourceRepository::declared(text));
+    } else {
+        prop_assert!(SourceRepository::declared(text).is_err(), "{}", text);
+    }
+    Ok(())
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(4096))]
+
+    #[test]
+    fn what_is_admitted_is_read(url in urls()) {
+        is_read_if_admitted(&url)?;
+    }
 
     #[test]
     fn the_normal_form_is_its_own_normal_form(url in urls()) {

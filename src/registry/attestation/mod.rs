@@ -18,7 +18,7 @@ use tokio::time::timeout;
 use super::error::{ErrorKind, RegistryError};
 use super::manifest::{Content, Descriptor, Manifest};
 use super::source::{SourceFacts, from_statement};
-use super::{Images, Result};
+use super::{Images, Referrers, Result};
 use crate::model::{Digest, ImageName};
 use dsse::Envelope;
 pub use trust::{Identity, Trust, TrustEntry, TrustError};
@@ -45,6 +45,8 @@ pub struct Verdict {
     pub skipped: Vec<Skipped>,
     /// Statements that we would believe name different sources: none is believed.
     pub contradicts: bool,
+    /// What the registry did not let us read, which may be a statement that we would believe.
+    pub refused: Option<String>,
 }
 
 /// A source that somebody we trust has signed for.
@@ -86,7 +88,14 @@ pub async fn attestations(
         image,
         trust,
     };
-    timeout(LONGEST, reader.read()).await.unwrap_or_else(|_| {
+    let read = async {
+        let Found { judged, refused } = reader.read().await?;
+        Ok(Verdict {
+            refused,
+            ..verdict(judged)
+        })
+    };
+    timeout(LONGEST, read).await.unwrap_or_else(|_| {
         let message = format!("what is attached to it cannot be read within {LONGEST:?}");
         Err(RegistryError::new(
             ErrorKind::Unavailable,
@@ -179,6 +188,30 @@ fn skipped(carrier: &Digest, reason: impl Into<String>) -> Skipped {
     }
 }
 
+/// What was read, judged already; and what the registry did not let us read.
+#[derive(Default)]
+struct Found {
+    judged: Vec<Judged>,
+    refused: Option<String>,
+}
+
+impl Found {
+    fn skip(&mut self, carrier: &Digest, reason: impl Into<String>) {
+        self.judged.push(Err(skipped(carrier, reason)));
+    }
+
+    /// The reason of an error that stays; one that may pass is passed on, since what cannot be read now may be ours.
+    fn lasting(&mut self, error: RegistryError) -> Result<String> {
+        if error.kind.is_transient() {
+            return Err(error);
+        }
+        if error.kind == ErrorKind::Denied {
+            self.refused.get_or_insert_with(|| error.to_string());
+        }
+        Ok(error.to_string())
+    }
+}
+
 /// Reads attachments one by one. Each is judged before the next is read, so that no more than one is in memory.
 struct Reader<'a> {
     images: &'a dyn Images,
@@ -188,31 +221,41 @@ struct Reader<'a> {
 }
 
 impl Reader<'_> {
-    async fn read(&self) -> Result<Verdict> {
-        let mut attached = self.images.referrers(self.name, self.image).await?;
+    async fn read(&self) -> Result<Found> {
+        let mut found = Found::default();
+        let Referrers {
+            found: mut attached,
+            is_whole,
+        } = self.images.referrers(self.name, self.image).await?;
+        if !is_whole {
+            let reason = "the list of what is attached is longer than is read, and what is not listed before is not known";
+            found.skip(self.image, reason);
+        }
         // Registries fill these hints in differently, so they decide nothing but the order: what others attached must
         // not push ours beyond the limit.
         attached.sort_by_key(|descriptor| !looks_like_a_bundle(descriptor));
-        let mut judged = Vec::new();
         for descriptor in &attached {
             let carrier = &descriptor.digest;
-            if judged.len() >= MOST {
+            if found.judged.len() >= MOST {
                 let reason =
                     format!("more than {MOST} things are attached, and the rest is not read");
-                judged.push(Err(skipped(carrier, reason)));
+                found.skip(carrier, reason);
                 break;
             }
             match self.images.resolve(&self.name.at(carrier.clone())).await {
-                Ok(manifest) => self.referrer(&manifest, &mut judged).await?,
-                Err(error) => judged.push(Err(skipped(carrier, lasting(error)?))),
+                Ok(manifest) => self.referrer(&manifest, &mut found).await?,
+                Err(error) => {
+                    let reason = found.lasting(error)?;
+                    found.skip(carrier, reason);
+                }
             }
         }
-        self.beside_by_tag(&mut judged).await?;
-        Ok(verdict(judged))
+        self.beside_by_tag(&mut found).await?;
+        Ok(found)
     }
 
     /// The place that cosign had before registries knew referrers.
-    async fn beside_by_tag(&self, judged: &mut Vec<Judged>) -> Result<()> {
+    async fn beside_by_tag(&self, found: &mut Found) -> Result<()> {
         let tag = format!(
             "{}-{}.att",
             self.image.algorithm().as_str(),
@@ -222,47 +265,49 @@ impl Reader<'_> {
             RegistryError::new(ErrorKind::Invalid, self.name, error.to_string())
         })?;
         match self.images.resolve(&tag).await {
-            Ok(manifest) => self.layers(&manifest, judged).await,
+            Ok(manifest) => self.layers(&manifest, found).await,
             Err(error) if error.kind == ErrorKind::NotFound => Ok(()),
             Err(error) => {
-                judged.push(Err(skipped(self.image, lasting(error)?)));
+                let reason = found.lasting(error)?;
+                found.skip(self.image, reason);
                 Ok(())
             }
         }
     }
 
-    async fn referrer(&self, manifest: &Manifest, judged: &mut Vec<Judged>) -> Result<()> {
+    async fn referrer(&self, manifest: &Manifest, found: &mut Found) -> Result<()> {
         let subject = manifest.subject.as_ref().map(|subject| &subject.digest);
         if subject != Some(self.image) {
             let reason = "it is listed as attached to the image, and says itself that it is not";
-            judged.push(Err(skipped(&manifest.digest, reason)));
+            found.skip(&manifest.digest, reason);
             return Ok(());
         }
-        self.layers(manifest, judged).await
+        self.layers(manifest, found).await
     }
 
     /// The envelopes among the layers of a manifest.
-    async fn layers(&self, manifest: &Manifest, judged: &mut Vec<Judged>) -> Result<()> {
-        let mut found = false;
+    async fn layers(&self, manifest: &Manifest, found: &mut Found) -> Result<()> {
+        let mut any = false;
         for layer in manifest.layers().iter().take(MOST) {
             let read: Open = match layer.media_type.as_str() {
                 ENVELOPE => |bytes| Envelope::read(bytes).map(Opened::ByKey),
                 kind if kind.starts_with(BUNDLE) => from_bundle,
                 _ => continue,
             };
-            found = true;
+            any = true;
             let opened = match self.images.blob(self.name, layer).await {
                 Ok(bytes) if bytes.len() > LARGEST => {
                     Err(format!("it is larger than {} KiB", LARGEST >> 10))
                 }
                 Ok(bytes) => read(&bytes),
-                Err(error) => Err(lasting(error)?),
+                Err(error) => Err(found.lasting(error)?),
             };
-            judged.push(judge(opened, &layer.digest, self.trust, self.image));
+            let judged = judge(opened, &layer.digest, self.trust, self.image);
+            found.judged.push(judged);
         }
-        if !found {
+        if !any {
             let reason = format!("it is no attestation but {:.80}", kind_of(manifest));
-            judged.push(Err(skipped(&manifest.digest, reason)));
+            found.skip(&manifest.digest, reason);
         }
         Ok(())
     }
@@ -277,14 +322,6 @@ fn looks_like_a_bundle(descriptor: &Descriptor) -> bool {
             .artifact_type
             .as_deref()
             .is_some_and(|kind| kind.starts_with(BUNDLE))
-}
-
-/// The reason of an error that stays; one that may pass is passed on, since what cannot be read now may be ours.
-fn lasting(error: RegistryError) -> Result<String> {
-    match error.kind.is_transient() {
-        true => Err(error),
-        false => Ok(error.to_string()),
-    }
 }
 
 fn kind_of(manifest: &Manifest) -> &str {

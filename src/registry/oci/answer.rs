@@ -76,7 +76,8 @@ impl Answer {
         self.at_most(LARGEST_DOCUMENT).await
     }
 
-    async fn at_most(mut self, limit: u64) -> Result<Bytes> {
+    /// The whole body, if it is no longer than this.
+    pub async fn at_most(mut self, limit: u64) -> Result<Bytes> {
         let (subject, limits) = (self.subject.clone(), self.limits);
         let too_large = || {
             let message = format!("the registry sends more than {limit} bytes, which is not read");

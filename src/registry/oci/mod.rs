@@ -20,8 +20,8 @@ use tokio::time::{Instant, timeout};
 use super::error::{ErrorKind, RegistryError};
 use super::hash::{self, Hasher};
 use super::layer::{self, Pieces, Searched};
-use super::manifest::{Content, Descriptor, MANIFEST_TYPES, Manifest};
-use super::{Images, LARGEST_DOCUMENT, Result};
+use super::manifest::{Content, Descriptor, MANIFEST_TYPES, MOST_PARTS, Manifest};
+use super::{Images, LARGEST_DOCUMENT, Referrers, Result};
 use crate::model::{Digest, ImageName, ImageRef};
 use answer::Answer;
 use challenge::Challenge;
@@ -86,6 +86,7 @@ impl Registries {
     ) -> Result<Answer> {
         let accept = MANIFEST_TYPES.join(", ") + ", application/octet-stream;q=0.5, */*;q=0.1";
         let mut authorization = self.tokens.known(name);
+        let was_known = authorization.is_some();
         let mut met = false;
         loop {
             let ask = Ask {
@@ -101,6 +102,9 @@ impl Registries {
                 return answer.success().await;
             }
             self.tokens.forget(name);
+            if was_known {
+                self.logins.refused(name);
+            }
             let Some(challenge) = Challenge::read(&answer.headers) else {
                 return answer.success().await;
             };
@@ -127,12 +131,15 @@ impl Registries {
             .clone()
     }
 
-    /// The next page of a list: only on the same server.
-    fn next_page(answer: &Answer, base: &url::Url) -> Option<url::Url> {
-        let link = answer.header(LINK.as_str())?;
-        let target = link.split_once('<')?.1.split_once('>')?;
-        let next = base.join(target.0).ok()?;
-        (target.1.contains("rel=\"next\"") && next.origin() == base.origin()).then_some(next)
+    /// Whether there is a further page of a list, and where: only on the same server.
+    fn next_page(answer: &Answer, base: &url::Url) -> (bool, Option<url::Url>) {
+        let link = answer.header(LINK.as_str());
+        let target = link.and_then(|link| link.split_once('<')?.1.split_once('>'));
+        let Some((target, _)) = target.filter(|(_, rest)| rest.contains("rel=\"next\"")) else {
+            return (false, None);
+        };
+        let next = base.join(target).ok();
+        (true, next.filter(|next| next.origin() == base.origin()))
     }
 
     /// The list that the referrers API gives; `None`: this registry does not have the API.
@@ -141,35 +148,44 @@ impl Registries {
         name: &ImageName,
         digest: &Digest,
         subject: &str,
-    ) -> Result<Option<Vec<Descriptor>>> {
+    ) -> Result<Option<Referrers>> {
         let base = self.transport.base(name.registry())?;
         let path = format!("{}/referrers/{digest}", name.path());
         let mut url = base
             .join(&path)
             .map_err(|error| RegistryError::new(ErrorKind::Invalid, subject, error.to_string()))?;
-        let mut found = Vec::new();
+        let mut referrers = Referrers::default();
+        let mut left = LARGEST_DOCUMENT;
         for _ in 0..PAGES {
             let page = async {
                 let answer = self.ask_at(name, Method::GET, url, subject).await?;
                 let next = Self::next_page(&answer, &base);
-                let list = read_manifest(subject, None, answer).await?;
+                let list = read_manifest(subject, None, answer, left).await?;
                 Ok::<_, RegistryError>((list, next))
             };
-            let (list, next) = match page.await {
+            let (list, (more, next)) = match page.await {
                 Ok(page) => page,
+                Err(error) if error.kind == ErrorKind::TooLarge => return Ok(Some(referrers)),
                 // The specification says 404; others refuse what they do not know, or answer with a page for people.
                 Err(error) if matches!(error.kind, ErrorKind::NotFound | ErrorKind::Invalid) => {
                     return Ok(None);
                 }
                 Err(error) => return Err(error),
             };
-            found.extend_from_slice(list.children());
+            left = left.saturating_sub(list.size);
+            referrers.found.extend_from_slice(list.children());
+            if referrers.found.len() > MOST_PARTS {
+                return Ok(Some(referrers));
+            }
             match next {
                 Some(next) => url = next,
-                None => break,
+                None => {
+                    referrers.is_whole = !more;
+                    break;
+                }
             }
         }
-        Ok(Some(found))
+        Ok(Some(referrers))
     }
 
     /// Passes the pieces of a layer on until whoever unpacks them has enough.
@@ -224,7 +240,7 @@ impl Images for Registries {
         let (subject, reference) = (image.to_string(), reference(image));
         let path = format!("manifests/{reference}");
         let answer = self.ask(image.name(), Method::GET, &path, &subject).await?;
-        read_manifest(&subject, image.digest(), answer).await
+        read_manifest(&subject, image.digest(), answer, LARGEST_DOCUMENT).await
     }
 
     async fn current(&self, image: &ImageRef) -> Result<Digest> {
@@ -245,7 +261,8 @@ impl Images for Registries {
         }
         // Not every registry says it in the head of the answer.
         let answer = self.ask(image.name(), Method::GET, &path, &subject).await?;
-        Ok(read_manifest(&subject, None, answer).await?.digest)
+        let manifest = read_manifest(&subject, None, answer, LARGEST_DOCUMENT);
+        Ok(manifest.await?.digest)
     }
 
     async fn blob(&self, name: &ImageName, blob: &Descriptor) -> Result<Bytes> {
@@ -264,7 +281,7 @@ impl Images for Registries {
         Ok(bytes)
     }
 
-    async fn referrers(&self, name: &ImageName, digest: &Digest) -> Result<Vec<Descriptor>> {
+    async fn referrers(&self, name: &ImageName, digest: &Digest) -> Result<Referrers> {
         let subject = format!("the referrers of {name}@{digest}");
         if let Some(found) = self.referrers_by_api(name, digest, &subject).await? {
             return Ok(found);
@@ -272,14 +289,17 @@ impl Images for Registries {
         // The tag that stands in for the API, as the specification fixes it.
         let tag = format!("{}-{}", digest.algorithm().as_str(), digest.hex());
         let path = format!("manifests/{tag}");
-        match self.ask(name, Method::GET, &path, &subject).await {
-            Ok(answer) => {
-                let list = read_manifest(&subject, None, answer).await?;
-                Ok(list.children().to_vec())
-            }
-            Err(error) if error.kind == ErrorKind::NotFound => Ok(Vec::new()),
-            Err(error) => Err(error),
-        }
+        let list = async {
+            let answer = self.ask(name, Method::GET, &path, &subject).await?;
+            read_manifest(&subject, None, answer, LARGEST_DOCUMENT).await
+        };
+        let (found, is_whole) = match list.await {
+            Ok(list) => (list.children().to_vec(), true),
+            Err(error) if error.kind == ErrorKind::NotFound => (Vec::new(), true),
+            Err(error) if error.kind == ErrorKind::TooLarge => (Vec::new(), false),
+            Err(error) => return Err(error),
+        };
+        Ok(Referrers { found, is_whole })
     }
 
     async fn search_layer(
@@ -330,6 +350,7 @@ async fn read_manifest(
     subject: &str,
     expected: Option<&Digest>,
     answer: Answer,
+    largest: u64,
 ) -> Result<Manifest> {
     let announced: Option<Digest> = answer
         .header(DIGEST_HEADER)
@@ -341,7 +362,7 @@ async fn read_manifest(
         .unwrap_or_default()
         .trim()
         .to_owned();
-    let bytes = answer.document().await?;
+    let bytes = answer.at_most(largest).await?;
     let digest = match expected.or(announced.as_ref()) {
         Some(digest) => {
             hash::check(subject, digest, &bytes)?;
@@ -356,11 +377,8 @@ async fn read_manifest(
     };
     if count > MOST_PARTS {
         let message =
-            format!("its manifest refers to {count} parts; more than {MOST_PARTS} are not read");
+            format!("its manifest refers to more than {MOST_PARTS} parts, which are not read");
         return Err(RegistryError::new(ErrorKind::TooLarge, subject, message));
     }
     Ok(manifest)
 }
-
-/// No image that runs has more layers than a few hundred, and no index more children than that.
-const MOST_PARTS: usize = 2_000;

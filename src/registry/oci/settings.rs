@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
-use crate::model::Secret;
+use crate::model::{ImageName, Secret};
 use crate::registry::Result;
 
 /// How registries are reached.
@@ -72,6 +72,13 @@ pub enum Login {
         /// The password.
         password: Secret,
     },
+    /// The same, for the registry itself and nobody else: a service that it names for tokens does not get to see it.
+    Here {
+        /// The user name.
+        user: String,
+        /// The password.
+        password: Secret,
+    },
     /// A token that the registry takes as it is.
     Token(Secret),
 }
@@ -79,15 +86,19 @@ pub enum Login {
 /// Where logins come from; asked whenever a registry wants one, since some end after hours.
 #[async_trait]
 pub trait Logins: Send + Sync {
-    /// The login for this registry (`host` or `host:port`); `None`: it is read without.
-    async fn login(&self, registry: &str) -> Result<Option<Login>>;
+    /// The login for this image at its registry; `None`: it is read without. It is sent to that registry alone, or to the
+    /// service that this names for tokens.
+    async fn login(&self, name: &ImageName) -> Result<Option<Login>>;
+
+    /// The registry does not take the login any more that was given for this image.
+    fn refused(&self, _name: &ImageName) {}
 }
 
 /// Logins that stay what they are, by registry.
 #[async_trait]
 impl Logins for BTreeMap<String, Login> {
-    async fn login(&self, registry: &str) -> Result<Option<Login>> {
-        Ok(self.get(registry).cloned())
+    async fn login(&self, name: &ImageName) -> Result<Option<Login>> {
+        Ok(self.get(name.registry()).cloned())
     }
 }
 

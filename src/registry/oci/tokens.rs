@@ -48,10 +48,19 @@ impl Tokens {
         name: &ImageName,
         challenge: Challenge,
     ) -> Result<HeaderValue> {
-        let login = logins.login(name.registry()).await?;
+        let login = logins.login(name).await?;
         let (header, lifetime) = match (challenge, &login) {
             (_, Some(Login::Token(token))) => (bearer(token.reveal(), name)?, LONGEST),
-            (Challenge::Basic, Some(Login::Password { .. })) => (basic(&login, name)?, LONGEST),
+            (Challenge::Basic, Some(Login::Password { .. } | Login::Here { .. })) => {
+                (basic(&login, name)?, LONGEST)
+            }
+            (Challenge::Bearer { .. }, Some(Login::Here { .. })) => {
+                let message = format!(
+                    "{} wants a token of a service beside it, which the login for it is not sent to",
+                    name.registry()
+                );
+                return Err(RegistryError::new(ErrorKind::Denied, name, message));
+            }
             (Challenge::Basic, None) => {
                 let message = format!("{} wants a login, and none is configured", name.registry());
                 return Err(RegistryError::new(ErrorKind::Denied, name, message));
@@ -142,7 +151,7 @@ fn bearer(token: &str, name: &ImageName) -> Result<HeaderValue> {
 
 fn basic(login: &Option<Login>, name: &ImageName) -> Result<HeaderValue> {
     match login {
-        Some(Login::Password { user, password }) => {
+        Some(Login::Password { user, password } | Login::Here { user, password }) => {
             let pair = STANDARD.encode(format!("{user}:{}", password.reveal()));
             secret_header(&format!("Basic {pair}"), name)
         }

@@ -1,16 +1,19 @@
 //! HTTP to registries: where requests may go, how long they may take, and how much is read.
 
+use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
+
 use bytes::Bytes;
 use http::header::{ACCEPT, AUTHORIZATION, HeaderValue, LOCATION, USER_AGENT};
-use http::{Method, Request};
+use http::{HeaderMap, Method, Request, StatusCode};
 use http_body_util::Empty;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 use url::{Host, Url};
 
 use super::answer::Answer;
 use super::settings::{Limits, Settings};
 use crate::causes::chain;
-use crate::outbound::{AGENT, HttpClient, Unusable, client};
+use crate::outbound::{AGENT, HttpClient, Unusable, client, retry_after};
 use crate::registry::Result;
 use crate::registry::error::{ErrorKind, RegistryError};
 
@@ -19,6 +22,40 @@ const REDIRECTS: usize = 5;
 pub struct Transport {
     http: HttpClient<Empty<Bytes>>,
     settings: Settings,
+    patience: Patience,
+}
+
+/// Which servers have asked for patience, and until when: by host and port, whatever is asked of them.
+#[derive(Default)]
+struct Patience(Mutex<HashMap<(String, u16), Instant>>);
+
+impl Patience {
+    /// How much longer this server wants to be left alone.
+    fn left(&self, url: &Url) -> Option<std::time::Duration> {
+        let mut until = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let now = Instant::now();
+        until.retain(|_, until| *until > now);
+        until.get(&server(url)).map(|until| *until - now)
+    }
+
+    /// Keeps what an answer says of it; an hour at most.
+    fn heed(&self, url: &Url, status: StatusCode, headers: &HeaderMap) {
+        let patience = [
+            StatusCode::TOO_MANY_REQUESTS,
+            StatusCode::SERVICE_UNAVAILABLE,
+        ];
+        let wait =
+            retry_after(headers).filter(|wait| patience.contains(&status) && !wait.is_zero());
+        if let Some(wait) = wait {
+            let mut until = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+            until.insert(server(url), Instant::now() + wait);
+        }
+    }
+}
+
+fn server(url: &Url) -> (String, u16) {
+    let host = url.host_str().unwrap_or_default().to_owned();
+    (host, url.port_or_known_default().unwrap_or_default())
 }
 
 /// One request.
@@ -47,7 +84,11 @@ impl Transport {
             };
             RegistryError::new(ErrorKind::Invalid, what, why)
         })?;
-        Ok(Self { http, settings })
+        Ok(Self {
+            http,
+            settings,
+            patience: Patience::default(),
+        })
     }
 
     /// The settings that it was made with.
@@ -107,6 +148,14 @@ impl Transport {
             .body(Empty::new())
             .map_err(|error| invalid(format!("{error}")))?;
         let host = url.host_str().unwrap_or_default();
+        if let Some(left) = self.patience.left(url) {
+            // Without the time, which would make another message of every attempt.
+            let message =
+                format!("{host} has asked for patience, and is not asked before that is over");
+            let mut error = RegistryError::new(ErrorKind::Throttled, ask.subject, message);
+            error.retry_after = Some(left);
+            return Err(error);
+        }
         let unavailable = |why: String| {
             RegistryError::new(ErrorKind::Unavailable, ask.subject, format!("{host} {why}"))
         };
@@ -115,6 +164,7 @@ impl Transport {
             .map_err(|_| unavailable(format!("did not answer within {:?}", ask.limits.answer)))?
             .map_err(|error| unavailable(format!("cannot be reached: {}", chain(&error))))?;
         let (head, body) = response.into_parts();
+        self.patience.heed(url, head.status, &head.headers);
         Ok(Answer {
             status: head.status,
             headers: head.headers,

@@ -3,14 +3,17 @@
 use aws_sdk_ecr::error::BuildError;
 use aws_sdk_ecr::types::builders::ImageIdentifierBuilder;
 use aws_sdk_ecr::types::{
-    EncryptionConfiguration, EncryptionType, ImageIdentifier, ImageScanningConfiguration,
-    ImageTagMutability, ImageTagMutabilityExclusionFilter, ImageTagMutabilityExclusionFilterType,
-    Tag,
+    AuthorizationData, EncryptionConfiguration, EncryptionType, ImageIdentifier,
+    ImageScanningConfiguration, ImageTagMutability, ImageTagMutabilityExclusionFilter,
+    ImageTagMutabilityExclusionFilterType, Tag,
 };
 
-use super::super::super::{CloudError, ErrorKind, Repository, Result};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+
+use super::super::super::{CloudError, ErrorKind, RegistryToken, Repository, Result};
 use super::super::{odd_answer, timestamp};
-use crate::model::{Encryption, TagMutability, Tags};
+use crate::model::{Encryption, Secret, TagMutability, Tags};
 
 pub(super) fn by() -> ImageIdentifierBuilder {
     ImageIdentifier::builder()
@@ -20,6 +23,20 @@ pub(super) fn scanned() -> ImageScanningConfiguration {
     ImageScanningConfiguration::builder()
         .scan_on_push(true)
         .build()
+}
+
+/// User and password, which AWS gives as the base64 of both with a colon between. What is odd about them is not said: it
+/// would be a part of the secret.
+pub(super) fn token_from_aws(given: &AuthorizationData) -> Result<RegistryToken> {
+    let odd = || odd_answer("ecr.GetAuthorizationToken", "token");
+    let text = given.authorization_token().ok_or_else(odd)?;
+    let pair = String::from_utf8(STANDARD.decode(text).map_err(|_| odd())?).map_err(|_| odd())?;
+    let (user, password) = pair.split_once(':').ok_or_else(odd)?;
+    Ok(RegistryToken {
+        user: user.to_owned(),
+        password: Secret::new(password),
+        expires: timestamp(given.expires_at()),
+    })
 }
 
 fn unbuildable(operation: &'static str, error: &BuildError) -> CloudError {
