@@ -534,11 +534,11 @@ async fn nobody_who_comes_later_touches_the_file_of_another_client() {
         other.remove().await.unwrap();
         assert_eq!(own.look().await.unwrap(), Some(receipt), "untouched");
         // Whoever has it has it removed, once nobody else is to have it.
-        assert!(
-            world
-                .server
-                .delete("oauthclients", "team-a", &comes.name_any())
-        );
+        assert!(world.server.delete(
+            "oauthclients",
+            "team-a",
+            &kube::ResourceExt::name_any(&comes)
+        ));
         own.remove().await.unwrap();
         assert_eq!(own.look().await.unwrap(), None);
     }

@@ -5,7 +5,7 @@
 //! | validate: spec, application, provider, scopes → `Desired` | `demand.rs`, `validate.rs`, `scopes.rs` |
 //! | whether the provider is still the one where it is registered | `elsewhere.rs` |
 //! | decide | `plan::rotation` |
-//! | act: the steps of a rotation | `work.rs`, `create.rs`, `places.rs`, `remove.rs`; leave: `leave.rs`, `retain.rs`; what is lost: `loss.rs` |
+//! | act: the steps of a rotation | `work.rs`, `create.rs`, `places.rs`, `clean.rs`, `remove.rs`; leave: `leave.rs`, `retain.rs`; what is lost: `loss.rs` |
 //! | the user of a version, for the grant type `password` | `user.rs` |
 //! | without credentials: by the identity of a workload | `workload.rs` |
 //! | what is kept of each version; what nobody may guess | `vault.rs`, `make.rs` |
@@ -16,6 +16,7 @@
 //! server is called, what it gave (vault) before the status says so, and the places only with what has been tried. Whatever
 //! does not work, the version in use stays in use: `Ready` says whether it does, `Rotating` how its successor gets on.
 
+mod clean;
 mod create;
 mod demand;
 pub mod destination;

@@ -23,10 +23,10 @@ const PATIENCE: Duration = Duration::from_secs(15);
 type Opened = Arc<dyn Destination>;
 
 /// What is in the way at a place: why, what of it a person is told, and whether it may mend itself.
-struct Refusal {
-    reason: &'static str,
-    message: String,
-    mends: bool,
+pub(super) struct Refusal {
+    pub(super) reason: &'static str,
+    pub(super) message: String,
+    pub(super) mends: bool,
 }
 
 impl From<Failure> for Refusal {
@@ -40,7 +40,7 @@ impl From<Failure> for Refusal {
 }
 
 impl Work<'_> {
-    async fn open(&self, delivery: &DeliverySpec) -> Result<Opened, Refusal> {
+    pub(super) async fn open(&self, delivery: &DeliverySpec) -> Result<Opened, Refusal> {
         let opening = self.controller.destinations.open(self.object, delivery);
         match patiently(opening).await? {
             Ok(opened) => Ok(opened),
@@ -234,83 +234,6 @@ impl Work<'_> {
         Ok(())
     }
 
-    /// Cleans places that are declared no more, once all that are hold the version in use.
-    async fn clean(&mut self) -> Result<(), Stop> {
-        let declared = self.desired.map(|desired| &desired.places);
-        let gone = self.record.status.destinations.clone();
-        let gone: Vec<DestinationStatus> = gone
-            .into_iter()
-            .filter(|place| !declared.is_some_and(|all| all.contains(&place.delivery)))
-            .collect();
-        if gone.is_empty() {
-            return Ok(());
-        }
-        self.record.may_write()?;
-        let destinations = &self.controller.destinations;
-        let (out_of_reach, gone): (Vec<_>, Vec<_>) = gone
-            .into_iter()
-            .partition(|place| destinations.is_out_of_reach(self.object, &place.delivery));
-        self.give_up(&out_of_reach);
-        let cleaning = gone.iter().map(|place| async {
-            let opened = self.open(&place.delivery).await?;
-            let Err(failure) = patiently(opened.remove()).await else {
-                return Ok(());
-            };
-            // Somebody may have removed by hand what may not be removed from here.
-            match patiently(opened.look()).await {
-                Ok(None) => Ok(()),
-                _ => Err(Refusal::from(failure)),
-            }
-        });
-        let answers = join_all(cleaning).await;
-        let (mut refusals, mut cleaned, mut lasting) = (Vec::new(), Vec::new(), Vec::new());
-        for (place, answer) in gone.iter().zip(answers) {
-            match answer {
-                Ok(()) => {
-                    cleaned.push(place.location.as_str());
-                    let all = &mut self.record.status.destinations;
-                    all.retain(|other| other.name != place.name);
-                }
-                Err(refusal) => {
-                    trouble_at(self.record, &place.name, Some(&refusal));
-                    if !refusal.mends {
-                        lasting.push(left_behind(&place.location, &refusal.message));
-                    }
-                    refusals.push((place.name.as_str(), refusal));
-                }
-            }
-        }
-        if !cleaned.is_empty() {
-            let message = format!(
-                "nothing is delivered there any more, and nothing of this client is left there: {}",
-                cleaned.join(", ")
-            );
-            self.record.note(reasons::DELIVERY_REMOVED, message);
-        }
-        if !lasting.is_empty() && self.trouble.is_none() {
-            let outcome = Outcome::blocked(reasons::DELIVERY_FAILED, lasting.join("; "));
-            self.trouble = Some(outcome);
-        }
-        self.save().await?;
-        stop(&refusals).map_or(Ok(()), Err)
-    }
-
-    /// What nobody can reach from here any more is told of once, and forgotten.
-    fn give_up(&mut self, places: &[DestinationStatus]) {
-        if places.is_empty() {
-            return;
-        }
-        let names: Vec<&str> = places.iter().map(|it| it.location.as_str()).collect();
-        let message = format!(
-            "{}: it cannot be reached any more, since the TeamAccount that it was delivered through is gone; what is there stays: \
-             if the AWS account lives on, have it removed there by hand",
-            names.join(", ")
-        );
-        self.record.warn(reasons::DELIVERY_FORGOTTEN, message);
-        let all = &mut self.record.status.destinations;
-        all.retain(|other| !places.iter().any(|place| place.name == other.name));
-    }
-
     /// What is delivered of a version. `None`: it is not kept any more.
     fn bundle(&self, number: i64) -> Result<Option<Bundle>, Stop> {
         let desired = self.desired()?;
@@ -368,14 +291,6 @@ impl Work<'_> {
     }
 }
 
-/// What is said of a place that is declared no more and cannot be cleaned.
-pub(super) fn left_behind(location: &str, problem: &str) -> String {
-    format!(
-        "{location}: it is not in spec.delivery any more, and what is there cannot be removed: {problem}: remove it there by \
-         hand, or let the operator"
-    )
-}
-
 /// Whether the place that is declared holds one of these versions.
 pub(super) fn holds(
     record: &Record<OAuthClient>,
@@ -430,14 +345,14 @@ fn forget(record: &mut Record<OAuthClient>, name: &str) {
     }
 }
 
-fn trouble_at(record: &mut Record<OAuthClient>, name: &str, refusal: Option<&Refusal>) {
+pub(super) fn trouble_at(record: &mut Record<OAuthClient>, name: &str, refusal: Option<&Refusal>) {
     if let Some(place) = at(record, name) {
         place.problem = refusal.map(|refusal| refusal.message.chars().take(500).collect());
     }
 }
 
 /// All refusals in one sentence.
-fn stop(refusals: &[(&str, Refusal)]) -> Option<Stop> {
+pub(super) fn stop(refusals: &[(&str, Refusal)]) -> Option<Stop> {
     let (_, first) = refusals.first()?;
     let told: Vec<String> = refusals
         .iter()
@@ -452,7 +367,9 @@ fn stop(refusals: &[(&str, Refusal)]) -> Option<Stop> {
 }
 
 /// A place that hangs holds up nobody for long.
-async fn patiently<T>(asking: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
+pub(super) async fn patiently<T>(
+    asking: impl Future<Output = Result<T, Failure>>,
+) -> Result<T, Failure> {
     tokio::time::timeout(PATIENCE, asking)
         .await
         .unwrap_or_else(|_| {

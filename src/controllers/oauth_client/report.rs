@@ -4,7 +4,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::ResourceExt;
 
 use super::validate::{Desired, SOON};
-use super::{places, reasons};
+use super::{clean, places, reasons};
 use crate::api::{ANNOTATION_REVOKE, ChangeStatus, OAuthClient, Status, VersionStatus};
 use crate::engine::conditions::{self, Truth};
 use crate::engine::record::Record;
@@ -215,7 +215,7 @@ fn delivered(record: &mut Record<OAuthClient>, known: &Known, desired: &Desired)
     let left = all.filter(|place| !desired.places.contains(&place.delivery));
     lacking.extend(left.filter_map(|place| {
         let problem = place.problem.as_ref()?;
-        Some(places::left_behind(&place.location, problem))
+        Some(clean::left_behind(&place.location, problem))
     }));
     let troubled = record
         .status
