@@ -490,3 +490,53 @@ async fn the_second_client_of_an_application_does_not_write_over_the_first() {
     assert_eq!(refused.kind, FailureKind::Terminal, "{refused}");
     assert!(refused.message.contains("OAuthClient first"), "{refused}");
 }
+
+/// What a client of the same application says of its S3 place in the status: that it has written there.
+async fn says_it_holds(world: &World, name: &str) -> OAuthClient {
+    let mut client = world.server.get("oauthclients", "team-a", name).unwrap();
+    client["status"]["destinations"] = json!([{
+        "name": "place", "location": "s3", "delivery": s3(), "version": 1, "receipt": "etag",
+    }]);
+    world.server.put(&client).unwrap();
+    let client = world.server.get("oauthclients", "team-a", name).unwrap();
+    serde_json::from_value(client).unwrap()
+}
+
+/// Whoever has the file keeps it: nobody who comes later, older or not, writes over it or removes it.
+#[tokio::test(start_paused = true)]
+async fn nobody_who_comes_later_touches_the_file_of_another_client() {
+    for holder_is_older in [true, false] {
+        let world = World::new().await;
+        let names = ["one", "two"];
+        for name in names {
+            world.client(name, s3());
+            tokio::time::sleep(std::time::Duration::from_secs(60)).await;
+        }
+        let (holds, comes) = match holder_is_older {
+            true => (names[0], names[1]),
+            false => (names[1], names[0]),
+        };
+        let delivery: DeliverySpec = serde_json::from_value(s3()).unwrap();
+        let comes = world.server.get("oauthclients", "team-a", comes).unwrap();
+        let comes: OAuthClient = serde_json::from_value(comes).unwrap();
+        let holds = says_it_holds(&world, holds).await;
+        let open = |client: &OAuthClient| {
+            let (places, client, delivery) = (&world.places, client.clone(), delivery.clone());
+            async move { places.open(&client, &delivery).await.unwrap().unwrap() }
+        };
+        let (own, other) = (open(&holds).await, open(&comes).await);
+        let receipt = own.put(&bundle(1)).await.unwrap();
+        let refused = other.put(&bundle(7)).await.unwrap_err();
+        assert_eq!(refused.kind, FailureKind::Terminal, "{refused}");
+        other.remove().await.unwrap();
+        assert_eq!(own.look().await.unwrap(), Some(receipt), "untouched");
+        // Whoever has it has it removed, once nobody else is to have it.
+        assert!(world.server.delete(
+            "oauthclients",
+            "team-a",
+            &kube::ResourceExt::name_any(&comes)
+        ));
+        own.remove().await.unwrap();
+        assert_eq!(own.look().await.unwrap(), None);
+    }
+}

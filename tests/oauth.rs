@@ -7,8 +7,12 @@
 mod canaries;
 #[path = "oauth/cognito.rs"]
 mod cognito;
+#[path = "oauth/held_back.rs"]
+mod held_back;
 #[path = "oauth/kills.rs"]
 mod kills;
+#[path = "oauth/kills_of_losses.rs"]
+mod kills_of_losses;
 #[path = "oauth/leaving.rs"]
 mod leaving;
 #[path = "oauth/lives.rs"]
@@ -18,6 +22,8 @@ mod losses;
 mod paper;
 #[path = "oauth/places.rs"]
 mod places;
+#[path = "oauth/retained.rs"]
+mod retained;
 mod scan;
 #[path = "oauth/scopes.rs"]
 mod scopes;

@@ -52,7 +52,8 @@ pub use release::{
     ReviewStatus, SourceStatus, TicketStatus,
 };
 pub use resource_type::{
-    HeldScope, ResourceType, ResourceTypeSpec, ResourceTypeStatus, ScopeClass, ScopeSpec,
+    HeldScope, ResourceType, ResourceTypeSpec, ResourceTypeStatus, RetainedHolder, ScopeClass,
+    ScopeSpec,
 };
 pub use team::{
     ContactSpec, MemberSpec, Team, TeamAccountSummary, TeamDeletionPolicy, TeamSpec, TeamStatus,

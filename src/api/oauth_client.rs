@@ -358,9 +358,12 @@ pub struct OAuthClientStatus {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 60), extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["name"]))]
     pub destinations: Vec<DestinationStatus>,
-    /// The scopes that it is registered with.
+    /// The scopes that its versions are registered with, all of them: also those of the one before, while it is valid.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub scopes: Vec<String>,
+    /// The issuer at whose server they are registered. They are never shown to another one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub issuer: Option<String>,
     /// When the credentials of an object that is being deleted, or whose application was retired, go.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub leaves_at: Option<Time>,
@@ -404,6 +407,9 @@ pub struct VersionStatus {
     pub user: bool,
     /// The revision of what was registered: redirection URIs, grant types, scopes, the way to authenticate.
     pub revision: String,
+    /// The scopes that it is registered with.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub scopes: Vec<String>,
     /// Since when it exists at the server.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub created_at: Option<Time>,
@@ -464,6 +470,8 @@ pub enum RotationCause {
     Requested,
     /// The spec, or what is granted, has changed, and what is registered cannot be changed in place.
     Changed,
+    /// A scope that it holds is not granted any more, and what is registered cannot be changed in place.
+    Withdrawn,
     /// All were revoked.
     Revoked,
     /// The server knows the client no more, or refuses its credentials.
@@ -525,5 +533,10 @@ pub const CONDITIONS: &[(&str, &str)] = &[
     (
         "Rotating",
         "a new version is on its way; only there while it is",
+    ),
+    (
+        "Revoked",
+        "all credentials were revoked as was asked for, and there are no new ones in use yet; False: it was asked for and \
+         is held back. Only there meanwhile",
     ),
 ];

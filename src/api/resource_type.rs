@@ -105,6 +105,11 @@ pub struct ResourceTypeStatus {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 200), extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["name"]))]
     pub held: Vec<HeldScope>,
+    /// Who holds a scope although the `OAuthClient` is gone: it was deleted with `deletionPolicy: Retain`. One goes from here when
+    /// the operator's Secret of it is removed, which whoever has removed the client at the server does.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["uid"]))]
+    pub retained: Vec<RetainedHolder>,
     /// `Ready` is the summary of the others.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub conditions: Vec<Condition>,
@@ -117,8 +122,27 @@ pub struct HeldScope {
     /// The scope's name.
     #[schemars(length(max = 40))]
     pub name: String,
-    /// The `OAuthClient`s that are registered with it, as `<namespace>/<name>`, in their order.
+    /// The `OAuthClient`s that are registered with it, as `<namespace>/<name>`, in their order; also those that are gone and whose
+    /// clients at the server were retained.
     pub clients: Vec<String>,
+}
+
+/// A client at the server that nobody manages any more.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct RetainedHolder {
+    /// The uid that its `OAuthClient` had. The operator's Secret is called `bailiwick-oauth-<uid>`.
+    #[schemars(length(max = 64))]
+    pub uid: String,
+    /// What its `OAuthClient` was: `<namespace>/<name>`.
+    pub client: String,
+    /// The application.
+    pub application: String,
+    /// Its ids at the server.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub client_ids: Vec<String>,
+    /// The names of the scopes that it is registered with.
+    pub scopes: Vec<String>,
 }
 
 super::standard_status!(ResourceTypeStatus);
@@ -132,5 +156,9 @@ pub const CONDITIONS: &[(&str, &str)] = &[
     (
         "Unheld",
         "only there while it is deleted: nobody holds a scope of it any more",
+    ),
+    (
+        "WithinGrants",
+        "only there, and False, while somebody holds a scope that is not granted to its application any more",
     ),
 ];

@@ -163,12 +163,13 @@ fn oauth(
         }
     });
     tasks.spawn(frame::run(of_provider, providers, engine.clone()));
+    let vault = Vault {
+        client: engine.client.clone(),
+        namespace: options.namespace.clone(),
+    };
     let of_client = OAuthClients {
         caches: caches.clone(),
-        vault: Vault {
-            client: engine.client.clone(),
-            namespace: options.namespace.clone(),
-        },
+        vault: vault.clone(),
         directory,
         destinations,
         maker,
@@ -182,6 +183,7 @@ fn oauth(
     tasks.spawn(frame::run(of_client, clients, engine.clone()));
     let of_type = ResourceTypes {
         caches: caches.clone(),
+        vault,
     };
     tasks.spawn(frame::run(of_type, resource_types, engine.clone()));
 }

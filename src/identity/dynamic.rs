@@ -108,6 +108,7 @@ impl OAuthServer for DynamicRegistration {
             grant_types: metadata.grant_types.clone(),
             capabilities: Capabilities {
                 secrets_in_place: false,
+                older_secret_lives: None,
                 updates: false,
                 search: false,
             },

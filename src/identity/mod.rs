@@ -29,6 +29,7 @@ mod token;
 pub mod users;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use k8s_openapi::jiff::Timestamp;
@@ -171,6 +172,8 @@ pub struct Description {
 pub struct Capabilities {
     /// A client can have two secrets for a while: [`OAuthServer::add_secret`], [`OAuthServer::retire_secret`].
     pub secrets_in_place: bool,
+    /// How long the older of two secrets is taken at most, from when the newer one was made; `None`: until it is retired.
+    pub older_secret_lives: Option<Duration>,
     /// What a client is registered with, its keys among it, can be changed any number of times, whatever answer is lost:
     /// [`OAuthServer::update`]. Not so where every change replaces the token by which the next one is made (RFC 7592
     /// section 2.2): a lost answer would leave a client that nobody can change or remove any more, and another client

@@ -47,6 +47,7 @@ impl Profile {
 
     fn capabilities(self) -> Capabilities {
         Capabilities {
+            older_secret_lives: None,
             secrets_in_place: matches!(self, Self::KeycloakRotating | Self::Cognito),
             updates: self != Self::Dynamic,
             search: self != Self::Dynamic,
@@ -116,6 +117,8 @@ struct Trouble {
     withholds: bool,
     /// How long a secret is valid, and what time it is.
     ends: Option<(Duration, Clock)>,
+    /// How long the older of two secrets is valid beside the newer one, and what time it is.
+    ends_older: Option<(Duration, Clock)>,
 }
 
 /// A client, as the server has it.
@@ -158,11 +161,14 @@ struct State {
     busy: (u32, u32),
 }
 
+fn end((life, clock): &(Duration, Clock), secret: &str) -> Option<(String, Timestamp)> {
+    Some((secret.to_owned(), clock().checked_add(*life).ok()?))
+}
+
 impl State {
     /// When a secret that is made now ends by itself, if it does.
     fn ends(&self, secret: &str) -> Option<(String, Timestamp)> {
-        let (life, clock) = self.trouble.ends.as_ref()?;
-        Some((secret.to_owned(), clock().checked_add(*life).ok()?))
+        end(self.trouble.ends.as_ref()?, secret)
     }
 }
 
@@ -233,6 +239,11 @@ impl SimulatedServer {
     /// Secrets that are given from now on end by themselves after so long, by this clock.
     pub fn end_secrets_after(&self, life: Duration, clock: Clock) {
         self.state().trouble.ends = Some((life, clock));
+    }
+
+    /// The older of two secrets ends by itself so long after the newer one was made, by this clock.
+    pub fn end_older_secrets_after(&self, life: Duration, clock: Clock) {
+        self.state().trouble.ends_older = Some((life, clock));
     }
 
     /// Somebody has removed the client there.
@@ -316,7 +327,12 @@ fn takes(state: &State, client_id: &str, credential: &Credential) -> bool {
         }
         (Credential::Secret(method, secret), own) => {
             let secret = secret.reveal();
-            let clock = state.trouble.ends.as_ref().map(|(_, clock)| clock());
+            let clocks = [&state.trouble.ends, &state.trouble.ends_older];
+            let clock = clocks
+                .into_iter()
+                .flatten()
+                .next()
+                .map(|(_, clock)| clock());
             let ends = client.ends.get(secret);
             let is_over = ends.zip(clock).is_some_and(|(ends, now)| *ends <= now);
             *method == own && !is_over && client.secrets.iter().any(|known| known == secret)
@@ -574,12 +590,16 @@ impl OAuthServer for Caller {
         if server.state().takes_workloads {
             methods.insert(0, Method::WorkloadIdentity);
         }
+        let older = server.state().trouble.ends_older.as_ref().map(|it| it.0);
         let token_endpoint = server.issuer.join("token");
         let description = Description {
             token_endpoint: token_endpoint.unwrap_or_else(|_| server.issuer.clone()),
             methods,
             grant_types: server.profile.grant_types(),
-            capabilities: server.profile.capabilities(),
+            capabilities: Capabilities {
+                older_secret_lives: older,
+                ..server.profile.capabilities()
+            },
         };
         self.call("describe", false, |_| Ok(description)).await
     }
@@ -621,11 +641,15 @@ impl OAuthServer for Caller {
             state.made += 1;
             let fresh = format!("canary-secret-{}", state.made);
             let ends = state.ends(&fresh);
+            let older = registration.secret.as_ref().map(Secret::reveal);
+            let older = state.trouble.ends_older.as_ref().zip(older);
+            let older = older.and_then(|(after, secret)| end(after, secret));
             let client = server.managed(state, "add_secret", registration)?;
             let own = registration.secret.as_ref().map(Secret::reveal);
             if client.secrets.last().map(String::as_str) == own {
                 client.secrets.push(fresh);
                 client.ends.extend(ends);
+                client.ends.extend(older);
                 if client.secrets.len() > 2 {
                     client.secrets.remove(0);
                 }

@@ -27,6 +27,15 @@ pub use schedule::Window;
 /// the server's replicas, or its clock, may be late.
 const CERTAIN: Duration = Duration::from_secs(180);
 
+/// How much longer than the overlap the older of two secrets must live: the overlap begins when the new one has been
+/// delivered and tried, and the older one's end is counted from when that was made.
+const UNTIL_PROMOTED: Duration = Duration::from_secs(900);
+
+/// Whether the older of two secrets of a client lives until the end of the overlap. `None`: until we end it.
+pub fn outlasts(older_lives: Option<Duration>, overlap: Duration) -> bool {
+    older_lives.is_none_or(|lives| lives >= overlap + UNTIL_PROMOTED)
+}
+
 /// How a client authenticates.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Auth {
@@ -84,6 +93,8 @@ pub enum Cause {
     Requested,
     /// What is registered is not what is declared, and cannot be changed in place.
     Changed,
+    /// The same, and a scope that it holds was taken back by its owner.
+    Withdrawn,
     /// All were revoked.
     Revoked,
     /// The server does not take the current ones any more.
@@ -120,6 +131,8 @@ pub struct Version {
     pub client_id: Option<String>,
     /// The revision of what was registered.
     pub revision: String,
+    /// The scopes that it is registered with.
+    pub scopes: Vec<String>,
     /// Since when it exists.
     pub created: Option<Timestamp>,
     /// Until when it is valid, or should be.
@@ -180,6 +193,10 @@ pub struct Wanted {
     pub service_account: Option<String>,
     /// The revision of what shall be registered.
     pub revision: String,
+    /// The scopes in it.
+    pub scopes: Vec<String>,
+    /// A scope that is held was taken back by whoever grants it: then it is the holder that must not have its way.
+    pub withdrawn: bool,
     /// When credentials may be replaced.
     pub window: Option<Window>,
     /// The request to renew, if there is one.
@@ -281,6 +298,7 @@ impl Known {
             service_account: wanted.service_account.clone(),
             client_id: None,
             revision: wanted.revision.clone(),
+            scopes: wanted.scopes.clone(),
             created: None,
             expires: None,
             retires: None,
@@ -377,14 +395,18 @@ fn for_current(
     able: Abilities,
     now: Timestamp,
 ) -> Next {
+    let changed = match wanted.withdrawn {
+        true => Cause::Withdrawn,
+        false => Cause::Changed,
+    };
     if is_of_another_kind(current, wanted) {
-        return begin(wanted, known, seen, Cause::Changed, Way::Client, now);
+        return begin(wanted, known, seen, changed, Way::Client, now);
     }
     if current.revision != wanted.revision {
         // Never another client for the same workload; a server that takes workloads can update.
         return match able.updates || current.auth == Auth::Workload {
             true => Next::Update(current.number),
-            false => begin(wanted, known, seen, Cause::Changed, Way::Client, now),
+            false => begin(wanted, known, seen, changed, Way::Client, now),
         };
     }
     let way = match current.auth {
@@ -469,10 +491,11 @@ pub fn is_urgent(
 ) -> bool {
     let created = current.and_then(|current| current.created);
     let soon = |(created, ends)| is_near_its_end(created, ends, now);
-    matches!(cause, Cause::Revoked | Cause::Lost) || created.zip(ends).is_some_and(soon)
+    waits_for_no_place(cause) || created.zip(ends).is_some_and(soon)
 }
 
-/// Whether a version may be put into use although a place does not hold it: if whoever reads there has nothing to lose.
+/// Whether a version may be put into use although a place does not hold it: if whoever reads there has nothing to lose, or
+/// would keep by that what was taken back.
 pub fn may_pass_over(
     cause: Cause,
     current: Option<&Version>,
@@ -480,7 +503,13 @@ pub fn may_pass_over(
     now: Timestamp,
 ) -> bool {
     let is_over = current.is_some() && ends.is_some_and(|ends| ends <= now);
-    matches!(cause, Cause::Revoked | Cause::Lost) || is_over
+    waits_for_no_place(cause) || is_over
+}
+
+/// Whether one place that takes a new version is enough: what is in use is of no use, or is more than its holder may have,
+/// who must not keep it by a place that refuses.
+fn waits_for_no_place(cause: Cause) -> bool {
+    matches!(cause, Cause::Revoked | Cause::Lost | Cause::Withdrawn)
 }
 
 fn earlier(one: Option<Timestamp>, other: Option<Timestamp>) -> Option<Timestamp> {

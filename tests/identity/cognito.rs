@@ -45,6 +45,7 @@ async fn it_says_what_it_can_do() {
     assert_eq!(described.token_endpoint.as_str(), token);
     let able = Capabilities {
         secrets_in_place: true,
+        older_secret_lives: None,
         updates: true,
         search: true,
     };

@@ -41,6 +41,7 @@ async fn it_says_what_it_can_do() {
     );
     let capabilities = Capabilities {
         secrets_in_place: false,
+        older_secret_lives: None,
         updates: false,
         search: false,
     };

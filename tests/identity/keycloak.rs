@@ -2,6 +2,7 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bailiwick::dev::oauth::{ADMINISTRATOR, Keycloak, OAuthAssets};
 use bailiwick::dev::{Assets, ControlPlane};
@@ -145,12 +146,13 @@ async fn client_of(realm: &str, id: &str) -> Value {
 
 #[tokio::test]
 async fn whether_secrets_overlap_is_found_out() {
-    for (name, secrets_in_place) in [(PLAIN, false), (ROTATING, true)] {
+    for (name, older_secret_lives) in [(PLAIN, None), (ROTATING, Some(Duration::from_secs(3600)))] {
         let server = realm(name).await;
         for _ in 0..2 {
             let found = server.describe().await.unwrap();
             let capabilities = Capabilities {
-                secrets_in_place,
+                secrets_in_place: older_secret_lives.is_some(),
+                older_secret_lives,
                 updates: true,
                 search: true,
             };

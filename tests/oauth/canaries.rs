@@ -306,6 +306,7 @@ fn what_carries_a_secret_does_not_print_it() {
     ];
     let mut kept = Kept::default();
     let entry = Entry {
+        issuer: None,
         chosen: canary(),
         password: Some(canary()),
         key: Some(key.clone()),

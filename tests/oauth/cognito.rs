@@ -101,6 +101,7 @@ impl OAuthServer for PoolServer {
             grant_types: Vec::new(),
             capabilities: Capabilities {
                 secrets_in_place: self.pool.record().has_second_secrets,
+                older_secret_lives: None,
                 updates: true,
                 search: true,
             },

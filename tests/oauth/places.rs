@@ -26,6 +26,7 @@ struct State {
     denied: BTreeSet<String>,
     away: BTreeSet<String>,
     hanging: BTreeSet<String>,
+    lost_accounts: BTreeSet<String>,
 }
 
 /// All places; clones share everything.
@@ -47,6 +48,11 @@ impl Places {
 
     pub fn set_away(&self, place: &str, on: bool) {
         Self::set(&mut self.0.lock().unwrap().away, place, on);
+    }
+
+    /// The TeamAccount of that name is deleted.
+    pub fn lose_account(&self, account: &str) {
+        Self::set(&mut self.0.lock().unwrap().lost_accounts, account, true);
     }
 
     pub fn hang(&self, place: &str, on: bool) {
@@ -136,6 +142,12 @@ impl Destinations for Delivering {
             life: self.life.clone(),
             location,
         })))
+    }
+
+    fn is_out_of_reach(&self, _client: &OAuthClient, delivery: &DeliverySpec) -> bool {
+        let state = self.places.0.lock().unwrap();
+        let account = delivery.s3.as_ref().map(|s3| &s3.account);
+        account.is_some_and(|account| state.lost_accounts.contains(account))
     }
 }
 

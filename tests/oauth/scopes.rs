@@ -7,19 +7,19 @@ use serde_json::{Value, json};
 
 use super::world::{HOUR, Life, MINUTE, NAMESPACE, World, condition};
 
-fn scopes(granted: &[&str]) -> Value {
+pub fn scopes(granted: &[&str]) -> Value {
     json!([
         {"name": "read", "summary": "Reads orders.", "class": "Application", "grantedTo": granted},
         {"name": "mine", "summary": "Reads one's own.", "class": "ResourceOwner"},
     ])
 }
 
-fn declare(world: &World, granted: &[&str]) {
+pub fn declare(world: &World, granted: &[&str]) {
     let spec = json!({"application": "api", "namespace": NAMESPACE, "scopes": scopes(granted)});
     world.put("ResourceType", "", "sales-order", spec);
 }
 
-async fn grant(world: &World, granted: &[&str]) {
+pub async fn grant(world: &World, granted: &[&str]) {
     let api: kube::Api<ResourceType> = kube::Api::all(world.server.client());
     let patch = json!({"spec": {"scopes": scopes(granted)}});
     api.patch(
@@ -31,7 +31,7 @@ async fn grant(world: &World, granted: &[&str]) {
     .unwrap();
 }
 
-fn said(world: &World, type_: &str) -> (String, String, String) {
+pub fn said(world: &World, type_: &str) -> (String, String, String) {
     let object = world
         .server
         .get("resourcetypes", "", "sales-order")

@@ -78,6 +78,7 @@ impl Work<'_> {
         let entry = match auth {
             Auth::Workload => Entry::open(None),
             _ => Entry {
+                issuer: Some(self.desired()?.issuer.clone()),
                 chosen: maker.secret()?,
                 password: password.transpose()?,
                 key: (auth == Auth::Key).then(|| maker.key()).transpose()?,
@@ -178,13 +179,22 @@ impl Work<'_> {
     }
 
     async fn second_secret(&mut self) -> Result<Option<Registration>, Stop> {
-        let Some((_, current)) = self.of_current().await? else {
+        let Some((number, current)) = self.of_current().await? else {
             return Ok(None);
         };
         let server = self.server()?;
         self.record.may_write()?;
         let added = server.port.add_secret(&current).await;
-        self.unless_lost(added).await
+        let added = self.unless_lost(added).await?;
+        // From then on the server ends the one in use, which is kept with what was given.
+        if let (Some(_), Some(lives)) = (&added, server.description.capabilities.older_secret_lives)
+            && let Some(entry) = self.kept.entries.get_mut(&number)
+            && let Some(older) = &mut entry.registration
+            && let Ok(ends) = self.record.now.checked_add(lives)
+        {
+            older.secret_expires = Some(older.secret_expires.map_or(ends, |known| known.min(ends)));
+        }
+        Ok(added)
     }
 
     /// Nothing can come beside a client that is not there: what was begun is given up, and another client made.
@@ -272,16 +282,6 @@ impl Work<'_> {
         }
         let now = self.record.now;
         self.known.promote(desired.overlap, now);
-        let as_declared = self
-            .known
-            .current()
-            .is_some_and(|current| current.revision == desired.wanted.revision);
-        if as_declared {
-            self.record
-                .status
-                .scopes
-                .clone_from(&desired.metadata.scopes);
-        }
         (self.seen.lost, self.taken) = (None, true);
         super::report::promoted(self.record, &self.known);
         self.save().await

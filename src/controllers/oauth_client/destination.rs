@@ -54,4 +54,9 @@ pub trait Destinations: Send + Sync {
         client: &OAuthClient,
         delivery: &DeliverySpec,
     ) -> Result<Result<Arc<dyn Destination>, Outcome>, Failure>;
+
+    /// Whether the place cannot be opened ever again: what led to it was deleted.
+    fn is_out_of_reach(&self, _client: &OAuthClient, _delivery: &DeliverySpec) -> bool {
+        false
+    }
 }

@@ -74,6 +74,15 @@ impl Destinations for Places {
         };
         Ok(opened)
     }
+
+    fn is_out_of_reach(&self, client: &OAuthClient, delivery: &DeliverySpec) -> bool {
+        let bucket = delivery.s3.as_ref().map(|it| &it.account);
+        let manager = delivery.secrets_manager.as_ref().map(|it| &it.account);
+        let namespace = client.namespace();
+        bucket
+            .or(manager)
+            .is_some_and(|account| !self.caches.accounts.exists(namespace.as_deref(), account))
+    }
 }
 
 impl Places {

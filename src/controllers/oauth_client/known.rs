@@ -1,5 +1,7 @@
 //! The status and what the machine knows are one and the same, in two forms.
 
+use std::collections::BTreeSet;
+
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use crate::api::{
@@ -32,13 +34,17 @@ same!(state, state_of: VersionState = State, state_in_status {
 });
 same!(way, way_of: VersionMethod = Way, way_in_status { Client = Client, Secret = Secret, Key = Key });
 same!(cause, cause_of: RotationCause = Cause, cause_in_status {
-    Initial = Initial, Due = Due, Requested = Requested, Changed = Changed, Revoked = Revoked, Lost = Lost,
+    Initial = Initial, Due = Due, Requested = Requested, Changed = Changed, Withdrawn = Withdrawn, Revoked = Revoked, Lost = Lost,
 });
 same!(step, step_of: RotationStep = Step, step_in_status { Create = Create, Deliver = Deliver, Test = Test });
 
 /// What the status says.
 pub(super) fn read(status: &OAuthClientStatus) -> Known {
     let time = |time: &Option<Time>| time.as_ref().map(|time| time.0);
+    let is_said = status
+        .versions
+        .iter()
+        .any(|version| !version.scopes.is_empty());
     let version = |version: &VersionStatus| Version {
         number: version.number,
         state: state_of(version.state),
@@ -48,6 +54,11 @@ pub(super) fn read(status: &OAuthClientStatus) -> Known {
         service_account: version.service_account.clone(),
         client_id: version.client_id.clone(),
         revision: version.revision.clone(),
+        // Those of before there were scopes of each version are registered with what the status says of all.
+        scopes: match is_said {
+            true => version.scopes.clone(),
+            false => status.scopes.clone(),
+        },
         created: time(&version.created_at),
         expires: time(&version.expires_at),
         retires: time(&version.retires_at),
@@ -79,11 +90,14 @@ pub(super) fn write(known: &Known, status: &mut OAuthClientStatus) {
         service_account: version.service_account.clone(),
         client_id: version.client_id.clone(),
         revision: version.revision.clone(),
+        scopes: version.scopes.clone(),
         created_at: version.created.map(Time),
         expires_at: version.expires.map(Time),
         retires_at: version.retires.map(Time),
     };
     status.versions = known.versions.iter().map(version).collect();
+    let scopes: BTreeSet<&String> = known.versions.iter().flat_map(|it| &it.scopes).collect();
+    status.scopes = scopes.into_iter().cloned().collect();
     status.rotation = known.open.as_ref().map(|open| RotationStatus {
         version: open.version,
         cause: cause_in_status(open.cause),
@@ -118,6 +132,7 @@ mod tests {
                     service_account: None,
                     client_id: Some("c".to_owned()),
                     revision: "r".to_owned(),
+                    scopes: vec!["a.read".to_owned(), "a.write".to_owned()],
                     created_at: time("2026-01-01T00:00:00Z"),
                     expires_at: time("2026-02-01T00:00:00Z"),
                     retires_at: None,
@@ -131,6 +146,7 @@ mod tests {
                     service_account: Some("api".to_owned()),
                     client_id: None,
                     revision: "s".to_owned(),
+                    scopes: vec!["a.read".to_owned()],
                     created_at: None,
                     expires_at: None,
                     retires_at: time("2026-02-02T00:00:00Z"),
@@ -149,6 +165,7 @@ mod tests {
             last_handled_renew_at: Some("a".to_owned()),
             last_handled_revoke_at: Some("b".to_owned()),
             turn: Some(2),
+            scopes: vec!["a.read".to_owned(), "a.write".to_owned()],
             ..OAuthClientStatus::default()
         };
         let mut again = OAuthClientStatus::default();

@@ -10,8 +10,8 @@ use kube::ResourceExt;
 
 use super::vault::Vault;
 use super::work::{Stop, Work, until_then};
-use super::{OAuthClients, reasons, report};
-use crate::api::{CredentialsDeletionPolicy, Mode, OAuthClient};
+use super::{OAuthClients, elsewhere, reasons, report};
+use crate::api::{CredentialsDeletionPolicy, Mode, OAuthClient, OAuthClientStatus};
 use crate::engine::conditions;
 use crate::engine::record::Record;
 use crate::engine::{Failure, Outcome};
@@ -73,10 +73,12 @@ impl OAuthClients {
         let vault = Vault::name(object);
         if object.spec.mode == Mode::Plan {
             let why = "with mode Plan nothing is written outside";
+            self.retain(object, record).await?;
             report::retained(record, &vault, why);
             return Ok(Outcome::Released);
         }
         if object.spec.deletion_policy == CredentialsDeletionPolicy::Retain {
+            self.retain(object, record).await?;
             report::retained(record, &vault, "spec.deletionPolicy is Retain");
             return Ok(Outcome::Released);
         }
@@ -133,7 +135,7 @@ impl OAuthClients {
         record: &mut Record<OAuthClient>,
         how: &str,
     ) -> Result<Option<Outcome>, Failure> {
-        if let Some(outcome) = self.may_not_remove(object) {
+        if let Some(outcome) = self.may_not_remove(object, &record.status) {
             return Ok(Some(outcome));
         }
         let now = record.now;
@@ -173,7 +175,7 @@ impl OAuthClients {
     }
 
     /// Nothing is removed for the absence of something, or while somebody says that nothing shall be done.
-    fn may_not_remove(&self, object: &OAuthClient) -> Option<Outcome> {
+    fn may_not_remove(&self, object: &OAuthClient, status: &OAuthClientStatus) -> Option<Outcome> {
         let name = &object.spec.provider;
         let Some(provider) = self.caches.providers.get(None, name) else {
             let message = format!(
@@ -185,6 +187,9 @@ impl OAuthClients {
         if provider.spec.suspend {
             let message = format!("OAuthProvider {name} is suspended: nothing is removed there");
             return Some(Outcome::blocked(reasons::PROVIDER_SUSPENDED, message));
+        }
+        if let Some(outcome) = elsewhere::refusal(status, &provider) {
+            return Some(outcome);
         }
         if object.spec.suspend {
             let message = "suspended: set spec.suspend to false to have the removal go on";
@@ -199,8 +204,12 @@ impl OAuthClients {
         object: &OAuthClient,
         record: &mut Record<OAuthClient>,
     ) -> Result<(), Stop> {
-        let server = self.directory.get(&object.spec.provider);
+        let provider = self.caches.providers.get(None, &object.spec.provider);
+        let server = provider.as_ref().and_then(|it| self.directory.of(it));
         let mut work = Work::begin(self, object, record, None, server).await?;
+        if let Some(outcome) = provider.and_then(|provider| work.elsewhere(&provider)) {
+            return Err(Stop::Ended(outcome));
+        }
         let request = work.known.revoked.clone();
         work.known.revoke(request);
         work.save().await?;
@@ -221,9 +230,10 @@ impl OAuthClients {
         );
         let status = &mut record.status;
         (status.leaves_at, status.next_rotation) = (None, None);
-        status.scopes.clear();
+        status.issuer = None;
         status.plan.clear();
         conditions::remove(&mut status.conditions, report::ROTATING);
+        conditions::remove(&mut status.conditions, report::REVOKED);
         let none = "the credentials were removed";
         for condition in [report::REGISTERED, "Delivered"] {
             let reason = reasons::CREDENTIALS_REMOVED;

@@ -127,6 +127,7 @@ impl Work<'_> {
             service_account: None,
             client_id,
             revision: String::new(),
+            scopes: Vec::new(),
             created: None,
             expires: None,
             retires: None,

@@ -2,9 +2,10 @@
 //!
 //! | step | file |
 //! |---|---|
-//! | validate: spec, application, provider, scopes → `Desired` | `validate.rs`, `scopes.rs` |
+//! | validate: spec, application, provider, scopes → `Desired` | `demand.rs`, `validate.rs`, `scopes.rs` |
+//! | whether the provider is still the one where it is registered | `elsewhere.rs` |
 //! | decide | `plan::rotation` |
-//! | act: the steps of a rotation | `work.rs`, `create.rs`, `places.rs`, `remove.rs`; leave: `leave.rs`; what is lost: `loss.rs` |
+//! | act: the steps of a rotation | `work.rs`, `create.rs`, `places.rs`, `clean.rs`, `remove.rs`; leave: `leave.rs`, `retain.rs`; what is lost: `loss.rs` |
 //! | the user of a version, for the grant type `password` | `user.rs` |
 //! | without credentials: by the identity of a workload | `workload.rs` |
 //! | what is kept of each version; what nobody may guess | `vault.rs`, `make.rs` |
@@ -15,9 +16,12 @@
 //! server is called, what it gave (vault) before the status says so, and the places only with what has been tried. Whatever
 //! does not work, the version in use stays in use: `Ready` says whether it does, `Rotating` how its successor gets on.
 
+mod clean;
 mod create;
+mod demand;
 pub mod destination;
 pub mod destinations;
+mod elsewhere;
 mod known;
 mod leave;
 mod loss;
@@ -27,7 +31,8 @@ mod places;
 pub mod reasons;
 mod remove;
 mod report;
-mod scopes;
+mod retain;
+pub mod scopes;
 pub mod turns;
 mod user;
 mod validate;
@@ -37,7 +42,6 @@ mod workload;
 
 pub use leave::Departures;
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -46,10 +50,10 @@ use kube::ResourceExt;
 
 use super::Caches;
 use super::oauth_provider::directory::Directory;
-use crate::api::{ANNOTATION_RECONCILE, GrantType, Mode, NameState, OAuthClient, OAuthProvider};
+use crate::api::{ANNOTATION_RECONCILE, Mode, OAuthClient, OAuthProvider};
 use crate::engine::backoff::jitter;
 use crate::engine::backoff::{Attempts, Backoff};
-use crate::engine::conditions::Truth;
+use crate::engine::conditions;
 use crate::engine::due::DeepChecks;
 use crate::engine::frame::Reconcile;
 use crate::engine::reasons::Reason;
@@ -59,9 +63,8 @@ use crate::identity::TokenAnswer;
 use crate::plan::rotation::{self, Abilities, Known, Next, Seen};
 use destination::Destinations;
 use make::Maker;
-use scopes::{Holder, Name};
 use turns::Turns;
-use validate::{Desired, Given, SOON};
+use validate::{Desired, SOON};
 use vault::Vault;
 use work::{Stop, Work, until_then};
 
@@ -108,6 +111,17 @@ impl Reconcile for OAuthClients {
         record: &mut Record<OAuthClient>,
     ) -> Result<Outcome, Failure> {
         self.caches.filled().await;
+        let end = self.live(object, record).await;
+        report::held_back(object, record, end)
+    }
+}
+
+impl OAuthClients {
+    async fn live(
+        &self,
+        object: &OAuthClient,
+        record: &mut Record<OAuthClient>,
+    ) -> Result<Outcome, Failure> {
         if object.metadata.deletion_timestamp.is_some() {
             return self.leave(object, record).await;
         }
@@ -130,6 +144,10 @@ impl Reconcile for OAuthClients {
             report::refused(record, &outcome);
             return Ok(outcome);
         };
+        if let Some(outcome) = elsewhere::refusal(&record.status, &provider) {
+            report::refused(record, &outcome);
+            return Ok(outcome);
+        }
         match self.demands(object, record, &provider) {
             Ok((desired, obstacle)) => {
                 let obstacle = match obstacle {
@@ -145,9 +163,7 @@ impl Reconcile for OAuthClients {
             }
         }
     }
-}
 
-impl OAuthClients {
     fn is_retired(&self, object: &OAuthClient) -> bool {
         let namespace = object.namespace();
         let applications = &self.caches.applications;
@@ -155,116 +171,6 @@ impl OAuthClients {
         application
             .and_then(|application| application.status?.retirement)
             .is_some_and(|retirement| retirement.effective)
-    }
-
-    /// What the object demands, without a call; and what is in the way of calling it ready even so.
-    fn demands(
-        &self,
-        object: &OAuthClient,
-        record: &mut Record<OAuthClient>,
-        provider: &OAuthProvider,
-    ) -> Result<(Desired, Option<Outcome>), Outcome> {
-        let known = known::read(&record.status);
-        let is_new = known.versions.is_empty();
-        let name = self.name_of(object);
-        let mut obstacle = self.homeless(object, name);
-        if let Some(outcome) = obstacle.take_if(|_| is_new) {
-            return Err(outcome);
-        }
-        let holder = Holder {
-            application: &object.spec.application,
-            name,
-            alone: object
-                .spec
-                .grant_types
-                .contains(&GrantType::ClientCredentials),
-        };
-        let held: BTreeSet<String> = record.status.scopes.iter().cloned().collect();
-        let of = |name: &str| self.caches.resource_types.get(None, name);
-        let judged = scopes::judge(&object.spec.scopes, &held, holder, of);
-        let server = self.directory.get(&provider.name_any());
-        let description = server.as_ref().map(|server| &server.description);
-        if let Some(outcome) = user::refusal(object, provider, description) {
-            // What is in use goes on: it would break, and nobody be the safer for it.
-            if !known.versions.iter().any(|version| version.user) {
-                return Err(outcome);
-            }
-            obstacle = obstacle.or(Some(outcome));
-        }
-        let desired = validate::desired(
-            object,
-            Given {
-                provider,
-                description,
-                scopes: judged.granted,
-                in_use: known.current().map(|current| current.auth),
-            },
-        )?;
-        if let Some(outcome) = self.rival(object, &known, &desired) {
-            return Err(outcome);
-        }
-        let accepted = "the spec can be carried out";
-        record.set("Accepted", Truth::True, reasons::ACCEPTED, accepted);
-        if let Some((reason, _)) = judged.refused.first() {
-            let told: Vec<_> = judged.refused.iter().map(|it| it.1.as_str()).collect();
-            let message = told.join("; ");
-            record.set("ScopesGranted", Truth::False, reason, &message);
-            let outcome = Outcome::blocked(reason, message);
-            if is_new {
-                return Err(outcome);
-            }
-            obstacle = obstacle.or(Some(outcome));
-        } else {
-            let message = "every scope exists and may be held";
-            record.set(
-                "ScopesGranted",
-                Truth::True,
-                reasons::SCOPES_GRANTED,
-                message,
-            );
-        }
-        Ok((desired, obstacle))
-    }
-
-    /// Whose the name of its application is.
-    fn name_of(&self, object: &OAuthClient) -> Name {
-        let name = self.caches.names.get(None, &object.spec.application);
-        match name.filter(|name| name.spec.state == NameState::Held) {
-            None => Name::Unknown,
-            Some(name) if Some(&name.spec.owner.namespace) == object.namespace().as_ref() => {
-                Name::Ours
-            }
-            Some(_) => Name::Others,
-        }
-    }
-
-    /// Every client is an application's of a team. That either is not there takes nothing away.
-    fn homeless(&self, object: &OAuthClient, holds: Name) -> Option<Outcome> {
-        let namespace = object.namespace().unwrap_or_default();
-        if self.caches.team_of(&namespace).is_none() {
-            let message = format!(
-                "namespace {namespace} belongs to no Team: create the Team first, or use its namespace"
-            );
-            return Some(Outcome::blocked(reasons::TEAM_NOT_FOUND, message));
-        }
-        let name = &object.spec.application;
-        if !self.caches.applications.exists(Some(&namespace), name) {
-            let message = format!(
-                "spec.application: there is no Application {name:?} in namespace {namespace}; nothing is removed for that: \
-                 declare it, or delete this OAuthClient"
-            );
-            let reason = reasons::APPLICATION_NOT_FOUND;
-            return Some(Outcome::waiting(reason, message, SOON));
-        }
-        if holds != Name::Ours {
-            let message = format!(
-                "spec.application: the name {name} is not this namespace's: the conditions of Application {name} say why; \
-                 nothing is removed for that"
-            );
-            let reason = reasons::APPLICATION_NOT_FOUND;
-            return Some(Outcome::waiting(reason, message, SOON));
-        }
-        None
     }
 
     /// Brings about what is demanded.
@@ -279,7 +185,8 @@ impl OAuthClients {
         let uid = desired.wanted.uid.clone();
         let requested = object.annotations().get(ANNOTATION_RECONCILE).cloned();
         let look = self.checks.is_due(&uid) || record.status.last_handled_reconcile_at != requested;
-        let server = self.directory.get(&provider.name_any());
+        let server = self.directory.of(provider);
+        report::renewal_of_nothing(record, desired);
         if !look && let Some(resync) = self.settled(record, desired) {
             return Ok(obstacle.unwrap_or(Outcome::Settled {
                 resync: Some(resync),
@@ -287,6 +194,10 @@ impl OAuthClients {
         }
         let held = object.spec.mode == Mode::Plan || object.spec.suspend || provider.spec.suspend;
         let mut work = Work::begin(self, object, record, Some(desired), server).await?;
+        if let Some(outcome) = work.elsewhere(provider) {
+            report::refused(work.record, &outcome);
+            return Ok(outcome);
+        }
         if held {
             let next = match work.next() {
                 Ok(next) => next,
@@ -312,7 +223,10 @@ impl OAuthClients {
         let known = known::read(&record.status);
         let as_seen = record.status.observed_generation == Some(record.generation);
         let registered = record.is_true(report::REGISTERED) && record.is_true("Delivered");
-        if !as_seen || !registered || !is_whole(record, &known, desired) {
+        let conditions = &record.status.conditions;
+        let is_told = conditions::find(conditions, report::ROTATING).is_none()
+            && conditions::find(conditions, report::REVOKED).is_none();
+        if !as_seen || !registered || !is_told || !is_whole(record, &known, desired) {
             return None;
         }
         // What the server can do decides how something is done, not whether.

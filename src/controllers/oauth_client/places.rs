@@ -23,10 +23,10 @@ const PATIENCE: Duration = Duration::from_secs(15);
 type Opened = Arc<dyn Destination>;
 
 /// What is in the way at a place: why, what of it a person is told, and whether it may mend itself.
-struct Refusal {
-    reason: &'static str,
-    message: String,
-    mends: bool,
+pub(super) struct Refusal {
+    pub(super) reason: &'static str,
+    pub(super) message: String,
+    pub(super) mends: bool,
 }
 
 impl From<Failure> for Refusal {
@@ -40,7 +40,7 @@ impl From<Failure> for Refusal {
 }
 
 impl Work<'_> {
-    async fn open(&self, delivery: &DeliverySpec) -> Result<Opened, Refusal> {
+    pub(super) async fn open(&self, delivery: &DeliverySpec) -> Result<Opened, Refusal> {
         let opening = self.controller.destinations.open(self.object, delivery);
         match patiently(opening).await? {
             Ok(opened) => Ok(opened),
@@ -234,48 +234,6 @@ impl Work<'_> {
         Ok(())
     }
 
-    /// Cleans places that are declared no more, once all that are hold the version in use.
-    async fn clean(&mut self) -> Result<(), Stop> {
-        let declared = self.desired.map(|desired| &desired.places);
-        let gone = self.record.status.destinations.clone();
-        let gone: Vec<DestinationStatus> = gone
-            .into_iter()
-            .filter(|place| !declared.is_some_and(|all| all.contains(&place.delivery)))
-            .collect();
-        if gone.is_empty() {
-            return Ok(());
-        }
-        self.record.may_write()?;
-        let cleaning = gone.iter().map(|place| async {
-            let opened = self.open(&place.delivery).await?;
-            Ok::<_, Refusal>(patiently(opened.remove()).await?)
-        });
-        let answers = join_all(cleaning).await;
-        let (mut refusals, mut cleaned) = (Vec::new(), Vec::new());
-        for (place, answer) in gone.iter().zip(answers) {
-            match answer {
-                Ok(()) => {
-                    cleaned.push(place.location.as_str());
-                    let all = &mut self.record.status.destinations;
-                    all.retain(|other| other.name != place.name);
-                }
-                Err(refusal) => {
-                    trouble_at(self.record, &place.name, Some(&refusal));
-                    refusals.push((place.name.as_str(), refusal));
-                }
-            }
-        }
-        if !cleaned.is_empty() {
-            let message = format!(
-                "nothing is delivered there any more, and it was cleaned: {}",
-                cleaned.join(", ")
-            );
-            self.record.note(reasons::DELIVERY_REMOVED, message);
-        }
-        self.save().await?;
-        stop(&refusals).map_or(Ok(()), Err)
-    }
-
     /// What is delivered of a version. `None`: it is not kept any more.
     fn bundle(&self, number: i64) -> Result<Option<Bundle>, Stop> {
         let desired = self.desired()?;
@@ -387,14 +345,14 @@ fn forget(record: &mut Record<OAuthClient>, name: &str) {
     }
 }
 
-fn trouble_at(record: &mut Record<OAuthClient>, name: &str, refusal: Option<&Refusal>) {
+pub(super) fn trouble_at(record: &mut Record<OAuthClient>, name: &str, refusal: Option<&Refusal>) {
     if let Some(place) = at(record, name) {
         place.problem = refusal.map(|refusal| refusal.message.chars().take(500).collect());
     }
 }
 
 /// All refusals in one sentence.
-fn stop(refusals: &[(&str, Refusal)]) -> Option<Stop> {
+pub(super) fn stop(refusals: &[(&str, Refusal)]) -> Option<Stop> {
     let (_, first) = refusals.first()?;
     let told: Vec<String> = refusals
         .iter()
@@ -409,7 +367,9 @@ fn stop(refusals: &[(&str, Refusal)]) -> Option<Stop> {
 }
 
 /// A place that hangs holds up nobody for long.
-async fn patiently<T>(asking: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
+pub(super) async fn patiently<T>(
+    asking: impl Future<Output = Result<T, Failure>>,
+) -> Result<T, Failure> {
     tokio::time::timeout(PATIENCE, asking)
         .await
         .unwrap_or_else(|_| {

@@ -10,6 +10,7 @@ pub const TEAM_NOT_FOUND: &str = "TeamNotFound";
 pub const APPLICATION_NOT_FOUND: &str = "ApplicationNotFound";
 pub const APPLICATION_RETIRED: &str = "ApplicationRetired";
 pub const PROVIDER_NOT_FOUND: &str = "ProviderNotFound";
+pub const PROVIDER_CHANGED: &str = "ProviderChanged";
 pub const PROVIDER_NOT_READY: &str = "ProviderNotReady";
 pub const PROVIDER_SUSPENDED: &str = "ProviderSuspended";
 pub const PROVIDER_BUSY: &str = "ProviderBusy";
@@ -34,11 +35,14 @@ pub const DELIVERED: &str = "Delivered";
 pub const NOT_DELIVERED: &str = "NotDelivered";
 pub const DELIVERY_FAILED: &str = "DeliveryFailed";
 pub const DELIVERY_REPAIRED: &str = "DeliveryRepaired";
+pub const DELIVERY_FORGOTTEN: &str = "DeliveryForgotten";
 pub const DELIVERY_REMOVED: &str = "DeliveryRemoved";
 pub const ROTATING: &str = "Rotating";
 pub const ROTATED: &str = "Rotated";
 pub const ROTATION_DELAYED: &str = "RotationDelayed";
 pub const OVERLAP: &str = "Overlap";
+pub const NOTHING_TO_RENEW: &str = "NothingToRenew";
+pub const REVOCATION_HELD_BACK: &str = "RevocationHeldBack";
 pub const REVOKED: &str = "Revoked";
 pub const RETIRED: &str = "Retired";
 pub const ABANDONED: &str = "Abandoned";
@@ -79,6 +83,11 @@ pub const ALL: &[Reason] = &[
         PROVIDER_NOT_FOUND,
         "There is no provider of that name. Nothing is removed for that.",
         "Whoever edits the client corrects spec.provider, or the platform team declares the provider.",
+    ),
+    Reason::new(
+        PROVIDER_CHANGED,
+        "The provider of that name is of another issuer than the one at which the credentials are registered. Nothing is sent there, and nothing replaced or removed.",
+        "The platform team declares the provider with the issuer that the message names, or the team deletes the client with deletionPolicy Retain and declares it anew.",
     ),
     Reason::new(
         PROVIDER_NOT_READY,
@@ -194,8 +203,13 @@ pub const ALL: &[Reason] = &[
         "Whoever does that stops it: the place is the operator's.",
     ),
     Reason::new(
+        DELIVERY_FORGOTTEN,
+        "A place cannot be reached any more, since the TeamAccount that it was delivered through is gone; what is there stays.",
+        "Whoever has the AWS account removes there what the event names, if the account lives on.",
+    ),
+    Reason::new(
         DELIVERY_REMOVED,
-        "A place is not in the spec any more and was cleaned.",
+        "A place is not in the spec any more, and nothing of this client is left there.",
         DONE,
     ),
     Reason::new(ROTATING, "A new version is on its way.", WAIT),
@@ -211,9 +225,19 @@ pub const ALL: &[Reason] = &[
         WAIT,
     ),
     Reason::new(
+        NOTHING_TO_RENEW,
+        "It was asked to renew the credentials of a client that has none: a public one, or one with the identity of a workload.",
+        DONE,
+    ),
+    Reason::new(
+        REVOCATION_HELD_BACK,
+        "It was asked to revoke all credentials, and that is not done: they are still valid. The message says what is in the way.",
+        "Whoever the message names, at once; until then whoever has the credentials can use them.",
+    ),
+    Reason::new(
         REVOKED,
         "All credentials were revoked at once, as was asked for; new ones are made and delivered.",
-        "The team has the readers that the event names read the new ones.",
+        "The team has the readers that the message names read the new ones.",
     ),
     Reason::new(RETIRED, "A version was removed at the server.", DONE),
     Reason::new(

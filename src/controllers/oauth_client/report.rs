@@ -1,19 +1,22 @@
 //! Report: what the status and the events say.
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use kube::ResourceExt;
 
-use super::validate::Desired;
-use super::{places, reasons};
-use crate::api::{ChangeStatus, OAuthClient, VersionStatus};
-use crate::engine::Outcome;
+use super::validate::{Desired, SOON};
+use super::{clean, places, reasons};
+use crate::api::{ANNOTATION_REVOKE, ChangeStatus, OAuthClient, Status, VersionStatus};
 use crate::engine::conditions::{self, Truth};
 use crate::engine::record::Record;
+use crate::engine::{Failure, Outcome};
 use crate::plan::rotation::{self, Cause, Known, Next, Step};
 
 /// The condition that says whether there are credentials in use.
 pub(super) const REGISTERED: &str = "Registered";
 /// The condition that is there while a rotation is.
 pub(super) const ROTATING: &str = "Rotating";
+/// The condition that is there from when a revocation is asked for until there are new credentials.
+pub(super) const REVOKED: &str = "Revoked";
 
 /// Why a rotation is, in words.
 fn why(cause: Cause) -> &'static str {
@@ -22,6 +25,9 @@ fn why(cause: Cause) -> &'static str {
         Cause::Due => "two thirds of the life of the ones before are over",
         Cause::Requested => "somebody asked for new ones",
         Cause::Changed => "what is declared has changed, and cannot be changed in place",
+        Cause::Withdrawn => {
+            "a scope that is held is not granted any more, and what is registered cannot be changed in place"
+        }
         Cause::Revoked => "the ones before were revoked",
         Cause::Lost => "the server does not take the ones before any more",
     }
@@ -53,6 +59,7 @@ pub(super) fn promoted(record: &mut Record<OAuthClient>, known: &Known) {
     }
     let registered = registered(current);
     record.note(reasons::ROTATED, message);
+    conditions::remove(&mut record.status.conditions, REVOKED);
     record.set(REGISTERED, Truth::True, reasons::REGISTERED, &registered);
 }
 
@@ -95,6 +102,64 @@ pub(super) fn revocation(record: &Record<OAuthClient>, known: &Known) -> String 
     )
 }
 
+/// All was revoked: in the status with the revocation itself, since its event is published only when the pass is over.
+pub(super) fn revoked(record: &mut Record<OAuthClient>, message: &str) {
+    record.set(REVOKED, Truth::True, reasons::REVOKED, message);
+    let none = "no credentials are in use";
+    record.set(REGISTERED, Truth::False, reasons::NOT_REGISTERED, none);
+    let at = (record.generation, record.now);
+    let on_its_way = Ok(Outcome::waiting(reasons::REVOKED, message, SOON));
+    conditions::summarise(record.status.conditions(), &on_its_way, 0, at);
+}
+
+/// A revocation that was asked for and is not done says so, whatever is in the way.
+pub(super) fn held_back(
+    object: &OAuthClient,
+    record: &mut Record<OAuthClient>,
+    end: Result<Outcome, Failure>,
+) -> Result<Outcome, Failure> {
+    let asked = object.annotations().get(ANNOTATION_REVOKE);
+    let status = &mut record.status;
+    let asked = asked.filter(|asked| status.last_handled_revoke_at.as_ref() != Some(asked));
+    let Some(asked) = asked.filter(|_| !status.versions.is_empty()) else {
+        if conditions::find(&status.conditions, REVOKED).is_some_and(|it| it.status == "False") {
+            conditions::remove(&mut status.conditions, REVOKED);
+        }
+        return end;
+    };
+    let why = match &end {
+        Ok(Outcome::Blocked { message, .. } | Outcome::Waiting { message, .. }) => message,
+        Err(failure) => &failure.message,
+        Ok(Outcome::Released) => return end,
+        Ok(Outcome::Settled { .. }) => "the authorization server cannot be reached",
+    };
+    let message = format!(
+        "the revocation that was asked for ({asked}) is not done, and the credentials are still valid: {why}"
+    );
+    let reason = reasons::REVOCATION_HELD_BACK;
+    record.set(REVOKED, Truth::False, reason, &message);
+    match end {
+        Ok(Outcome::Settled { .. }) => Ok(Outcome::waiting(reason, message, SOON)),
+        end => end,
+    }
+}
+
+/// What was asked of a client that has nothing to renew is answered, too.
+pub(super) fn renewal_of_nothing(record: &mut Record<OAuthClient>, desired: &Desired) {
+    let known = super::known::read(&record.status);
+    let has_none = known.current().is_some_and(|current| !current.auth.ages());
+    let wanted = &desired.wanted;
+    if has_none && !wanted.auth.ages() && wanted.renew.is_some() && wanted.renew != known.renewed {
+        record
+            .status
+            .last_handled_renew_at
+            .clone_from(&wanted.renew);
+        let message = "it was asked to renew the credentials, and there are none: a public client and one with the identity of a \
+                       workload have nothing that grows old; for another client id ask to revoke";
+        record.note(reasons::NOTHING_TO_RENEW, message);
+    }
+}
+
 /// The conditions and times that follow from what is known.
 pub(super) fn known(
     record: &mut Record<OAuthClient>,
@@ -121,6 +186,9 @@ pub(super) fn known(
             record.set(REGISTERED, Truth::True, reasons::REGISTERED, &message);
         }
     }
+    if current.is_some() && record.is_true(REVOKED) {
+        conditions::remove(&mut record.status.conditions, REVOKED);
+    }
     delivered(record, known, desired);
 }
 
@@ -131,7 +199,7 @@ pub(super) fn rests(record: &mut Record<OAuthClient>) {
 
 fn delivered(record: &mut Record<OAuthClient>, known: &Known, desired: &Desired) {
     let numbers: Vec<i64> = known.current().map(|it| it.number).into_iter().collect();
-    let lacking: Vec<String> = desired
+    let mut lacking: Vec<String> = desired
         .places
         .iter()
         .filter(|delivery| !places::holds(record, delivery, &numbers))
@@ -143,6 +211,12 @@ fn delivered(record: &mut Record<OAuthClient>, known: &Known, desired: &Desired)
             format!("{}: {}", delivery.name, problem.unwrap_or("not yet"))
         })
         .collect();
+    let all = record.status.destinations.iter();
+    let left = all.filter(|place| !desired.places.contains(&place.delivery));
+    lacking.extend(left.filter_map(|place| {
+        let problem = place.problem.as_ref()?;
+        Some(clean::left_behind(&place.location, problem))
+    }));
     let troubled = record
         .status
         .destinations
@@ -252,8 +326,12 @@ pub(super) fn retained(record: &mut Record<OAuthClient>, vault: &str, why: &str)
         [] => "none".to_owned(),
         some => some.join(", "),
     };
+    let scopes = match status.scopes.as_slice() {
+        [] => "no scopes".to_owned(),
+        some => format!("the scopes {}", some.join(", ")),
+    };
     let message = format!(
-        "{why}: the clients at the server ({}), what was delivered ({}) and the operator's Secret {vault} stay as they are, and \
+        "{why}: the clients at the server ({}) with {scopes}, what was delivered ({}) and the operator's Secret {vault} stay as they are, and \
          nobody rotates them any more",
         list(&clients),
         list(&places)

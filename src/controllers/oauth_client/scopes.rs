@@ -4,23 +4,55 @@
 
 use std::collections::BTreeSet;
 
-use crate::api::{ResourceType, ScopeClass};
-use crate::engine::conditions;
+use kube::ResourceExt;
 
 use super::reasons;
+use crate::api::{GrantType, NameState, OAuthClient, ResourceType, ScopeClass};
+use crate::controllers::Caches;
+use crate::engine::conditions;
 
 /// Whose client it is, and how it gets tokens.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Holder<'a> {
-    pub(super) application: &'a str,
-    pub(super) name: Name,
+pub struct Holder<'a> {
+    /// Its application.
+    pub application: &'a str,
+    /// Whose the name of that is.
+    pub name: Name,
     /// Whether it gets tokens without a person (RFC 6749 section 4.4).
-    pub(super) alone: bool,
+    pub alone: bool,
+}
+
+impl<'a> Holder<'a> {
+    /// As which a client asks.
+    pub fn of(client: &'a OAuthClient, caches: &Caches) -> Self {
+        let name = caches.names.get(None, &client.spec.application);
+        let name = match name.filter(|name| name.spec.state == NameState::Held) {
+            None => Name::Unknown,
+            Some(name) if Some(&name.spec.owner.namespace) == client.namespace().as_ref() => {
+                Name::Ours
+            }
+            Some(_) => Name::Others,
+        };
+        Self {
+            application: &client.spec.application,
+            name,
+            alone: client
+                .spec
+                .grant_types
+                .contains(&GrantType::ClientCredentials),
+        }
+    }
+}
+
+/// Whether one that holds the scope loses it: a resource type that is there says so.
+pub fn is_withdrawn(scope: &str, holder: Holder<'_>, found: Option<&ResourceType>) -> bool {
+    let (type_name, name) = scope.rsplit_once('.').unwrap_or((scope, ""));
+    refusal(scope, type_name, name, found, holder).is_some_and(|(taken_away, ..)| taken_away)
 }
 
 /// Whose the application's name is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Name {
+pub enum Name {
     /// This namespace's.
     Ours,
     /// Nobody's, or nobody knows.
@@ -36,6 +68,8 @@ pub(super) struct Judged {
     pub(super) granted: Vec<String>,
     /// Why it is not registered with the others, or would not be now.
     pub(super) refused: Vec<(&'static str, String)>,
+    /// Whether it holds one that was taken back, be it asked for or not.
+    pub(super) withdrawn: bool,
 }
 
 /// Judges each. `held`: with which it is registered now; what it has is taken away only by a resource type that is there and
@@ -61,6 +95,10 @@ pub(super) fn judge(
         }
     }
     judged.granted.sort();
+    judged.withdrawn = held.iter().any(|scope| {
+        let found = resource_type(scope.rsplit_once('.').map_or(scope.as_str(), |it| it.0));
+        is_withdrawn(scope, holder, found.as_ref())
+    });
     judged
 }
 

@@ -7,18 +7,20 @@ use kube::ResourceExt;
 
 use super::{known, reasons, user, workload};
 use crate::api::{
-    ANNOTATION_RENEW, ANNOTATION_REVOKE, Day, DeliverySpec, OAuthClient, OAuthProvider,
+    ANNOTATION_RENEW, ANNOTATION_REVOKE, Day, DeliverySpec, GrantType, OAuthClient, OAuthProvider,
     RotationSpec, WindowSpec,
 };
 use crate::engine::Outcome;
 use crate::identity::{ClientMetadata, Description, Method};
 use crate::plan::revision::revision;
-use crate::plan::rotation::{Auth, Wanted, Window};
+use crate::plan::rotation::{Auth, Version, Wanted, Window};
 
 /// How long credentials live if nobody says.
 const PERIOD: Duration = Duration::from_secs(30 * 86_400);
 /// How long two versions are valid if nobody says.
 const OVERLAP: Duration = Duration::from_secs(3600);
+/// How long two versions must be valid at least where hosts fetch them (`bailiwick agent credentials`, every 120 s).
+const FOR_HOSTS: Duration = Duration::from_secs(300);
 /// How soon we look again for something that another controller is about to make.
 pub(super) const SOON: Duration = Duration::from_secs(30);
 
@@ -41,6 +43,8 @@ pub(super) struct Given<'a> {
     pub(super) provider: &'a OAuthProvider,
     pub(super) description: Option<&'a Description>,
     pub(super) scopes: Vec<String>,
+    /// A scope that it holds was taken back.
+    pub(super) withdrawn: bool,
     /// How the version in use authenticates.
     pub(super) in_use: Option<Auth>,
 }
@@ -52,6 +56,7 @@ pub(super) fn desired(object: &OAuthClient, given: Given<'_>) -> Result<Desired,
         provider,
         description,
         scopes,
+        withdrawn,
         in_use,
     } = given;
     let own = spec.rotation.as_ref();
@@ -69,6 +74,14 @@ pub(super) fn desired(object: &OAuthClient, given: Given<'_>) -> Result<Desired,
     if overlap > third {
         let message = "spec.rotation.overlap: it may be a third of spec.rotation.period at most: shorten it, or lengthen the \
                        period";
+        return Err(Outcome::blocked(reasons::INVALID_SPEC, message));
+    }
+    if overlap < FOR_HOSTS && spec.delivery.iter().any(|place| place.s3.is_some()) {
+        let message = format!(
+            "spec.rotation.overlap: hosts fetch what is in S3 every two minutes, and the next time if one fails, so that it \
+             must be 5m at least, and the period 15m; it is {} s: lengthen it, or deliver to another kind of place",
+            overlap.as_secs()
+        );
         return Err(Outcome::blocked(reasons::INVALID_SPEC, message));
     }
     let window = own
@@ -112,6 +125,8 @@ pub(super) fn desired(object: &OAuthClient, given: Given<'_>) -> Result<Desired,
             uid: object.uid().unwrap_or_default(),
             auth: known::of_server(method),
             user: user::is_wanted(object),
+            scopes: metadata.scopes.clone(),
+            withdrawn,
             revision: workload::revision_of(&workload, revision_of(&metadata)),
             service_account: workload.service_account,
             window: window.map(parsed).transpose()?,
@@ -128,6 +143,20 @@ pub(super) fn desired(object: &OAuthClient, given: Given<'_>) -> Result<Desired,
     };
     user::is_confidential(&desired)?;
     Ok(desired)
+}
+
+/// The object as far as it can be carried out whatever it says, with what is in use: for what does not wait until somebody
+/// has corrected it.
+pub(super) fn as_in_use(object: &OAuthClient, current: &Version) -> OAuthClient {
+    let mut object = object.clone();
+    let spec = &mut object.spec;
+    spec.rotation = None;
+    spec.auth_method = Some(known::method_of(current.auth));
+    spec.service_account.clone_from(&current.service_account);
+    if !current.user {
+        spec.grant_types.retain(|one| *one != GrantType::Password);
+    }
+    object
 }
 
 /// The server of the provider has not been reached since the operator began.

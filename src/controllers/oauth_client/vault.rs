@@ -46,6 +46,8 @@ pub struct Kept {
 /// What is kept of one version.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Entry {
+    /// The issuer at which it is registered, or shall be. `None`: it was kept before that was.
+    pub issuer: Option<String>,
     /// The secret that we have chosen, where the server lets us.
     pub chosen: Secret,
     /// The password of the version's user, if it has one.
@@ -60,6 +62,7 @@ impl Entry {
     /// The entry of a version without credentials: nothing of it must be kept, for its client's id is in the status.
     pub fn open(registration: Option<Registration>) -> Self {
         Self {
+            issuer: None,
             chosen: Secret::new(""),
             password: None,
             key: None,
@@ -75,7 +78,12 @@ impl Entry {
 impl Vault {
     /// What the Secret of this object is called.
     pub fn name(object: &OAuthClient) -> String {
-        format!("bailiwick-oauth-{}", object.uid().unwrap_or_default())
+        Self::named(&object.uid().unwrap_or_default())
+    }
+
+    /// What the Secret of the object with that uid is called.
+    pub fn named(uid: &str) -> String {
+        format!("bailiwick-oauth-{uid}")
     }
 
     fn api(&self) -> Api<KubeSecret> {
@@ -107,11 +115,37 @@ impl Vault {
     /// # Errors
     /// Conflict, if somebody else has written since it was read: then nothing was written.
     pub async fn write(&self, object: &OAuthClient, kept: &mut Kept) -> Result<(), Failure> {
-        let mut data = BTreeMap::new();
         let secret = |entry: &&Entry| !entry.is_open();
         if kept.resource_version.is_none() && !kept.entries.values().any(|it| secret(&it)) {
             return Ok(());
         }
+        self.put(object, kept).await
+    }
+
+    /// Sees to it that there is such a Secret, even if nothing is in it: as long as it is there, what is registered is.
+    ///
+    /// # Errors
+    /// If the API server does not answer, or does not let us.
+    pub async fn stand(&self, object: &OAuthClient) -> Result<(), Failure> {
+        let mut kept = self.read(object).await?;
+        match kept.resource_version {
+            Some(_) => Ok(()),
+            None => self.put(object, &mut kept).await,
+        }
+    }
+
+    /// Whether there is the Secret of the object with that uid.
+    ///
+    /// # Errors
+    /// If the API server does not answer, or does not let us.
+    pub async fn stands(&self, uid: &str) -> Result<bool, Failure> {
+        let found = self.api().get_metadata_opt(&Self::named(uid)).await?;
+        Ok(found.is_some())
+    }
+
+    async fn put(&self, object: &OAuthClient, kept: &mut Kept) -> Result<(), Failure> {
+        let mut data = BTreeMap::new();
+        let secret = |entry: &&Entry| !entry.is_open();
         for (number, entry) in kept.entries.iter().filter(|(_, entry)| secret(entry)) {
             let bytes = serde_json::to_vec(&Written::of(entry)).map_err(|_| {
                 let message = "what is kept of a client cannot be written as JSON";
@@ -188,6 +222,8 @@ impl Kept {
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Written {
+    #[serde(default)]
+    issuer: Option<String>,
     chosen: String,
     #[serde(default)]
     password: Option<String>,
@@ -207,6 +243,7 @@ impl Written {
         let management = registration.and_then(|it| it.management.as_ref());
         let reveal = |secret: &Secret| secret.reveal().to_owned();
         Self {
+            issuer: entry.issuer.clone(),
             chosen: reveal(&entry.chosen),
             password: entry.password.as_ref().map(reveal),
             key_id: entry.key.as_ref().map(|key| key.id.clone()),
@@ -247,6 +284,7 @@ impl Written {
             management,
         });
         Some(Entry {
+            issuer: self.issuer,
             chosen: Secret::new(self.chosen),
             password: self.password.map(Secret::new),
             key,
@@ -277,6 +315,9 @@ mod tests {
         };
         for (key, registration) in [(None, None), (Some(key), Some(registration))] {
             let entry = Entry {
+                issuer: key
+                    .as_ref()
+                    .map(|_: &SigningKey| "https://as.example.com".to_owned()),
                 chosen: Secret::new("own"),
                 password: key.as_ref().map(|_: &SigningKey| Secret::new("word")),
                 key,

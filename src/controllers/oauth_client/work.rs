@@ -153,7 +153,10 @@ impl<'a> Work<'a> {
             .map(|server| server.description.capabilities);
         // What needs the server says so itself.
         let able = Abilities {
-            secrets_in_place: able.is_some_and(|able| able.secrets_in_place),
+            secrets_in_place: able.is_some_and(|able| {
+                able.secrets_in_place
+                    && rotation::outlasts(able.older_secret_lives, desired.overlap)
+            }),
             updates: able.is_some_and(|able| able.updates),
         };
         Ok(rotation::next(
@@ -227,11 +230,7 @@ impl<'a> Work<'a> {
         self.record.may_write()?;
         let now = self.record.now;
         let number = self.known.begin(&desired.wanted, cause, way, now);
-        let mut scopes = self.record.status.scopes.clone();
-        scopes.extend(desired.metadata.scopes.iter().cloned());
-        scopes.sort();
-        scopes.dedup();
-        self.record.status.scopes = scopes;
+        self.record.status.issuer = Some(desired.issuer.clone());
         super::report::rotating(self.record, number, cause);
         self.save().await
     }
@@ -240,8 +239,10 @@ impl<'a> Work<'a> {
         let desired = self.desired()?;
         self.record.may_write()?;
         let message = super::report::revocation(self.record, &self.known);
-        self.record.warn(reasons::REVOKED, message);
         self.known.revoke(desired.wanted.revoke.clone());
+        // Whoever is killed behind this leaves a status that says so.
+        super::report::revoked(self.record, &message);
+        self.record.warn(reasons::REVOKED, message);
         self.save().await
     }
 
@@ -273,14 +274,15 @@ impl<'a> Work<'a> {
             }
             Err(error) => return Err(error.into()),
         }
-        let revision = desired.wanted.revision.clone();
         if let Some(version) = self.version_mut(number) {
-            version.revision = revision;
+            version.revision.clone_from(&desired.wanted.revision);
         }
-        self.record
-            .status
-            .scopes
-            .clone_from(&desired.metadata.scopes);
+        // Those that share the client share what it is registered with.
+        for version in &mut self.known.versions {
+            if version.client_id.as_ref() == Some(&registration.client_id) {
+                version.scopes.clone_from(&desired.wanted.scopes);
+            }
+        }
         let message = format!("what is registered for version {number} was changed in place");
         self.record.note(reasons::UPDATED, message);
         self.save().await
@@ -384,6 +386,7 @@ impl<'a> Work<'a> {
 fn why(cause: Cause) -> &'static str {
     match cause {
         Cause::Changed => "what is declared has changed",
+        Cause::Withdrawn => "a scope that is held is not granted any more",
         Cause::Requested => "new credentials were asked for",
         Cause::Revoked => "all credentials were revoked",
         Cause::Lost => "the server does not take the credentials in use any more",

@@ -147,7 +147,7 @@ impl OAuthClients {
         desired: &Desired,
     ) -> Option<Outcome> {
         let name = desired.wanted.service_account.as_ref()?;
-        let server = self.directory.get(&provider.name_any());
+        let server = self.directory.of(provider);
         let offers = |method: &Method| *method == Method::WorkloadIdentity;
         if server.is_some_and(|server| !server.description.methods.iter().any(offers)) {
             return Some(not_offered(provider));

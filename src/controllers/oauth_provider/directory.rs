@@ -6,9 +6,11 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use kube::ResourceExt;
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
+use crate::api::OAuthProvider;
 use crate::identity::{
     ClientMetadata, Description, ErrorKind, IdentityError, NewClient, OAuthServer, Registration,
     Result, ServiceUser, TokenAnswer, TokenRequest,
@@ -31,6 +33,8 @@ pub struct Server {
     pub port: Arc<dyn OAuthServer>,
     /// What it says of itself.
     pub description: Description,
+    /// Whose server it is.
+    issuer: String,
     /// From what it was opened.
     key: String,
 }
@@ -45,8 +49,14 @@ impl Directory {
     }
 
     /// The server of that provider, if it was reached since the operator began.
-    pub fn get(&self, provider: &str) -> Option<Arc<Server>> {
+    fn get(&self, provider: &str) -> Option<Arc<Server>> {
         self.map().get(provider).cloned()
+    }
+
+    /// The server of that provider as it is declared: not one that was opened when another issuer was declared under the name.
+    pub fn of(&self, provider: &OAuthProvider) -> Option<Arc<Server>> {
+        let found = self.get(&provider.name_any());
+        found.filter(|server| server.issuer == provider.spec.issuer)
     }
 
     /// The same, if it was opened from this.
@@ -57,7 +67,7 @@ impl Directory {
     /// Enters a server that was reached. `true`: it says something else than before, or there was none.
     pub fn enter(
         &self,
-        provider: &str,
+        provider: &OAuthProvider,
         key: String,
         port: Arc<dyn OAuthServer>,
         description: Description,
@@ -65,10 +75,11 @@ impl Directory {
         let server = Arc::new(Server {
             port,
             description,
+            issuer: provider.spec.issuer.clone(),
             key,
         });
         let said = server.description.clone();
-        let before = self.map().insert(provider.to_owned(), server);
+        let before = self.map().insert(provider.name_any(), server);
         before.is_none_or(|before| before.description != said)
     }
 

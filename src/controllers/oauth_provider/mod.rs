@@ -98,7 +98,7 @@ impl Reconcile for OAuthProviders {
         };
         described(record, &description);
         record.status.last_handled_reconcile_at = requested;
-        if self.directory.enter(&name, key, port, description) {
+        if self.directory.enter(object, key, port, description) {
             let clients = &self.caches.clients;
             clients.wake_where(|client| client.spec.provider == name);
         }

@@ -3,13 +3,16 @@
 pub mod reasons;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use kube::ResourceExt;
 
 use super::Caches;
-use crate::api::{HeldScope, NameState, OAuthClient, ResourceType};
-use crate::engine::conditions::Truth;
+use super::oauth_client::scopes::{self, Holder};
+use super::oauth_client::vault::Vault;
+use crate::api::{HeldScope, NameState, OAuthClient, ResourceType, RetainedHolder};
+use crate::engine::conditions::{self, Truth};
 use crate::engine::frame::Reconcile;
 use crate::engine::reasons::Reason;
 use crate::engine::record::Record;
@@ -17,11 +20,17 @@ use crate::engine::{Failure, Outcome};
 
 /// How many clients a sentence names.
 const NAMED: usize = 20;
+/// How soon it is looked again whether what is held still is, where nobody tells.
+const AGAIN: Duration = Duration::from_secs(600);
+/// The condition that is there while somebody holds more than is granted.
+const WITHIN_GRANTS: &str = "WithinGrants";
 
 /// The controller of `ResourceType`.
 pub struct ResourceTypes {
     /// The caches.
     pub caches: Caches,
+    /// What is kept of clients: whose is gone from it is gone.
+    pub vault: Vault,
 }
 
 #[async_trait]
@@ -36,12 +45,20 @@ impl Reconcile for ResourceTypes {
         record: &mut Record<ResourceType>,
     ) -> Result<Outcome, Failure> {
         self.caches.filled().await;
-        let (held, applications) = self.held(&object.name_any());
+        self.forget_what_is_gone(record).await?;
+        let retained = record.status.retained.clone();
+        let (held, applications) = self.held(&object.name_any(), &retained);
         record.status.held = held;
         let applications: Vec<String> = applications.into_iter().collect();
         record.status.held_by = (!applications.is_empty()).then(|| applications.join(", "));
         if object.metadata.deletion_timestamp.is_some() {
-            return Ok(leave(record));
+            return Ok(match (leave(record), retained.is_empty()) {
+                // That a Secret is removed nobody tells.
+                (Outcome::Blocked { reason, message }, false) => {
+                    Outcome::waiting(reason, message, AGAIN)
+                }
+                (outcome, _) => outcome,
+            });
         }
         let spec = &object.spec;
         let name = self.caches.names.get(None, &spec.application);
@@ -62,13 +79,22 @@ impl Reconcile for ResourceTypes {
         let message = format!("application {} is team {team}'s", spec.application);
         record.status.team = Some(team);
         record.set("Accepted", Truth::True, reasons::ACCEPTED, &message);
-        Ok(Outcome::Settled { resync: None })
+        if let Some(outcome) = self.beyond_grants(object, record) {
+            return Ok(outcome);
+        }
+        Ok(Outcome::Settled {
+            resync: (!retained.is_empty()).then_some(AGAIN),
+        })
     }
 }
 
 impl ResourceTypes {
     /// Who is registered with which of its scopes, and the applications of those.
-    fn held(&self, resource_type: &str) -> (Vec<HeldScope>, BTreeSet<String>) {
+    fn held(
+        &self,
+        resource_type: &str,
+        retained: &[RetainedHolder],
+    ) -> (Vec<HeldScope>, BTreeSet<String>) {
         let look = |client: &OAuthClient| {
             let scopes: Vec<String> = scopes_of(client, resource_type).collect();
             let who = || {
@@ -88,11 +114,74 @@ impl ResourceTypes {
                 by_scope.entry(scope).or_default().insert(who.clone());
             }
         }
+        for gone in retained {
+            applications.insert(gone.application.clone());
+            for scope in &gone.scopes {
+                let clients = by_scope.entry(scope.clone()).or_default();
+                clients.insert(gone.client.clone());
+            }
+        }
         let held = by_scope.into_iter().map(|(name, clients)| HeldScope {
             name,
             clients: clients.into_iter().collect(),
         });
         (held.collect(), applications)
+    }
+
+    /// What was retained is there until somebody has removed what the operator kept of it.
+    async fn forget_what_is_gone(&self, record: &mut Record<ResourceType>) -> Result<(), Failure> {
+        let mut there = Vec::new();
+        for one in std::mem::take(&mut record.status.retained) {
+            if self.vault.stands(&one.uid).await? {
+                there.push(one);
+            }
+        }
+        record.status.retained = there;
+        Ok(())
+    }
+
+    /// Who holds what was taken back. It goes by itself, but not where whoever holds it lets nothing be written.
+    fn beyond_grants(
+        &self,
+        object: &ResourceType,
+        record: &mut Record<ResourceType>,
+    ) -> Option<Outcome> {
+        let judged = ResourceType {
+            status: Some(record.status.clone()),
+            ..object.clone()
+        };
+        let type_name = object.name_any();
+        let mut told = self.caches.clients.each(|client: &OAuthClient| {
+            let holder = Holder::of(client, &self.caches);
+            let beyond: Vec<String> = scopes_of(client, &type_name)
+                .filter(|name| {
+                    let scope = format!("{type_name}.{name}");
+                    scopes::is_withdrawn(&scope, holder, Some(&judged))
+                })
+                .collect();
+            let namespace = client.namespace().unwrap_or_default();
+            (!beyond.is_empty())
+                .then(|| format!("{namespace}/{} {}", client.name_any(), beyond.join(" and ")))
+        });
+        if told.is_empty() {
+            conditions::remove(&mut record.status.conditions, WITHIN_GRANTS);
+            return None;
+        }
+        told.sort();
+        let more = told.len().saturating_sub(NAMED);
+        told.truncate(NAMED);
+        let more = match more {
+            0 => String::new(),
+            more => format!(", and {more} more"),
+        };
+        let message = format!(
+            "held and not granted any more: {}{more}. It is taken away by itself, but for a client that is suspended, in mode Plan, \
+             or to whose places nothing can be delivered, which its own conditions say, and whose owner must be asked",
+            told.join(", ")
+        );
+        let reason = reasons::HELD_WITHOUT_GRANT;
+        record.set(WITHIN_GRANTS, Truth::False, reason, &message);
+        Some(Outcome::waiting(reason, message, AGAIN))
     }
 }
 
@@ -134,9 +223,22 @@ fn leave(record: &mut Record<ResourceType>) -> Outcome {
             format!("{} by {}{more}", scope.name, some.join(", "))
         })
         .collect();
+    let retained = record.status.retained.iter();
+    let retained: Vec<String> = retained
+        .map(|one| {
+            format!(
+                ". The OAuthClient {} is gone and its client was kept: have {} removed at the server, then remove Secret {} in the \
+                 operator's namespace",
+                one.client,
+                one.client_ids.join(" and "),
+                Vault::named(&one.uid)
+            )
+        })
+        .collect();
     let message = format!(
-        "it goes when nobody holds a scope of it any more: {}. They remove it from spec.scopes",
-        told.join("; ")
+        "it goes when nobody holds a scope of it any more: {}. They remove it from spec.scopes{}",
+        told.join("; "),
+        retained.concat()
     );
     record.set("Unheld", Truth::False, reasons::STILL_HELD, &message);
     Outcome::blocked(reasons::STILL_HELD, message)

@@ -6,6 +6,7 @@ use crate::engine::reasons::{DONE, Reason};
 pub const READY: &str = crate::engine::reasons::READY;
 pub const ACCEPTED: &str = "Accepted";
 pub const NOT_OWNED: &str = "NotOwned";
+pub const HELD_WITHOUT_GRANT: &str = "HeldWithoutGrant";
 pub const STILL_HELD: &str = "StillHeld";
 pub const NOT_HELD: &str = "NotHeld";
 
@@ -21,6 +22,11 @@ pub const ALL: &[Reason] = &[
         NOT_OWNED,
         "The application's name is not held by the namespace that the spec names. Scopes that are held stay held; no others are given.",
         "Whoever edits the resource type corrects spec.application or spec.namespace, or the team declares the application there.",
+    ),
+    Reason::new(
+        HELD_WITHOUT_GRANT,
+        "Somebody holds a scope that is not granted to its application any more: it is being taken away, or the client lets nothing be written.",
+        "Nothing, if it goes by itself. If it stays: the owner of the client ends the suspension or the mode Plan, or mends the places; or the platform team removes the client at the server.",
     ),
     Reason::new(
         STILL_HELD,

@@ -237,6 +237,7 @@ impl OAuthServer for Cognito {
             grant_types: GRANT_TYPES.map(str::to_owned).to_vec(),
             capabilities: Capabilities {
                 secrets_in_place,
+                older_secret_lives: None,
                 updates: true,
                 search: true,
             },

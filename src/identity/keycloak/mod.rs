@@ -16,6 +16,7 @@ use serde_json::{Value, json};
 use url::Url;
 
 use self::admin::Admin;
+use self::probe::Overlap;
 use self::representation::{UID, merge, text, wanted};
 use super::http::{Payload, Reply};
 use super::real::Issuer;
@@ -31,7 +32,7 @@ pub(super) struct Keycloak {
     /// The alias of the identity provider that stands for the cluster.
     identity_provider: Option<String>,
     /// What the last probe found, and under which policies.
-    probed: Mutex<Option<(String, bool)>>,
+    probed: Mutex<Option<(String, Overlap)>>,
 }
 
 impl Keycloak {
@@ -203,7 +204,7 @@ impl Keycloak {
 impl OAuthServer for Keycloak {
     async fn describe(&self) -> Result<Description> {
         let metadata = self.admin.issuer.discover().await?;
-        let secrets_in_place = self.rotates("describe").await?;
+        let overlap = self.rotates("describe").await?;
         let mut methods = metadata.methods.clone();
         // Its metadata has only ways to authenticate, and not that a client need not.
         if !methods.contains(&Method::Public) {
@@ -217,7 +218,8 @@ impl OAuthServer for Keycloak {
             methods,
             grant_types: metadata.grant_types.clone(),
             capabilities: Capabilities {
-                secrets_in_place,
+                secrets_in_place: overlap.is_had,
+                older_secret_lives: overlap.lasts,
                 updates: true,
                 search: true,
             },

@@ -6,6 +6,7 @@
 //! to try, and nothing is written.
 
 use std::sync::PoisonError;
+use std::time::Duration;
 
 use http::{Method as HttpMethod, StatusCode};
 use serde_json::{Value, json};
@@ -20,15 +21,24 @@ const PREFIX: &str = "bailiwick-probe-";
 /// The attribute that such a client bears.
 const PROBE: &str = "bailiwick.dev/probe";
 
+/// What was found out.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Overlap {
+    /// A client can have two secrets for a while.
+    pub(super) is_had: bool,
+    /// How long the older one is taken, if the realm says.
+    pub(super) lasts: Option<Duration>,
+}
+
 impl Keycloak {
     /// Whether the realm lets clients like ours have two secrets. Tried again only when its policies have changed.
-    pub(super) async fn rotates(&self, operation: &'static str) -> Result<bool> {
+    pub(super) async fn rotates(&self, operation: &'static str) -> Result<Overlap> {
         let Some(policies) = self.policies(operation).await? else {
             // We may not read them, and so never know that they are the same.
             return self.try_out(operation).await;
         };
         if !policies.contains(EXECUTOR) {
-            return Ok(false);
+            return Ok(Overlap::default());
         }
         let probed = self
             .probed
@@ -63,7 +73,7 @@ impl Keycloak {
         Ok(Some(all))
     }
 
-    async fn try_out(&self, operation: &'static str) -> Result<bool> {
+    async fn try_out(&self, operation: &'static str) -> Result<Overlap> {
         self.clear(operation).await?;
         let unique = keys::nonce().ok_or_else(|| {
             let message = "the system gives no randomness";
@@ -90,11 +100,24 @@ impl Keycloak {
         Ok(found)
     }
 
-    async fn overlaps(&self, operation: &'static str, uuid: &str) -> Result<bool> {
+    async fn overlaps(&self, operation: &'static str, uuid: &str) -> Result<Overlap> {
         let first = self.secret(operation, uuid).await?;
         let second = self.renew(operation, uuid).await?;
         let rotated = self.rotated(operation, uuid).await?;
-        Ok(first != second && rotated == Some(first))
+        if first == second || rotated != Some(first) {
+            return Ok(Overlap::default());
+        }
+        let path = ["clients", uuid];
+        let client: Value = self
+            .admin
+            .get(operation, &path, &[])
+            .await?
+            .success()?
+            .json()?;
+        Ok(Overlap {
+            is_had: true,
+            lasts: lasts(&client),
+        })
     }
 
     /// Removes what an earlier try left that was killed.
@@ -118,5 +141,31 @@ impl Keycloak {
             .admin
             .ask(operation, HttpMethod::DELETE, &["clients", uuid]);
         gone(self.admin.send(delete).await?)
+    }
+}
+
+/// How long the older secret of a client lives beside the newer one. Both times are the server's, so that it does not matter
+/// what time it is here.
+fn lasts(client: &Value) -> Option<Duration> {
+    let time = |name: &str| -> Option<u64> {
+        let value = &client["attributes"][name];
+        value.as_str()?.parse().ok()
+    };
+    let ends = time("client.secret.rotated.expiration.time")?;
+    let since = time("client.secret.creation.time")?;
+    Some(Duration::from_secs(ends.saturating_sub(since)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn how_long_the_older_secret_lives_is_what_the_server_says() {
+        let client = json!({"attributes": {
+            "client.secret.creation.time": "1767225600", "client.secret.rotated.expiration.time": "1767226200",
+        }});
+        assert_eq!(lasts(&client), Some(Duration::from_secs(600)));
+        assert_eq!(lasts(&json!({"attributes": {}})), None);
     }
 }

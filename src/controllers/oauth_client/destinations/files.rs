@@ -5,12 +5,13 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::api::ListParams;
 use kube::{Api, ResourceExt};
 
 use super::super::destination::{Bundle, Destination, Receipt};
 use super::{DELIVERY_FAILED, at, in_cluster};
-use crate::api::OAuthClient;
+use crate::api::{DeliverySpec, OAuthClient};
 use crate::cloud::Sessions;
 use crate::cloud::credentials::{BucketPlace, CredentialFiles};
 use crate::engine::{Failure, FailureKind};
@@ -36,28 +37,74 @@ pub(super) struct Rivals {
     pub(super) account: String,
 }
 
+/// What a client has to do with a bucket, and since when there is that client.
+struct Claim {
+    name: String,
+    uid: Option<String>,
+    age: (Option<Time>, Option<String>),
+    /// It shall be delivered there.
+    wants: bool,
+    /// What is there, it has written.
+    holds: bool,
+}
+
+impl Claim {
+    fn of(client: &OAuthClient, account: &str) -> Self {
+        let is_there = |one: &DeliverySpec| one.s3.as_ref().is_some_and(|s3| s3.account == account);
+        let status = client.status.iter();
+        let mut written = status.flat_map(|status| &status.destinations);
+        Self {
+            name: client.name_any(),
+            uid: client.uid(),
+            age: (client.creation_timestamp(), client.uid()),
+            wants: client.metadata.deletion_timestamp.is_none()
+                && client.spec.delivery.iter().any(is_there),
+            holds: written.any(|place| place.receipt.is_some() && is_there(&place.delivery)),
+        }
+    }
+
+    /// Whether it keeps the other one from writing there: whoever has the place keeps it, and of two that want it the older
+    /// one is given it.
+    fn comes_before(&self, other: &Self) -> bool {
+        match (self.holds, other.holds) {
+            (true, false) => true,
+            (false, true) => false,
+            (holds, _) => (holds || self.wants) && self.age < other.age,
+        }
+    }
+
+    /// Whether what is there must be left to it: it is there to stay, or goes by itself.
+    fn keeps(&self, other: &Self) -> bool {
+        self.wants || (self.holds && self.age < other.age)
+    }
+}
+
 impl Rivals {
-    /// Another client of the same application that was there first, and delivers to the same bucket.
-    async fn older(&self) -> Result<Option<String>, kube::Error> {
-        let age = |one: &OAuthClient| (one.metadata.creation_timestamp.clone(), one.uid());
-        let ours = age(&self.client);
-        let all = self.api.list(&ListParams::default()).await?;
-        let is_rival = |other: &OAuthClient| {
-            let there = |account: &str| account == self.account;
-            other.uid() != self.client.uid()
-                && other.spec.application == self.client.spec.application
-                && age(other) < ours
-                && other
-                    .spec
-                    .delivery
-                    .iter()
-                    .any(|one| one.s3.as_ref().is_some_and(|s3| there(&s3.account)))
-        };
-        Ok(all
-            .items
-            .iter()
-            .find(|one| is_rival(one))
-            .map(ResourceExt::name_any))
+    /// This client's claim, and those of the others of the same application, as the API server knows them now.
+    async fn claims(&self) -> Result<(Claim, Vec<Claim>), kube::Error> {
+        let all = self.api.list(&ListParams::default()).await?.items;
+        let same = |one: &&OAuthClient| one.spec.application == self.client.spec.application;
+        let claims = all.iter().filter(same);
+        let claims = claims.map(|one| Claim::of(one, &self.account));
+        let (own, others): (Vec<_>, Vec<_>) = claims.partition(|it| it.uid == self.client.uid());
+        let own = own.into_iter().next();
+        let own = own.unwrap_or_else(|| Claim::of(&self.client, &self.account));
+        Ok((own, others))
+    }
+
+    /// Another client that has the place.
+    async fn first(&self) -> Result<Option<String>, kube::Error> {
+        let (own, others) = self.claims().await?;
+        let mut others = others.into_iter();
+        Ok(others
+            .find(|other| other.comes_before(&own))
+            .map(|it| it.name))
+    }
+
+    /// Whether what is there is, or will be, another client's.
+    async fn keep(&self) -> Result<bool, kube::Error> {
+        let (own, others) = self.claims().await?;
+        Ok(others.iter().any(|other| other.keeps(&own)))
     }
 }
 
@@ -86,6 +133,26 @@ impl CredentialsFile {
     }
 }
 
+impl CredentialsFile {
+    /// A place that another client has is not written to.
+    async fn is_free(&self) -> Result<(), Failure> {
+        let location = self.location();
+        let rival = self.rivals.first().await;
+        let Some(name) = rival.map_err(|error| in_cluster(&location, error))? else {
+            return Ok(());
+        };
+        let message = format!(
+            "{location} is where OAuthClient {name} of the same application delivers to, and there is room for one: deliver to \
+             another account or another kind of place"
+        );
+        Err(Failure::new(
+            FailureKind::Terminal,
+            DELIVERY_FAILED,
+            message,
+        ))
+    }
+}
+
 #[async_trait]
 impl Destination for CredentialsFile {
     fn location(&self) -> String {
@@ -94,18 +161,7 @@ impl Destination for CredentialsFile {
 
     async fn check(&self) -> Result<(), Failure> {
         let location = self.location();
-        let rival = self.rivals.older().await;
-        if let Some(name) = rival.map_err(|error| in_cluster(&location, error))? {
-            let message = format!(
-                "{location} is where OAuthClient {name} of the same application delivers to, and there is room for one: \
-                 deliver to another account or another kind of place"
-            );
-            return Err(Failure::new(
-                FailureKind::Terminal,
-                DELIVERY_FAILED,
-                message,
-            ));
-        }
+        self.is_free().await?;
         let files = self.files().await?;
         let user = self.user.then(|| self.user_key());
         for key in std::iter::once(self.key()).chain(user) {
@@ -116,6 +172,7 @@ impl Destination for CredentialsFile {
     }
 
     async fn put(&self, bundle: &Bundle) -> Result<Receipt, Failure> {
+        self.is_free().await?;
         let files = self.files().await?;
         let fail = |error| at(&self.location(), error);
         let user = bundle.user_json.as_ref();
@@ -149,11 +206,16 @@ impl Destination for CredentialsFile {
     }
 
     async fn remove(&self) -> Result<(), Failure> {
+        let location = self.location();
+        let is_kept = self.rivals.keep().await;
+        if is_kept.map_err(|error| in_cluster(&location, error))? {
+            return Ok(());
+        }
         let files = self.files().await?;
         let user = self.user.then(|| self.user_key());
         for key in std::iter::once(self.key()).chain(user) {
             let removed = files.delete(&key).await;
-            removed.map_err(|error| at(&self.location(), error))?;
+            removed.map_err(|error| at(&location, error))?;
         }
         Ok(())
     }
