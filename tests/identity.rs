@@ -22,6 +22,8 @@ mod life;
 #[path = "identity/pool.rs"]
 mod pool;
 mod reader;
+#[path = "identity/realm.rs"]
+mod realm;
 mod scan;
 #[path = "identity/server.rs"]
 mod server;

@@ -1,9 +1,16 @@
 //! No secret gets out. The real binary, with keys that can be recognised, says all that it can say, in both formats, while
-//! things go well and while they fail: none of the keys is in its log, its metrics, its events or any object.
+//! things go well and while they fail: none of the keys is in its log, its metrics, its events or any object, whatever the
+//! cluster's etcd ever held. Applications' credentials are among them, at a real authorization server.
 #![cfg(feature = "dev")]
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+#[path = "secrets/credentials.rs"]
+mod credentials;
+#[path = "secrets/etcd.rs"]
+mod etcd;
 mod scan;
+#[path = "secrets/wire.rs"]
+mod wire;
 #[path = "whole/world.rs"]
 mod world;
 
@@ -37,7 +44,8 @@ const PASSWORD: &str = "canaryPasswordAtTheRegistry";
 const DECLARED: &str = r#"
 {apiVersion: bailiwick.dev/v1alpha1, kind: AccountClass, metadata: {name: test}, spec: {
   organizationalUnitPath: /Workloads, emailTemplate: "aws+{{team}}-{{account}}@example.com",
-  aliasTemplate: "acme-{{team}}-{{account}}", passwordPolicy: {minimumLength: 16}, regions: [eu-central-1]}}
+  aliasTemplate: "acme-{{team}}-{{account}}", passwordPolicy: {minimumLength: 16}, regions: [eu-central-1],
+  credentialsBucket: {nameTemplate: "acme-mint-{{account.id}}"}}}
 ---
 {apiVersion: bailiwick.dev/v1alpha1, kind: Team, metadata: {name: payments}, spec: {members: [{user: dev}]}}
 "#;
@@ -211,13 +219,14 @@ async fn all_goes_well_in_the_end(world: &mut World, stage: &Stage) {
         .await;
 }
 
-/// The second operator: its keys are in files, and AWS goes away.
-async fn aws_goes_away(world: &mut World, stage: &Stage) {
+/// The second operator: its keys are in files, it makes applications' credentials, and AWS goes away.
+async fn aws_goes_away(world: &mut World, stage: &Stage) -> BTreeMap<String, String> {
     let mut command = stage.command(world, "json");
     profiles(world.plane.folder(), &mut command);
     world.operator = Some(Operator::spawn(command, &world.log()));
     world.apply(&account("live", "")).await;
     world.until("teamaccount", "live", READY, "True").await;
+    credentials::live(world).await
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -236,7 +245,7 @@ async fn no_secret_is_logged_served_or_written() {
     texts.insert("the first one's metrics", stage.metrics());
     world.operator = None;
     texts.insert("the log for people", log(&world));
-    aws_goes_away(&mut world, &stage).await;
+    let applications = aws_goes_away(&mut world, &stage).await;
     let sessions = world.moto.headers("x-amz-security-token").unwrap();
     for pid in world.moto.pids() {
         let killed = Command::new("kill")
@@ -245,6 +254,10 @@ async fn no_secret_is_logged_served_or_written() {
         assert!(killed.unwrap().success());
     }
     world.apply(&account("live", ", purpose: live")).await;
+    // A settled account is left alone: somebody asks to look at it.
+    let look = ["annotate", "-n", "team-payments", "teamaccount", "live"];
+    let look = [&look[..], &["bailiwick.dev/reconcile-requested-at=now"]].concat();
+    world.kubectl(&look).await.unwrap();
     world
         .until("teamaccount", "live", REASON, "AwsUnavailable")
         .await;
@@ -263,6 +276,23 @@ async fn no_secret_is_logged_served_or_written() {
         assert!(objects.contains(word), "nothing of {word} was written");
     }
     texts.insert("an object", objects);
+    let (secret, open): (BTreeMap<_, _>, BTreeMap<_, _>) = etcd::dump(world.plane.folder())
+        .into_iter()
+        .partition(|(key, _)| key.starts_with("/registry/secrets/"));
+    let text = |dump: BTreeMap<String, Vec<String>>| {
+        let entries = dump.into_iter();
+        let lines = entries.map(|(key, values)| format!("{key}\n{}\n", values.join("\n")));
+        lines.collect::<String>()
+    };
+    let (secret, open) = (text(secret), text(open));
+    for key in [
+        "/bailiwick.dev/oauthclients/team-payments/secret",
+        "/events/team-payments/",
+        "Revoked",
+    ] {
+        assert!(open.contains(key), "nothing of {key} is in etcd");
+    }
+    texts.insert("etcd", open);
 
     // The keys were really used, and the log is really all that there is to be said.
     for used in [SESSION, FILED_SESSION] {
@@ -299,6 +329,16 @@ async fn no_secret_is_logged_served_or_written() {
     ]
     .map(|(what, secret)| (what.to_owned(), secret.to_owned()))
     .into();
+    // The dump shows what is in etcd: where they may be, they are.
+    for (what, canary) in &applications {
+        let is_kept = ["chosen", "secret", "keyPem"]
+            .iter()
+            .any(|it| what.starts_with(it));
+        let found = secret.contains(&**canary) || secret.contains(&BASE64_STANDARD.encode(canary));
+        assert!(found || !is_kept, "{what} is in no Secret of the dump");
+    }
+    println!("{} secrets of applications", applications.len());
+    secrets.extend(applications);
     for (number, session) in sessions.into_iter().enumerate() {
         secrets.insert(format!("session {number}"), session);
     }

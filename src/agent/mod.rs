@@ -163,14 +163,16 @@ pub fn pause(interval: Duration, failures: u32, chance: f64) -> Duration {
     whole.mul_f64(0.875 + chance.clamp(0.0, 1.0) / 4.0)
 }
 
+const LAST_SUCCESS: &str = "bailiwick_agent_last_success_timestamp_seconds";
+
 /// What is counted, as Prometheus' text format has it. `success` is when the last round succeeded that did.
 pub fn metrics(application: &str, success: Option<i64>, failures: u32) -> String {
     let mut text = String::new();
     if let Some(at) = success {
         text.push_str(&format!(
-            "# HELP bailiwick_agent_last_success_timestamp_seconds When the credentials were last known to be the bucket's.\n\
-             # TYPE bailiwick_agent_last_success_timestamp_seconds gauge\n\
-             bailiwick_agent_last_success_timestamp_seconds{{application=\"{application}\"}} {at}\n"
+            "# HELP {LAST_SUCCESS} When the credentials were last known to be the bucket's.\n\
+             # TYPE {LAST_SUCCESS} gauge\n\
+             {LAST_SUCCESS}{{application=\"{application}\"}} {at}\n"
         ));
     }
     text.push_str(&format!(
@@ -181,9 +183,28 @@ pub fn metrics(application: &str, success: Option<i64>, failures: u32) -> String
     text
 }
 
+/// When a round last succeeded, by what [`metrics`] has written for that application: whoever is started anew goes on from
+/// there.
+pub fn last_success(application: &str, text: &str) -> Option<i64> {
+    let name = format!("{LAST_SUCCESS}{{application=\"{application}\"}} ");
+    let mut values = text.lines().filter_map(|line| line.strip_prefix(&name));
+    values.next()?.trim().parse().ok()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_success_is_known_from_what_was_written() {
+        let text = metrics("api", Some(1_800_000_000), 0);
+        assert_eq!(last_success("api", &text), Some(1_800_000_000));
+        assert_eq!(last_success("web", &text), None);
+        assert_eq!(last_success("api", &metrics("api", None, 3)), None);
+        let broken = text.replace("1800000000", "soon");
+        assert_eq!(last_success("api", &broken), None);
+        assert_eq!(last_success("api", ""), None);
+    }
 
     #[test]
     fn pauses_grow_with_failures_up_to_the_interval_and_are_spread() {

@@ -98,7 +98,7 @@ pub struct ResourceTypeStatus {
     /// The team that owns the application.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub team: Option<String>,
-    /// Who holds a scope of it, in a line: the applications, by their ids.
+    /// Who holds a scope of it, in a line: the first applications, by their ids, and how many more there are.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub held_by: Option<String>,
     /// The scopes that are held, and by whom; also one that is not in the spec any more.
@@ -122,9 +122,14 @@ pub struct HeldScope {
     /// The scope's name.
     #[schemars(length(max = 40))]
     pub name: String,
-    /// The `OAuthClient`s that are registered with it, as `<namespace>/<name>`, in their order; also those that are gone and whose
-    /// clients at the server were retained.
+    /// The first twenty `OAuthClient`s that are registered with it, as `<namespace>/<name>`, in their order; also those that are
+    /// gone and whose clients at the server were retained.
+    #[schemars(length(max = 20))]
     pub clients: Vec<String>,
+    /// So many more are registered with it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1))]
+    pub more: Option<i64>,
 }
 
 /// A client at the server that nobody manages any more.

@@ -174,7 +174,11 @@ fn oauth(
         destinations,
         maker,
         checks: DeepChecks::new(options.deep_check_interval),
-        departures: Departures::new(options.credential_removals_per_hour),
+        departures: Departures::new(
+            options.credential_removals_per_hour,
+            engine.client.clone(),
+            &options.namespace,
+        ),
         grace: options.credential_removal_grace,
         attempts: Attempts::default(),
         refusals: Attempts::default(),

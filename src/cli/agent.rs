@@ -12,7 +12,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use super::print;
 use crate::agent::directory::{Directory, replace};
 use crate::agent::settings::{self, Key};
-use crate::agent::{Fetcher, Round, Trouble, metrics, pause};
+use crate::agent::{Fetcher, Round, Trouble, last_success, metrics, pause};
 use crate::cloud::aws::{BucketOptions, host_bucket};
 use crate::cloud::storage::Bucket;
 use crate::engine::clock::{Clock, SystemClock};
@@ -94,7 +94,7 @@ pub struct Credentials {
     /// Say nothing but what is wrong.
     #[arg(short, long)]
     silent: bool,
-    /// A file for Prometheus' textfile collector, with the time of the last success.
+    /// A file for Prometheus' textfile collector, with the time of the last success: it is kept through failures and restarts.
     #[arg(long)]
     metrics_file: Option<PathBuf>,
 }
@@ -189,7 +189,7 @@ impl Agent {
 
     async fn keep_fresh(&self) {
         let interval = Duration::from_secs(u64::from(self.options.interval));
-        let (mut failures, mut success) = (0, None);
+        let (mut failures, mut success) = (0, self.last_success());
         let mut open = None;
         loop {
             match self.report(self.round(&mut open).await) {
@@ -211,7 +211,10 @@ impl Agent {
     /// One round for itself.
     async fn told(&self) -> Result<(), u8> {
         let answer = self.report(self.round(&mut None).await);
-        let success = answer.is_ok().then(|| self.clock.now().as_second());
+        let success = match answer {
+            Ok(()) => Some(self.clock.now().as_second()),
+            Err(_) => self.last_success(),
+        };
         self.count(success, u32::from(answer.is_err()));
         answer
     }
@@ -258,6 +261,13 @@ impl Agent {
         let name = &self.bucket.name;
         print::complaint(format_args!("s3://{name}/{}/: {message}", self.application));
         Err(code)
+    }
+
+    /// As whoever ran before us has left it.
+    fn last_success(&self) -> Option<i64> {
+        let path = self.options.metrics_file.as_ref()?;
+        let text = std::fs::read_to_string(path).ok()?;
+        last_success(&self.application, &text)
     }
 
     fn count(&self, success: Option<i64>, failures: u32) {

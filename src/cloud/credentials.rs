@@ -115,7 +115,7 @@ pub struct StoredFile {
 #[async_trait]
 pub trait CredentialFiles: Send + Sync {
     /// Whether [`put`](Self::put) would be let, without leaving anything: a PutObject that S3 authorizes and then cannot
-    /// accept. A condition on the ETag would not do: to state one, S3 demands the right to read.
+    /// accept, under a name beside that key. A condition on the ETag would not do: to state one, S3 demands the right to read.
     async fn may_put(&self, key: &str) -> Result<()>;
     /// PutObject, encrypted as the bucket is by default; gives the ETag.
     async fn put(&self, key: &str, content: &Secret) -> Result<String>;

@@ -48,6 +48,8 @@ pub struct PoolClient {
     pub name: String,
     /// A secret of it, if it has one. Which one, where it has two, AWS does not say.
     pub secret: Option<Secret>,
+    /// `CallbackURLs`.
+    pub callbacks: Vec<String>,
 }
 
 /// A client, as a list shows it.

@@ -12,8 +12,8 @@ use url::Url;
 use super::http::{Ask, Payload, Reply, secret};
 use super::real::Issuer;
 use super::{
-    Capabilities, ClientMetadata, Description, ErrorKind, IdentityError, Management, Method,
-    NewClient, OAuthServer, Registration, Result, TokenAnswer, TokenRequest, jwks,
+    Capabilities, ClientMetadata, Description, ErrorKind, IdentityError, Inquiry, Management,
+    Method, NewClient, OAuthServer, Registration, Result, TokenAnswer, TokenRequest, jwks,
 };
 use crate::model::Secret;
 
@@ -99,7 +99,7 @@ impl DynamicRegistration {
 
 #[async_trait]
 impl OAuthServer for DynamicRegistration {
-    async fn describe(&self) -> Result<Description> {
+    async fn describe(&self, _: Inquiry) -> Result<Description> {
         let metadata = self.issuer.discover().await?;
         endpoint(metadata.registration_endpoint.as_ref(), "describe")?;
         Ok(Description {

@@ -167,6 +167,18 @@ pub struct Description {
     pub capabilities: Capabilities,
 }
 
+/// How what a server does not say of itself may be found out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Inquiry {
+    /// By trying: with something that is made for it and removed within the call.
+    Trying,
+    /// By reading alone: nothing is written there.
+    Reading {
+        /// [`Capabilities::secrets_in_place`] where nothing but a trial would tell: as it was found out before.
+        secrets_in_place: bool,
+    },
+}
+
 /// What a server can do; found out by asking, never assumed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Capabilities {
@@ -316,8 +328,8 @@ pub enum TokenAnswer {
 #[async_trait]
 pub trait OAuthServer: Send + Sync {
     /// Its metadata (RFC 8414, else OpenID Connect Discovery; the issuer in it must be the one that was asked for), and
-    /// what it can do. Writes nothing that outlives the call.
-    async fn describe(&self) -> Result<Description>;
+    /// what it can do. Writes nothing that outlives the call, and nothing at all with [`Inquiry::Reading`].
+    async fn describe(&self, how: Inquiry) -> Result<Description>;
 
     /// Registers a client. What it gives must be made durable before anything else is done.
     ///

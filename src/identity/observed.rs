@@ -9,8 +9,8 @@ use tokio::time::Instant;
 use tracing::Instrument;
 
 use super::{
-    ClientMetadata, Description, NewClient, OAuthServer, Registration, RegistrationOptions, Result,
-    ServerOptions, Servers, ServiceUser, TokenAnswer, TokenRequest,
+    ClientMetadata, Description, Inquiry, NewClient, OAuthServer, Registration,
+    RegistrationOptions, Result, ServerOptions, Servers, ServiceUser, TokenAnswer, TokenRequest,
 };
 
 /// Is told of every call.
@@ -115,8 +115,8 @@ impl ObservedServer {
 
 #[async_trait]
 impl OAuthServer for ObservedServer {
-    async fn describe(&self) -> Result<Description> {
-        self.plain("describe", self.server.describe()).await
+    async fn describe(&self, how: Inquiry) -> Result<Description> {
+        self.plain("describe", self.server.describe(how)).await
     }
 
     async fn register(&self, new: &NewClient) -> Result<Registration> {

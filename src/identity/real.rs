@@ -126,8 +126,18 @@ impl Issuer {
 
     /// Asks for a token.
     pub(super) async fn request_token(&self, request: &TokenRequest) -> Result<TokenAnswer> {
+        self.request_token_at(request, token::NOWHERE).await
+    }
+
+    /// The same, for a server that looks at the redirection URI before it looks at the code.
+    pub(super) async fn request_token_at(
+        &self,
+        request: &TokenRequest,
+        redirect_uri: &str,
+    ) -> Result<TokenAnswer> {
         let metadata = self.metadata().await?;
-        token::request(&self.http, &metadata, &self.clock, request, None).await
+        let (http, clock) = (&self.http, &self.clock);
+        token::request(http, &metadata, clock, request, None, redirect_uri).await
     }
 
     /// Asks for a token with a user's name and password besides.
@@ -137,7 +147,8 @@ impl Issuer {
         user: &ServiceUser,
     ) -> Result<TokenAnswer> {
         let metadata = self.metadata().await?;
-        token::request(&self.http, &metadata, &self.clock, request, Some(user)).await
+        let (http, clock) = (&self.http, &self.clock);
+        token::request(http, &metadata, clock, request, Some(user), token::NOWHERE).await
     }
 
     fn kept(&self) -> std::sync::MutexGuard<'_, Option<Arc<Metadata>>> {

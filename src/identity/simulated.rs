@@ -15,8 +15,8 @@ use url::Url;
 
 use super::{
     Capabilities, ClientMetadata, Clock, Credential, Description, ErrorKind, IdentityError,
-    Management, Method, NewClient, OAuthServer, Registration, Result, ServerOptions, Servers,
-    ServiceUser, TokenAnswer, TokenRequest,
+    Inquiry, Management, Method, NewClient, OAuthServer, Registration, Result, ServerOptions,
+    Servers, ServiceUser, TokenAnswer, TokenRequest,
 };
 use crate::model::Secret;
 
@@ -155,6 +155,8 @@ struct State {
     most_users: BTreeMap<String, usize>,
     takes_workloads: bool,
     made: u64,
+    /// How often it was tried whether secrets overlap.
+    tried: u64,
     trouble: Trouble,
     calls: BTreeMap<&'static str, u64>,
     most: BTreeMap<String, usize>,
@@ -254,6 +256,11 @@ impl SimulatedServer {
     /// How often an operation was called.
     pub fn calls(&self, operation: &str) -> u64 {
         self.state().calls.get(operation).copied().unwrap_or(0)
+    }
+
+    /// How often somebody has made a client and removed it to find out whether secrets overlap.
+    pub fn trials(&self) -> u64 {
+        self.state().tried
     }
 
     /// How often anything was called.
@@ -576,7 +583,7 @@ impl SimulatedServer {
 
 #[async_trait]
 impl OAuthServer for Caller {
-    async fn describe(&self) -> Result<Description> {
+    async fn describe(&self, how: Inquiry) -> Result<Description> {
         let server = &self.server;
         let mut methods = match server.profile {
             Profile::Cognito => vec![Method::SecretBasic, Method::SecretPost, Method::Public],
@@ -601,7 +608,20 @@ impl OAuthServer for Caller {
                 ..server.profile.capabilities()
             },
         };
-        self.call("describe", false, |_| Ok(description)).await
+        self.call("describe", false, |state| {
+            let mut description = description;
+            // Of no other kind of server it must be tried.
+            if server.profile == Profile::KeycloakRotating {
+                match how {
+                    Inquiry::Trying => state.tried += 1,
+                    Inquiry::Reading { secrets_in_place } => {
+                        description.capabilities.secrets_in_place = secrets_in_place;
+                    }
+                }
+            }
+            Ok(description)
+        })
+        .await
     }
 
     async fn register(&self, new: &NewClient) -> Result<Registration> {

@@ -23,7 +23,7 @@ const ASSERTION_SECONDS: i64 = 60;
 /// RFC 7523 section 2.2.
 const ASSERTION_TYPE: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
 /// Where nobody is: the code that we show was never given to anybody.
-const NOWHERE: &str = "https://bailiwick.invalid/";
+pub(super) const NOWHERE: &str = "https://bailiwick.invalid/";
 
 /// The part of a successful answer that says what the token is good for.
 #[derive(Deserialize)]
@@ -34,15 +34,17 @@ struct Granted {
     scope: Option<String>,
 }
 
-/// Asks for a token: with the grant type `password` if there is a user, else as the request says.
+/// Asks for a token: with the grant type `password` if there is a user, else as the request says. A code that does not exist
+/// is shown as one that was sent to `redirect_uri`.
 pub(super) async fn request(
     http: &Http,
     metadata: &Metadata,
     clock: &Clock,
     request: &TokenRequest,
     user: Option<&ServiceUser>,
+    redirect_uri: &str,
 ) -> Result<TokenAnswer> {
-    let nonsense = nonce()?;
+    let nonsense = code()?;
     let scope = request.scopes.as_ref().map(|scopes| scopes.join(" "));
     let scope = scope.as_deref();
     let narrow = scope
@@ -58,7 +60,7 @@ pub(super) async fn request(
         (None, None) => vec![
             ("grant_type", "authorization_code"),
             ("code", &nonsense),
-            ("redirect_uri", NOWHERE),
+            ("redirect_uri", redirect_uri),
             // Servers that demand PKCE complain of its absence before they look at the code.
             (
                 "code_verifier",
@@ -153,6 +155,14 @@ fn nonce() -> Result<String> {
     })
 }
 
+/// A code that nobody was given, in the form that Cognito's have: others' have none.
+fn code() -> Result<String> {
+    let bytes = URL_SAFE_NO_PAD.decode(nonce()?).unwrap_or_default();
+    let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+    let parts = [0..8, 8..12, 12..16, 16..20, 20..32].map(|part| hex.get(part).unwrap_or_default());
+    Ok(parts.join("-"))
+}
+
 /// What the server's answer means. `scopes`: what was asked for with `client_credentials`.
 fn answer(reply: &Reply, scopes: Option<&[String]>) -> Result<TokenAnswer> {
     if reply.status.is_success() {
@@ -221,6 +231,15 @@ mod tests {
         let encoded = header.reveal().strip_prefix("Basic ").unwrap();
         let pair = String::from_utf8(STANDARD.decode(encoded).unwrap()).unwrap();
         assert_eq!(pair, "a%3Ab+c:p%2B%25%2F%C3%BC");
+    }
+
+    #[test]
+    fn a_code_has_the_form_of_a_uuid_and_never_comes_twice() {
+        let (one, other) = (code().unwrap(), code().unwrap());
+        assert_ne!(one, other);
+        let lengths: Vec<usize> = one.split('-').map(str::len).collect();
+        assert_eq!(lengths, [8, 4, 4, 4, 12], "{one}");
+        assert!(one.chars().all(|c| c == '-' || c.is_ascii_hexdigit()));
     }
 
     #[test]

@@ -305,6 +305,30 @@ async fn only_a_refusal_that_comes_after_the_authorization_means_that_we_may() {
     }
 }
 
+/// Something that plays S3, and takes whatever it is sent.
+#[tokio::test]
+async fn asking_whether_a_file_may_be_written_harms_no_file() {
+    let canned = Canned::start(|request, _| {
+        sts(request, "111122223333").unwrap_or_else(|| Answer::Says(200, String::new()))
+    })
+    .await;
+    let cloud = canned.cloud(&options()).await;
+    let id = "111122223333".parse().unwrap();
+    let port = files(&cloud, &id, "acme-mint").await;
+    port.may_put("api/client.json").await.unwrap();
+    let all = canned.all();
+    let lines = all.iter().map(|request| request.line());
+    let paths: Vec<_> = lines
+        .filter(|line| !line.starts_with("POST "))
+        .map(|line| {
+            let mut words = line.split([' ', '?']);
+            (words.next().unwrap(), words.next().unwrap())
+        })
+        .collect();
+    let beside = "/acme-mint/api/client.json.preflight";
+    assert_eq!(paths, [("PUT", beside), ("DELETE", beside)]);
+}
+
 #[tokio::test]
 async fn what_secrets_manager_refuses_has_its_class() {
     for (code, expected) in [

@@ -1,6 +1,7 @@
 //! User pools: against moto, and against answers of our own for what no emulator has or checks.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use aws_config::SdkConfig;
 use aws_credential_types::Credentials;
@@ -318,13 +319,33 @@ async fn whether_there_are_second_secrets_is_what_the_endpoint_says() {
     // A page of HTML, as something gives that plays AWS and lacks it; or a gateway that is out of order.
     for (status, expected) in [
         (404, Ok(false)),
-        (500, Ok(false)),
+        (500, Err(ErrorKind::Unavailable)),
         (503, Err(ErrorKind::Unavailable)),
     ] {
         let page = move || Answer::Says(status, "<html>".to_owned());
         let (_canned, cloud) = cognito(move |_| page()).await;
         let said = port(&cloud).await.has_second_secrets().await;
         assert_eq!(said.map_err(|error| error.kind), expected, "{status}");
+    }
+    // The emulator knows other operations. A gateway that was ill for a moment knows this one, too, when it is well again.
+    for (ill, expected) in [(usize::MAX, Ok(false)), (2, Ok(true)), (1, Ok(true))] {
+        let asked = AtomicUsize::new(0);
+        let (canned, cloud) = cognito(move |request| match request.operation() {
+            "DescribeUserPool" => says(&json!({"UserPool": {"Domain": "acme"}})),
+            _ if asked.fetch_add(1, Ordering::SeqCst) < ill => {
+                Answer::Says(500, "<html>".to_owned())
+            }
+            _ => json_error(400, "ResourceNotFoundException", ""),
+        })
+        .await;
+        let said = port(&cloud).await.has_second_secrets().await;
+        assert_eq!(said.map_err(|error| error.kind), expected, "{ill}");
+        let looks = canned.requests("DescribeUserPool").len();
+        assert_eq!(
+            looks,
+            usize::from(ill > 1),
+            "{ill}: a call is made twice at once"
+        );
     }
 }
 

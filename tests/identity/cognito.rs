@@ -7,7 +7,7 @@ use bailiwick::cloud::aws::{AwsOptions, connect_with};
 use bailiwick::cloud::simulated::{PoolClientRecord, refused};
 use bailiwick::dev::loopback::ministack;
 use bailiwick::identity::{
-    Capabilities, ErrorKind, Method, OAuthServer, Registration, Servers, TokenRequest,
+    Capabilities, ErrorKind, Inquiry, Method, OAuthServer, Registration, Servers, TokenRequest,
 };
 use bailiwick::model::{Secret, UserPoolId};
 
@@ -33,7 +33,7 @@ async fn registered(server: &dyn OAuthServer, handle: &str) -> Registration {
 async fn it_says_what_it_can_do() {
     let played = Played::start().await;
     let server = played.open();
-    let described = server.describe().await.unwrap();
+    let described = server.describe(Inquiry::Trying).await.unwrap();
     let all = [Method::SecretBasic, Method::SecretPost, Method::Public];
     assert_eq!(described.methods, all);
     assert!(
@@ -52,11 +52,11 @@ async fn it_says_what_it_can_do() {
     assert_eq!(described.capabilities, able);
 
     played.change(|record| record.has_second_secrets = false);
-    let described = server.describe().await.unwrap();
+    let described = server.describe(Inquiry::Trying).await.unwrap();
     assert!(!described.capabilities.secrets_in_place);
 
     played.change(|record| record.has_domain = false);
-    let error = server.describe().await.unwrap_err();
+    let error = server.describe(Inquiry::Trying).await.unwrap_err();
     assert_eq!(error.kind, ErrorKind::Refused);
     assert!(error.message.contains("no domain"), "{error}");
     // Nothing was written by any of it.
@@ -142,6 +142,44 @@ async fn a_lost_answer_to_a_creation_is_found() {
     server.delete(&found[0]).await.unwrap();
     assert_eq!(server.find(&new.handle, &new.uid).await.unwrap(), []);
     assert_eq!(played.record().clients.len(), 130);
+}
+
+/// What was made a moment ago need not be in a list yet: whoever takes it for not made makes another one.
+#[tokio::test]
+async fn a_list_that_is_behind_makes_no_second_client() {
+    let played = Played::start().await;
+    let behind = |lists: u32| played.change(|record| record.lists_behind = lists);
+    let new = |handle: &str| new_client(handle, Method::SecretBasic, &["api.read"]);
+    let lost = async |server: &dyn OAuthServer, handle: &str| {
+        played.lose(CREATE);
+        server.register(&new(handle)).await.unwrap_err();
+        behind(1);
+    };
+    let find = async |server: &dyn OAuthServer, handle: &str| {
+        let uid = new(handle).uid;
+        let found = server.find(handle, &uid).await;
+        found.map(|found| found.len()).map_err(|error| {
+            let wait = error.retry_after.expect("a time to come back");
+            assert!(wait.as_secs() <= 10, "{wait:?}");
+            error.kind
+        })
+    };
+    let not_known = Err(ErrorKind::Unavailable);
+    let server = played.open();
+    lost(&*server, "api").await;
+    assert_eq!(find(&*server, "api").await, not_known);
+    assert_eq!(find(&*server, "web").await, Ok(0), "of it nothing was lost");
+    assert_eq!(find(&*server, "api").await, Ok(1));
+    // Whoever follows one that was killed knows nothing of what it did.
+    lost(&*server, "batch").await;
+    let follower = played.open_just_now(None);
+    assert_eq!(find(&*follower, "batch").await, not_known);
+    played.pass(9);
+    assert_eq!(find(&*follower, "batch").await, Ok(1));
+    assert_eq!(find(&*follower, "never").await, not_known);
+    played.pass(2);
+    assert_eq!(find(&*follower, "never").await, Ok(0));
+    assert_eq!(played.record().clients.len(), 2);
 }
 
 #[tokio::test]
@@ -234,7 +272,7 @@ async fn a_client_is_not_gone_where_its_pool_is_not() {
     let elsewhere = played.open_in(Some((account.clone(), role.clone())));
     for error in [
         elsewhere.delete(&made).await.unwrap_err(),
-        elsewhere.describe().await.unwrap_err(),
+        elsewhere.describe(Inquiry::Trying).await.unwrap_err(),
     ] {
         assert_eq!(error.kind, ErrorKind::Refused, "{error}");
         assert!(error.message.contains(account.as_str()), "{error}");
@@ -242,11 +280,11 @@ async fn a_client_is_not_gone_where_its_pool_is_not() {
     accepts(&*played.open(), &request(&made)).await;
     // Once it is there, it is.
     played.change(|record| record.account = Some(account.clone()));
-    elsewhere.describe().await.unwrap();
+    elsewhere.describe(Inquiry::Trying).await.unwrap();
     elsewhere.delete(&made).await.unwrap();
     // A role that does not let us in.
     let denied = played.open_in(Some((account, "Other".parse().unwrap())));
-    let error = denied.describe().await.unwrap_err();
+    let error = denied.describe(Inquiry::Trying).await.unwrap_err();
     assert_eq!(error.kind, ErrorKind::Denied, "{error}");
 }
 
@@ -310,7 +348,7 @@ async fn clients_live_at_an_emulator() {
     let cloud = connect_with(&base, &AwsOptions::new("test")).await.unwrap();
     let servers = servers().with_user_pools(cloud.sessions.clone());
     let server = servers.open(of_pool(&pool, None)).unwrap();
-    let described = server.describe().await.unwrap();
+    let described = server.describe(Inquiry::Trying).await.unwrap();
     // It has not the operations, and that is found out.
     assert!(!described.capabilities.secrets_in_place);
     for method in [Method::SecretBasic, Method::SecretPost] {

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use bailiwick::dev::oauth::{INITIAL_ACCESS_TOKEN, OAuthAssets, OidcProvider};
-use bailiwick::identity::{Capabilities, ErrorKind, Method};
+use bailiwick::identity::{Capabilities, ErrorKind, Inquiry, Method};
 use bailiwick::model::Secret;
 use tokio::sync::OnceCell;
 
@@ -30,7 +30,7 @@ async fn issuer() -> &'static str {
 async fn it_says_what_it_can_do() {
     let issuer = issuer().await;
     let server = open(dynamic_options(issuer, Some(INITIAL_ACCESS_TOKEN)));
-    let found = server.describe().await.unwrap();
+    let found = server.describe(Inquiry::Trying).await.unwrap();
     assert_eq!(found.token_endpoint.as_str(), format!("{issuer}/token"));
     assert_eq!(found.methods, Method::ALL);
     assert!(

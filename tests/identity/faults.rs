@@ -5,8 +5,8 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{Duration, Instant};
 
 use bailiwick::identity::{
-    Credential, ErrorKind, KeycloakLogin, Method, OAuthServer, RealServers, RegistrationOptions,
-    Servers, TokenAnswer, TokenRequest, keys,
+    Credential, ErrorKind, Inquiry, KeycloakLogin, Method, OAuthServer, RealServers,
+    RegistrationOptions, Servers, TokenAnswer, TokenRequest, keys,
 };
 use bailiwick::model::Secret;
 use base64::Engine;
@@ -85,7 +85,7 @@ async fn a_server_that_does_not_answer_is_not_waited_for() {
         .open(dynamic_options("http://127.0.0.1:1", None))
         .unwrap();
     assert_eq!(
-        nowhere.describe().await.unwrap_err().kind,
+        nowhere.describe(Inquiry::Trying).await.unwrap_err().kind,
         ErrorKind::Unavailable
     );
 }
@@ -134,7 +134,7 @@ async fn metadata_is_looked_for_in_both_places() {
             false => first.clone(),
         })
         .await;
-        let found = at(&server).describe().await.unwrap();
+        let found = at(&server).describe(Inquiry::Trying).await.unwrap();
         assert_eq!(found.methods, [Method::PrivateKeyJwt, Method::SecretBasic]);
         assert_eq!(found.grant_types, ["authorization_code", "implicit"]);
         assert_eq!(server.lines(), [OAUTH, OPENID]);
@@ -142,7 +142,11 @@ async fn metadata_is_looked_for_in_both_places() {
     // A server that cannot answer has not said that it has no metadata there.
     let server = Server::start(|_, _| Reply::json(500, "broken")).await;
     assert_eq!(
-        at(&server).describe().await.unwrap_err().kind,
+        at(&server)
+            .describe(Inquiry::Trying)
+            .await
+            .unwrap_err()
+            .kind,
         ErrorKind::Unavailable
     );
     assert_eq!(server.lines(), [OAUTH]);
@@ -181,7 +185,7 @@ async fn metadata_that_is_not_the_servers_own_is_not_believed() {
             Reply::json(200, document)
         })
         .await;
-        let error = at(&server).describe().await.unwrap_err();
+        let error = at(&server).describe(Inquiry::Trying).await.unwrap_err();
         assert_eq!(error.kind, ErrorKind::Invalid, "{error}");
         assert!(error.message.contains(said), "{error}");
     }

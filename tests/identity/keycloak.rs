@@ -7,8 +7,8 @@ use std::time::Duration;
 use bailiwick::dev::oauth::{ADMINISTRATOR, Keycloak, OAuthAssets};
 use bailiwick::dev::{Assets, ControlPlane};
 use bailiwick::identity::{
-    Capabilities, ClientMetadata, Credential, ErrorKind, KeycloakLogin, Method, OAuthServer,
-    RegistrationOptions, ServiceUser, SigningKey, keys,
+    Capabilities, ClientMetadata, Credential, ErrorKind, Inquiry, KeycloakLogin, Method,
+    OAuthServer, RegistrationOptions, ServiceUser, SigningKey, keys,
 };
 use bailiwick::model::Secret;
 use serde_json::{Value, json};
@@ -149,7 +149,7 @@ async fn whether_secrets_overlap_is_found_out() {
     for (name, older_secret_lives) in [(PLAIN, None), (ROTATING, Some(Duration::from_secs(3600)))] {
         let server = realm(name).await;
         for _ in 0..2 {
-            let found = server.describe().await.unwrap();
+            let found = server.describe(Inquiry::Trying).await.unwrap();
             let capabilities = Capabilities {
                 secrets_in_place: older_secret_lives.is_some(),
                 older_secret_lives,
@@ -178,7 +178,7 @@ async fn a_policy_that_changes_is_noticed() {
     let server = realm("changing").await;
     for enabled in [false, true, false] {
         overlap(endpoint().await, "changing", enabled).await;
-        let found = server.describe().await.unwrap();
+        let found = server.describe(Inquiry::Trying).await.unwrap();
         assert_eq!(found.capabilities.secrets_in_place, enabled);
     }
 }
@@ -422,7 +422,7 @@ async fn a_service_account_of_the_realm_is_enough() {
         client_secret: Secret::new(secret),
     };
     let server = realm_as("served", us("its+secret%")).await;
-    let error = server.describe().await.unwrap_err();
+    let error = server.describe(Inquiry::Trying).await.unwrap_err();
     assert_eq!(error.kind, ErrorKind::Denied, "it may nothing yet: {error}");
 
     let id = |value: &Value| value["id"].as_str().unwrap().to_owned();
@@ -446,7 +446,7 @@ async fn a_service_account_of_the_realm_is_enough() {
     let server = realm_as("served", us("its+secret%")).await;
     assert!(
         !server
-            .describe()
+            .describe(Inquiry::Trying)
             .await
             .unwrap()
             .capabilities
@@ -468,7 +468,7 @@ async fn a_service_account_of_the_realm_is_enough() {
     server.remove_user(&one.username, &one.uid).await.unwrap();
 
     let stranger = realm_as("served", us("a-wrong-secret-not-repeated")).await;
-    let error = stranger.describe().await.unwrap_err();
+    let error = stranger.describe(Inquiry::Trying).await.unwrap_err();
     assert_eq!(error.kind, ErrorKind::Denied, "{error}");
     assert!(!format!("{error:?}").contains("a-wrong-secret"), "{error}");
 }
@@ -476,6 +476,6 @@ async fn a_service_account_of_the_realm_is_enough() {
 #[tokio::test]
 async fn another_realm_is_not_there() {
     let server = realm("absent").await;
-    let error = server.describe().await.unwrap_err();
+    let error = server.describe(Inquiry::Trying).await.unwrap_err();
     assert_eq!(error.kind, ErrorKind::NotFound, "{error}");
 }

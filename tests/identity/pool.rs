@@ -1,5 +1,6 @@
 //! A played Cognito: the user pools of the simulated cloud, and a token endpoint that goes by what is in them.
 
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
@@ -8,15 +9,15 @@ use bailiwick::cloud::simulated::{
     Call, Interceptor, Options, PoolClientRecord, SimulatedCloud, UserPoolRecord, Verdict,
 };
 use bailiwick::cloud::user_pools::OAuthFlow;
-use bailiwick::identity::{OAuthServer, RegistrationOptions, ServerOptions, Servers};
+use bailiwick::identity::{OAuthServer, RealServers, RegistrationOptions, ServerOptions, Servers};
 use bailiwick::model::{AccountId, RoleName, UserPoolId};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use k8s_openapi::jiff::Timestamp;
 use serde_json::json;
 
+use super::options;
 use super::server::{Reply, Request, Server};
-use super::{options, servers};
 
 /// Loses the answer to the next call of an operation.
 #[derive(Default)]
@@ -46,6 +47,8 @@ pub struct Played {
     pub pool: UserPoolId,
     pub server: Server,
     loser: Arc<Loser>,
+    /// What time it is.
+    seconds: Arc<AtomicI64>,
 }
 
 impl Played {
@@ -67,20 +70,35 @@ impl Played {
             pool,
             server,
             loser,
+            seconds: Arc::new(AtomicI64::new(1_795_640_000)),
         }
+    }
+
+    /// So much time passes.
+    pub fn pass(&self, seconds: i64) {
+        self.seconds.fetch_add(seconds, Ordering::SeqCst);
     }
 
     pub fn sessions(&self) -> Arc<dyn Sessions> {
         self.sim.cloud_with(self.loser.clone()).sessions
     }
 
-    /// The server, as an operator opens it that has just begun.
+    /// The server, as an operator has opened it that began a while ago.
     pub fn open(&self) -> Arc<dyn OAuthServer> {
         self.open_in(None)
     }
 
     pub fn open_in(&self, account: Option<(AccountId, RoleName)>) -> Arc<dyn OAuthServer> {
-        let servers = servers().with_user_pools(self.sessions());
+        let opened = self.open_just_now(account);
+        self.pass(60);
+        opened
+    }
+
+    /// The same, of an operator that has just begun.
+    pub fn open_just_now(&self, account: Option<(AccountId, RoleName)>) -> Arc<dyn OAuthServer> {
+        let seconds = self.seconds.clone();
+        let now = move || Timestamp::from_second(seconds.load(Ordering::SeqCst)).unwrap();
+        let servers = RealServers::new(Arc::new(now)).with_user_pools(self.sessions());
         servers.open(of_pool(&self.pool, account)).unwrap()
     }
 
@@ -147,7 +165,15 @@ fn token(pool: &UserPoolRecord, request: &Request) -> Reply {
     }
     let has = |flow: OAuthFlow| client.settings.flows.contains(&flow);
     match field("grant_type").as_str() {
-        "authorization_code" if has(OAuthFlow::Code) => no("invalid_grant"),
+        "authorization_code" if has(OAuthFlow::Code) => {
+            // As people have met it: the redirection URI comes first, and a code has the form of a UUID.
+            let parts: Vec<usize> = field("code").split('-').map(str::len).collect();
+            match client.settings.callbacks.contains(&field("redirect_uri")) {
+                false => no("unauthorized_client"),
+                true if parts != [8, 4, 4, 4, 12] => no("invalid_request"),
+                true => no("invalid_grant"),
+            }
+        }
         "client_credentials" if has(OAuthFlow::ClientCredentials) => {
             let asked = field("scope");
             let mut asked = asked.split(' ').filter(|scope| !scope.is_empty());

@@ -5,7 +5,7 @@ use std::net::TcpListener;
 use std::sync::Arc;
 
 use bailiwick::dev::certificates::Authority;
-use bailiwick::identity::{ErrorKind, Servers};
+use bailiwick::identity::{ErrorKind, Inquiry, Servers};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::{ServerConfig, ServerConnection, StreamOwned};
@@ -66,7 +66,11 @@ async fn an_authority_of_ones_own_is_trusted_if_it_is_named() {
     ] {
         let mut options = dynamic_options(&issuer, None);
         options.authorities = authorities;
-        let found = impatient().open(options).unwrap().describe().await;
+        let found = impatient()
+            .open(options)
+            .unwrap()
+            .describe(Inquiry::Trying)
+            .await;
         match found {
             Ok(found) => {
                 assert!(trusted);

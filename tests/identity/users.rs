@@ -1,7 +1,7 @@
 //! Users that work for an application, at Keycloak.
 
 use bailiwick::identity::{
-    Credential, ErrorKind, Method, OAuthServer, ServiceUser, TokenAnswer, TokenRequest,
+    Credential, ErrorKind, Inquiry, Method, OAuthServer, ServiceUser, TokenAnswer, TokenRequest,
 };
 use bailiwick::model::Secret;
 use serde_json::{Value, json};
@@ -39,7 +39,7 @@ fn is_unknown(answer: &TokenAnswer) -> bool {
 async fn users_live_and_go_with_either_client() {
     for name in [PLAIN, ROTATING] {
         let server = realm(name).await;
-        let description = server.describe().await.unwrap();
+        let description = server.describe(Inquiry::Trying).await.unwrap();
         assert!(
             description
                 .grant_types

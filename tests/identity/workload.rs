@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use bailiwick::identity::{
-    Credential, Method, NewClient, OAuthServer, RegistrationOptions, TokenAnswer,
+    Credential, Inquiry, Method, NewClient, OAuthServer, RegistrationOptions, TokenAnswer,
 };
 use bailiwick::model::Secret;
 use k8s_openapi::api::authentication::v1::{TokenRequest, TokenRequestSpec};
@@ -56,7 +56,7 @@ async fn identity_provider(method: &str, issuer: &str, alias: &str, document: Va
 }
 
 async fn methods(server: &Arc<dyn OAuthServer>) -> Vec<Method> {
-    server.describe().await.unwrap().methods
+    server.describe(Inquiry::Trying).await.unwrap().methods
 }
 
 #[tokio::test]
@@ -79,6 +79,17 @@ async fn what_the_platform_team_names_must_be_there_and_vouch_for_clients() {
         Method::ALL,
         "one that people come from vouches for no client"
     );
+    // As in a realm that is older than this way to authenticate.
+    let (_, keycloak) = started().await;
+    let endpoint = keycloak.endpoint();
+    let flow = "/admin/realms/vouching/authentication/flows/clients/executions";
+    let steps = administer(endpoint, "GET", flow, None).await;
+    let steps = steps.as_array().unwrap();
+    let own = steps.iter().find(|it| it["providerId"] == "federated-jwt");
+    let mut own = own.expect("a realm that is made today has it").clone();
+    own["requirement"] = json!("DISABLED");
+    administer(endpoint, "PUT", flow, Some(&own)).await;
+    assert_eq!(methods(&server).await, Method::ALL, "no client is let in");
 }
 
 /// The cluster, with whom the tests are about, and its keys open to whoever asks.

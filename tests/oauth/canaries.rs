@@ -163,6 +163,9 @@ fn canaries(made: &[String]) -> BTreeMap<String, String> {
 
 async fn nothing_is_seen(profile: Profile, method: &str, with_user: bool) {
     let paper = Paper::default();
+    // While there is one subscriber alone, whoever comes first to a place that says something decides whether it is heard:
+    // a test beside this one that listens to nothing, perhaps. With two, both are asked.
+    let _second = tracing::Dispatch::new(tracing_subscriber::registry());
     let (subscriber, _) =
         telemetry::build((LogFormat::Json, false), "trace", false, paper.clone()).unwrap();
     let guard = tracing::subscriber::set_default(subscriber);

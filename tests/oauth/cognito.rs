@@ -10,7 +10,7 @@ use bailiwick::cloud::simulated::{
 };
 use bailiwick::identity::simulated::{Profile, Verdict};
 use bailiwick::identity::{
-    Capabilities, ClientMetadata, Credential, Description, Method, NewClient, OAuthServer,
+    Capabilities, ClientMetadata, Credential, Description, Inquiry, Method, NewClient, OAuthServer,
     RealServers, Registration, Result, ServerOptions, Servers, TokenAnswer, TokenRequest,
 };
 use bailiwick::model::UserPoolId;
@@ -94,7 +94,7 @@ struct PoolServer {
 
 #[async_trait]
 impl OAuthServer for PoolServer {
-    async fn describe(&self) -> Result<Description> {
+    async fn describe(&self, _: Inquiry) -> Result<Description> {
         Ok(Description {
             token_endpoint: TOKENS.parse().unwrap(),
             methods: vec![Method::SecretBasic, Method::SecretPost, Method::Public],
@@ -159,10 +159,10 @@ fn begin(has_second_secrets: bool) -> (World, Pool) {
         record.clients.insert("theirs".to_owned(), theirs);
     });
     let mut world = World::new(Profile::Cognito);
-    let own = pool.clone();
+    let (own, time) = (pool.clone(), world.time.clone());
     world.servers = Some(Box::new(move |life| {
         let sessions = own.sim.cloud_with(life.clone()).sessions;
-        let real = RealServers::new(Arc::new(move || epoch)).with_user_pools(sessions);
+        let real = RealServers::new(time.clone()).with_user_pools(sessions);
         Arc::new(PoolServers {
             pool: own.clone(),
             real,

@@ -380,6 +380,55 @@ async fn a_provider_that_is_suspended_is_not_written_to() {
     operator.abort();
 }
 
+/// Whether its secrets overlap is tried by making a client there: not at one that is suspended, not by whoever is asked to
+/// look again, and not by an operator that has just begun.
+#[tokio::test(start_paused = true)]
+async fn a_provider_that_is_suspended_is_not_tried() {
+    let world = World::new(Profile::KeycloakRotating);
+    let suspend = |suspend: bool, word: &str| {
+        let mut provider = world.server.get("oauthproviders", "", "as").unwrap();
+        provider["spec"]["suspend"] = json!(suspend);
+        let asked = json!({"bailiwick.dev/reconcile-requested-at": word});
+        provider["metadata"]["annotations"] = asked;
+        world.server.put(&provider).unwrap();
+    };
+    let rotation = || {
+        let provider = world.server.get("oauthproviders", "", "as").unwrap();
+        provider["status"]["secretRotation"].clone()
+    };
+    let seen = |word: &'static str| {
+        move |world: &World| {
+            let provider = world.server.get("oauthproviders", "", "as").unwrap();
+            provider["status"]["lastHandledReconcileAt"] == word
+        }
+    };
+    suspend(true, "one");
+    let life = Life::new(None);
+    let first = world.operator(&life);
+    world.until(HOUR, "seen", seen("one")).await;
+    tokio::time::sleep(13 * HOUR).await;
+    assert!(world.oauth[0].calls("describe") >= 2, "it is observed");
+    assert_eq!((world.oauth[0].trials(), rotation()), (0, json!(null)));
+    suspend(false, "two");
+    world.until(HOUR, "seen", seen("two")).await;
+    assert!(world.oauth[0].trials() > 0);
+    assert_eq!(rotation(), "InPlace");
+    suspend(true, "three");
+    world.until(HOUR, "seen", seen("three")).await;
+    let trials = world.oauth[0].trials();
+    life.die();
+    first.abort();
+    let second = world.operator(&Life::new(None));
+    suspend(true, "four");
+    world.until(HOUR, "seen", seen("four")).await;
+    tokio::time::sleep(13 * HOUR).await;
+    assert_eq!(
+        (world.oauth[0].trials(), rotation()),
+        (trials, json!("InPlace"))
+    );
+    second.abort();
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_client_that_somebody_has_removed_is_made_anew() {
     for profile in Profile::ALL {

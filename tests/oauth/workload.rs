@@ -269,6 +269,18 @@ async fn a_service_account_is_one_clients() {
     world.declare("young", &[], json!({"serviceAccount": "api"}));
     let message = world.until_ready_says("young", "ServiceAccountTaken").await;
     assert!(message.contains("OAuthClient api has"), "{message}");
+    // Nor by way of another provider that leads to the same server.
+    let provider = world.server.get("oauthproviders", "", "as").unwrap();
+    let mut spec = provider["spec"].clone();
+    spec["issuer"] = json!("https://as.example.com");
+    world.put("OAuthProvider", "", "mirror", spec);
+    let mirrored = json!({"serviceAccount": "api", "provider": "mirror"});
+    world.declare("mirrored", &[], mirrored);
+    let message = world
+        .until_ready_says("mirrored", "ServiceAccountTaken")
+        .await;
+    assert!(message.contains("OAuthClient api has"), "{message}");
+    world.delete("mirrored").await;
     // The older one wants what the younger one has by now.
     world
         .patch("young", json!({"spec": {"serviceAccount": "other"}}))

@@ -29,6 +29,10 @@ const PUT: &str = "s3.PutObject";
 const LIST: &str = "s3.ListObjectsV2";
 const DELETE: &str = "s3.DeleteObject";
 
+/// What is asked whether a file may be written is asked of a name beside it, where nothing ever is: something that plays S3
+/// and looks neither at digests nor at conditions writes what it must not, and that must not be the file in use.
+const BESIDE: &str = ".preflight";
+
 /// A digest in Base64, as Content-MD5 wants one: of sixteen zero bytes, and so of no content that anybody knows.
 const IMPOSSIBLE_MD5: &str = "AAAAAAAAAAAAAAAAAAAAAA==";
 
@@ -79,6 +83,7 @@ fn bare(etag: &str) -> String {
 #[async_trait]
 impl CredentialFiles for S3Files {
     async fn may_put(&self, key: &str) -> Result<()> {
+        let beside = format!("{key}{BESIDE}");
         // Authorized by its head, and then refused because of its body, or because there is something already. A condition
         // on the ETag (If-Match) would be refused for want of s3:GetObject; this one (If-None-Match) takes s3:PutObject
         // alone. Whether the bucket's key may be used is not certain to be found out.
@@ -87,7 +92,7 @@ impl CredentialFiles for S3Files {
             .put_object()
             .bucket(self.name())
             .expected_bucket_owner(self.owner())
-            .key(key)
+            .key(&beside)
             .if_none_match("*")
             .content_md5(IMPOSSIBLE_MD5)
             .content_type("application/json")
@@ -102,8 +107,8 @@ impl CredentialFiles for S3Files {
                 Ok(())
             }
             Err(error) => Err(error),
-            // Something that plays S3 and does not look at digests. There was nothing under this key, so that is put back.
-            Ok(_) => self.delete(key).await,
+            // Something that plays S3 and does not look at digests.
+            Ok(_) => self.delete(&beside).await,
         }
     }
 

@@ -120,11 +120,18 @@ impl UserPool for CognitoPool {
     }
 
     async fn has_second_secrets(&self) -> Result<bool> {
-        match self.secrets(NOBODY).await {
+        let mut said = self.secrets(NOBODY).await;
+        if said.as_ref().is_err_and(is_out_of_order) {
+            // Something that plays AWS says so of an operation that it lacks, and a gateway of everything when it is ill. The
+            // one lacks it always, and knows others.
+            self.state().await?;
+            said = self.secrets(NOBODY).await;
+        }
+        match said {
             Ok(_) => Ok(true),
             Err(error) if error.kind == ErrorKind::NotFound => Ok(true),
             Err(error) if error.code == "InvalidParameterException" => Ok(true),
-            Err(error) if is_unknown_operation(&error) => Ok(false),
+            Err(error) if is_unknown_operation(&error) || is_out_of_order(&error) => Ok(false),
             Err(error) => Err(error),
         }
     }
@@ -354,13 +361,13 @@ impl UserPool for CognitoPool {
 fn is_unknown_operation(error: &CloudError) -> bool {
     matches!(
         error.code.as_str(),
-        "UnknownOperationException"
-            | "InvalidAction"
-            | "HTTP 404"
-            | "HTTP 405"
-            | "HTTP 500"
-            | "HTTP 501"
+        "UnknownOperationException" | "InvalidAction" | "HTTP 404" | "HTTP 405" | "HTTP 501"
     )
+}
+
+/// Whether it may be that, or anything else.
+fn is_out_of_order(error: &CloudError) -> bool {
+    error.code == "HTTP 500"
 }
 
 fn named(operation: &'static str, secret: &ClientSecretDescriptorType) -> Result<String> {
@@ -380,6 +387,7 @@ fn shown(operation: &'static str, client: UserPoolClientType) -> Result<PoolClie
             .client_secret
             .filter(|secret| !secret.is_empty())
             .map(Secret::new),
+        callbacks: client.callback_urls.unwrap_or_default(),
     })
 }
 

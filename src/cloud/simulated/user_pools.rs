@@ -47,6 +47,8 @@ pub struct UserPoolRecord {
     pub scopes: BTreeSet<String>,
     /// The clients, by id.
     pub clients: BTreeMap<String, PoolClientRecord>,
+    /// So many more lists are behind: the newest client is not in them.
+    pub lists_behind: u32,
     made: u64,
 }
 
@@ -204,9 +206,14 @@ impl UserPool for InsidePool {
                 id: id.clone(),
                 name: client.name.clone(),
             });
-            let items: Vec<_> = listed.collect();
+            let mut items: Vec<_> = listed.collect();
             let full = items.len() == PAGE;
             let next = items.last().filter(|_| full).map(|last| last.id.clone());
+            let newest = record.clients.keys().next_back();
+            if next.is_none() && record.lists_behind > 0 {
+                items.retain(|listed| Some(&listed.id) != newest);
+                record.lists_behind -= 1;
+            }
             Ok(Page { items, next })
         })
         .await
@@ -219,6 +226,7 @@ impl UserPool for InsidePool {
                 id: id.to_owned(),
                 name: client.name.clone(),
                 secret: client.secrets.first().map(|(_, value)| value.clone()),
+                callbacks: client.settings.callbacks.clone(),
             })
         })
         .await
@@ -246,6 +254,7 @@ impl UserPool for InsidePool {
                 id,
                 name: new.name.clone(),
                 secret: value,
+                callbacks: new.settings.callbacks.clone(),
             })
         })
         .await

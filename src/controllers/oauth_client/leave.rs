@@ -1,11 +1,7 @@
 //! Act, when the object is deleted or its application retired: credentials go after a grace period and only so many in an
 //! hour, or stay.
 
-use std::sync::{Mutex, PoisonError};
-use std::time::Duration;
-
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
-use k8s_openapi::jiff::Timestamp;
 use kube::ResourceExt;
 
 use super::vault::Vault;
@@ -16,42 +12,6 @@ use crate::engine::conditions;
 use crate::engine::record::Record;
 use crate::engine::{Failure, Outcome};
 use crate::plan::rotation::Next;
-
-/// An hour.
-const HOUR: Duration = Duration::from_secs(3600);
-
-/// How many clients may be removed in an hour: a wave of deletions that nobody meant is noticed before it is over. Kept in
-/// memory: after a restart an hour begins anew.
-pub struct Departures {
-    limit: usize,
-    lately: Mutex<Vec<(Timestamp, String)>>,
-}
-
-impl Departures {
-    /// So many in an hour.
-    pub fn new(limit: usize) -> Self {
-        Self {
-            limit,
-            lately: Mutex::default(),
-        }
-    }
-
-    /// Whether this one may go now; one that may goes on. `Err`: when the next one may.
-    fn admit(&self, uid: &str, now: Timestamp) -> Result<(), Duration> {
-        let mut lately = self.lately.lock().unwrap_or_else(PoisonError::into_inner);
-        let end = |since: Timestamp| since.checked_add(HOUR).unwrap_or(since);
-        lately.retain(|(since, _)| end(*since) > now);
-        if lately.iter().any(|(_, admitted)| admitted == uid) {
-            return Ok(());
-        }
-        if lately.len() < self.limit {
-            lately.push((now, uid.to_owned()));
-            return Ok(());
-        }
-        let first = lately.iter().map(|(since, _)| end(*since)).min();
-        Err(first.map_or(HOUR, |at| until_then(now, at)))
-    }
-}
 
 impl OAuthClients {
     /// The object is deleted.
@@ -156,7 +116,7 @@ impl OAuthClients {
             return Ok(Some(Outcome::waiting(reasons::LEAVING, message, after)));
         }
         let uid = object.uid().unwrap_or_default();
-        if let Err(after) = self.departures.admit(&uid, now) {
+        if let Err(after) = self.departures.admit(record, &uid).await? {
             let message = format!(
                 "{} clients are removed in an hour at most (--credential-removals-per-hour), and there were so many; {how}",
                 self.departures.limit
@@ -268,23 +228,5 @@ impl OAuthClients {
             "status.plan lists {count} change(s) that would be made; {how} to have them made"
         );
         Some(Outcome::blocked(reason, message))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn so_many_go_in_an_hour_and_one_that_may_goes_on() {
-        let departures = Departures::new(2);
-        let at = |second| Timestamp::from_second(second).unwrap();
-        assert_eq!(departures.admit("a", at(0)), Ok(()));
-        assert_eq!(departures.admit("b", at(60)), Ok(()));
-        let wait = departures.admit("c", at(120)).unwrap_err();
-        assert_eq!(wait, Duration::from_secs(3600 - 120 + 1));
-        assert_eq!(departures.admit("a", at(130)), Ok(()));
-        assert_eq!(departures.admit("c", at(3600)), Ok(()));
-        assert!(departures.admit("d", at(3600)).is_err());
     }
 }

@@ -19,6 +19,7 @@
 mod clean;
 mod create;
 mod demand;
+mod departures;
 pub mod destination;
 pub mod destinations;
 mod elsewhere;
@@ -40,7 +41,7 @@ pub mod vault;
 mod work;
 mod workload;
 
-pub use leave::Departures;
+pub use departures::Departures;
 
 use std::sync::Arc;
 use std::time::Duration;

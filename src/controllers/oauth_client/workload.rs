@@ -123,9 +123,18 @@ impl OAuthClients {
             let same = client.spec.service_account.as_ref() == Some(name);
             (same && age(client) < age(object)).then_some(())
         };
+        // Two providers may lead to one server.
+        let issuer = |provider: &String| {
+            let found = self.caches.providers.get(None, provider);
+            found.map(|found| found.spec.issuer.trim_end_matches('/').to_owned())
+        };
+        let own = issuer(&object.spec.provider);
+        let is_same = |provider: &String| {
+            *provider == object.spec.provider || (own.is_some() && issuer(provider) == own)
+        };
         let rivals = self.caches.clients.each(|client: &OAuthClient| {
             let near = client.namespace() == namespace
-                && client.spec.provider == object.spec.provider
+                && is_same(&client.spec.provider)
                 && client.uid() != object.uid();
             let rival = near && (has(client).is_some() || wants(client).is_some());
             rival.then(|| client.name_any())

@@ -12,8 +12,8 @@ use tokio::time::Instant;
 
 use crate::api::OAuthProvider;
 use crate::identity::{
-    ClientMetadata, Description, ErrorKind, IdentityError, NewClient, OAuthServer, Registration,
-    Result, ServiceUser, TokenAnswer, TokenRequest,
+    ClientMetadata, Description, ErrorKind, IdentityError, Inquiry, NewClient, OAuthServer,
+    Registration, Result, ServiceUser, TokenAnswer, TokenRequest,
 };
 
 /// How many requests to one server are under way at most: fewer than there are passes at once.
@@ -184,8 +184,8 @@ impl Gated {
 
 #[async_trait]
 impl OAuthServer for Gated {
-    async fn describe(&self) -> Result<Description> {
-        self.pass("describe", self.inner.describe()).await
+    async fn describe(&self, how: Inquiry) -> Result<Description> {
+        self.pass("describe", self.inner.describe(how)).await
     }
 
     async fn register(&self, new: &NewClient) -> Result<Registration> {

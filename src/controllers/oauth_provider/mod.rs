@@ -26,7 +26,7 @@ use crate::engine::frame::Reconcile;
 use crate::engine::reasons::Reason;
 use crate::engine::record::Record;
 use crate::engine::{Failure, FailureKind, Outcome};
-use crate::identity::{Description, ErrorKind, IdentityError, Method, Servers};
+use crate::identity::{Description, ErrorKind, IdentityError, Inquiry, Method, Servers};
 use directory::{Directory, Gated};
 
 /// How often the Secret that the spec names is read again: Secrets are not watched.
@@ -80,7 +80,7 @@ impl Reconcile for OAuthProviders {
             || !record.is_true("Reachable");
         let port = match opened {
             Some(server) if !look => {
-                described(record, &server.description);
+                described(record, object, &server.description);
                 let resync = self.checks.next(&uid, false).min(REREAD);
                 return Ok(Outcome::Settled {
                     resync: Some(resync),
@@ -92,11 +92,12 @@ impl Reconcile for OAuthProviders {
                 Err(error) => return ended(record, &error),
             },
         };
-        let description = match port.describe().await {
+        let how = inquiry(object, record)?;
+        let description = match port.describe(how).await {
             Ok(description) => description,
             Err(error) => return ended(record, &error),
         };
-        described(record, &description);
+        described(record, object, &description);
         record.status.last_handled_reconcile_at = requested;
         if self.directory.enter(object, key, port, description) {
             let clients = &self.caches.clients;
@@ -120,8 +121,24 @@ impl OAuthProviders {
     }
 }
 
+/// A server that is suspended is read and not tried: what was found out about it before still counts.
+fn inquiry(object: &OAuthProvider, record: &Record<OAuthProvider>) -> Result<Inquiry, Failure> {
+    if object.spec.suspend {
+        let before = record.status.secret_rotation;
+        return Ok(Inquiry::Reading {
+            secrets_in_place: before == Some(SecretRotation::InPlace),
+        });
+    }
+    record.may_write()?;
+    Ok(Inquiry::Trying)
+}
+
 /// What the server says of itself.
-fn described(record: &mut Record<OAuthProvider>, description: &Description) {
+fn described(
+    record: &mut Record<OAuthProvider>,
+    object: &OAuthProvider,
+    description: &Description,
+) {
     let method = |method: &Method| match method {
         Method::WorkloadIdentity => AuthMethod::WorkloadIdentity,
         Method::PrivateKeyJwt => AuthMethod::PrivateKeyJwt,
@@ -132,10 +149,13 @@ fn described(record: &mut Record<OAuthProvider>, description: &Description) {
     let status = &mut record.status;
     status.token_endpoint = Some(description.token_endpoint.to_string());
     status.auth_methods = description.methods.iter().map(method).collect();
-    status.secret_rotation = Some(match description.capabilities.secrets_in_place {
-        true => SecretRotation::InPlace,
-        false => SecretRotation::Beside,
-    });
+    // Of one that was suspended from the beginning it is not known.
+    if !object.spec.suspend || status.secret_rotation.is_some() {
+        status.secret_rotation = Some(match description.capabilities.secrets_in_place {
+            true => SecretRotation::InPlace,
+            false => SecretRotation::Beside,
+        });
+    }
     let message = "the server answered with its metadata and let us in";
     record.set("Reachable", Truth::True, reasons::REACHABLE, message);
 }

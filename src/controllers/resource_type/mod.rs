@@ -18,12 +18,14 @@ use crate::engine::reasons::Reason;
 use crate::engine::record::Record;
 use crate::engine::{Failure, Outcome};
 
-/// How many clients a sentence names.
+/// How many clients of a scope the status names.
 const NAMED: usize = 20;
 /// How soon it is looked again whether what is held still is, where nobody tells.
 const AGAIN: Duration = Duration::from_secs(600);
 /// The condition that is there while somebody holds more than is granted.
 const WITHIN_GRANTS: &str = "WithinGrants";
+/// How many applications stand in a column of `kubectl get`.
+const IN_LINE: usize = 3;
 
 /// The controller of `ResourceType`.
 pub struct ResourceTypes {
@@ -49,8 +51,7 @@ impl Reconcile for ResourceTypes {
         let retained = record.status.retained.clone();
         let (held, applications) = self.held(&object.name_any(), &retained);
         record.status.held = held;
-        let applications: Vec<String> = applications.into_iter().collect();
-        record.status.held_by = (!applications.is_empty()).then(|| applications.join(", "));
+        record.status.held_by = line(&applications);
         if object.metadata.deletion_timestamp.is_some() {
             return Ok(match (leave(record), retained.is_empty()) {
                 // That a Secret is removed nobody tells.
@@ -121,10 +122,8 @@ impl ResourceTypes {
                 clients.insert(gone.client.clone());
             }
         }
-        let held = by_scope.into_iter().map(|(name, clients)| HeldScope {
-            name,
-            clients: clients.into_iter().collect(),
-        });
+        let held = by_scope.into_iter();
+        let held = held.map(|(name, clients)| holders(name, clients));
         (held.collect(), applications)
     }
 
@@ -168,12 +167,8 @@ impl ResourceTypes {
             return None;
         }
         told.sort();
-        let more = told.len().saturating_sub(NAMED);
+        let more = and_more(told.len().saturating_sub(NAMED));
         told.truncate(NAMED);
-        let more = match more {
-            0 => String::new(),
-            more => format!(", and {more} more"),
-        };
         let message = format!(
             "held and not granted any more: {}{more}. It is taken away by itself, but for a client that is suspended, in mode Plan, \
              or to whose places nothing can be delivered, which its own conditions say, and whose owner must be asked",
@@ -182,6 +177,34 @@ impl ResourceTypes {
         let reason = reasons::HELD_WITHOUT_GRANT;
         record.set(WITHIN_GRANTS, Truth::False, reason, &message);
         Some(Outcome::waiting(reason, message, AGAIN))
+    }
+}
+
+/// The applications in a line, or the first of them.
+fn line(applications: &BTreeSet<String>) -> Option<String> {
+    let some: Vec<&str> = applications
+        .iter()
+        .take(IN_LINE)
+        .map(String::as_str)
+        .collect();
+    let more = applications.len() - some.len();
+    (!some.is_empty()).then(|| some.join(", ") + &and_more(more))
+}
+
+fn and_more(more: usize) -> String {
+    match more {
+        0 => String::new(),
+        more => format!(" and {more} more"),
+    }
+}
+
+/// Who holds a scope, bounded: an object has room for so much, and nobody reads thousands of names.
+fn holders(name: String, clients: BTreeSet<String>) -> HeldScope {
+    let more = clients.len().saturating_sub(NAMED);
+    HeldScope {
+        name,
+        clients: clients.into_iter().take(NAMED).collect(),
+        more: (more > 0).then(|| i64::try_from(more).unwrap_or(i64::MAX)),
     }
 }
 
@@ -208,19 +231,13 @@ fn leave(record: &mut Record<ResourceType>) -> Outcome {
     let told: Vec<String> = held
         .iter()
         .map(|scope| {
-            let some: Vec<&str> = scope
-                .clients
-                .iter()
-                .take(NAMED)
-                .map(String::as_str)
-                .collect();
-            let more = scope.clients.len() - some.len();
-            let more = if more > 0 {
-                format!(" and {more} more")
-            } else {
-                String::new()
-            };
-            format!("{} by {}{more}", scope.name, some.join(", "))
+            let more = usize::try_from(scope.more.unwrap_or_default()).unwrap_or_default();
+            format!(
+                "{} by {}{}",
+                scope.name,
+                scope.clients.join(", "),
+                and_more(more)
+            )
         })
         .collect();
     let retained = record.status.retained.iter();
@@ -242,4 +259,28 @@ fn leave(record: &mut Record<ResourceType>) -> Outcome {
     );
     record.set("Unheld", Truth::False, reasons::STILL_HELD, &message);
     Outcome::blocked(reasons::STILL_HELD, message)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn names(count: usize) -> BTreeSet<String> {
+        (0..count).map(|number| format!("n{number:04}")).collect()
+    }
+
+    #[test]
+    fn however_many_hold_a_scope_the_status_names_a_few_and_counts_the_rest() {
+        assert_eq!(line(&names(0)), None);
+        assert_eq!(line(&names(3)).unwrap(), "n0000, n0001, n0002");
+        assert_eq!(
+            line(&names(5000)).unwrap(),
+            "n0000, n0001, n0002 and 4997 more"
+        );
+        let few = holders("read".into(), names(NAMED));
+        assert_eq!((few.clients.len(), few.more), (NAMED, None));
+        let many = holders("read".into(), names(5000));
+        assert_eq!((many.clients.len(), many.more), (NAMED, Some(4980)));
+        assert_eq!(many.clients[0], "n0000");
+    }
 }

@@ -5,22 +5,29 @@
 
 mod client;
 
-use std::sync::Arc;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use async_trait::async_trait;
+use k8s_openapi::jiff::Timestamp;
 use url::Url;
 
 use self::client::{is_ours, is_the_one, name, scope, settings};
 use super::real::Issuer;
+use super::token::NOWHERE;
 use super::{
-    Capabilities, ClientMetadata, Description, ErrorKind, IdentityError, Method, NewClient,
-    OAuthServer, Registration, Result, TokenAnswer, TokenRequest,
+    Capabilities, ClientMetadata, Description, ErrorKind, IdentityError, Inquiry, Method,
+    NewClient, OAuthServer, Registration, Result, TokenAnswer, TokenRequest,
 };
 use crate::cloud::user_pools::{
     ListedPoolSecret, NewPoolClient, PoolClient, PoolClientSettings, UserPool,
 };
 use crate::cloud::{CloudError, ErrorKind as CloudKind, Sessions};
 use crate::model::{AccountId, RoleName, UserPoolId};
+
+/// How far behind a list of clients may be. AWS says nothing of that; what it lists of other things is there within seconds.
+const BEHIND: Duration = Duration::from_secs(10);
 
 /// The grant types that app clients have and we can give. The metadata says nothing of them.
 const GRANT_TYPES: [&str; 3] = ["authorization_code", "client_credentials", "refresh_token"];
@@ -31,6 +38,10 @@ pub(super) struct Cognito {
     sessions: Arc<dyn Sessions>,
     pool: UserPoolId,
     account: Option<(AccountId, RoleName)>,
+    /// Since when it is open: what was made before, by whoever was killed, is not known.
+    opened: Timestamp,
+    /// The clients of which it is not known whether they were made, and since when.
+    unsure: Mutex<HashMap<String, Timestamp>>,
 }
 
 /// Where that pool's metadata is, if the issuer is that pool's.
@@ -57,11 +68,46 @@ impl Cognito {
         pool: UserPoolId,
         account: Option<(AccountId, RoleName)>,
     ) -> Self {
+        let opened = (issuer.clock)();
         Self {
             issuer,
             sessions,
             pool,
             account,
+            opened,
+            unsure: Mutex::default(),
+        }
+    }
+
+    fn unsure(&self) -> MutexGuard<'_, HashMap<String, Timestamp>> {
+        self.unsure.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// That a list without that client means that there is none: not while it may be behind a creation whose answer was
+    /// lost, or another one would be made.
+    fn believe_absence(&self, operation: &'static str, handle: &str) -> Result<()> {
+        let now = (self.issuer.clock)();
+        let mut unsure = self.unsure();
+        let since = unsure.get(handle).copied().unwrap_or(self.opened);
+        let passed = Duration::try_from(now.duration_since(since)).unwrap_or_default();
+        if passed >= BEHIND {
+            unsure.remove(handle);
+            return Ok(());
+        }
+        let message = "a list of app clients may be behind, and one may have been made already whose answer was lost: asked again \
+                       in some seconds";
+        let mut error = IdentityError::new(ErrorKind::Unavailable, operation, message);
+        error.retry_after = Some(BEHIND.saturating_sub(passed));
+        Err(error)
+    }
+
+    /// Where the client's people are sent, if it is there.
+    async fn callback(&self, operation: &'static str, id: &str) -> Result<Option<String>> {
+        match self.pool(operation).await?.client(id).await {
+            Ok(client) => Ok(client.callbacks.into_iter().next()),
+            // The token endpoint says so in its own words.
+            Err(error) if error.kind == CloudKind::NotFound => Ok(None),
+            Err(error) => Err(failed(operation, error)),
         }
     }
 
@@ -209,7 +255,7 @@ impl Cognito {
 
 #[async_trait]
 impl OAuthServer for Cognito {
-    async fn describe(&self) -> Result<Description> {
+    async fn describe(&self, _: Inquiry) -> Result<Description> {
         const OPERATION: &str = "describe";
         let pool = self.pool(OPERATION).await?;
         if !self.present(OPERATION, &*pool).await? {
@@ -256,6 +302,10 @@ impl OAuthServer for Cognito {
         let made = match pool.create_client(&client).await {
             Ok(made) => made,
             Err(error) => {
+                if error.kind.may_have_happened() {
+                    let now = (self.issuer.clock)();
+                    self.unsure().insert(new.handle.clone(), now);
+                }
                 return Err(self
                     .refused(OPERATION, &*pool, &client.settings, error)
                     .await);
@@ -287,9 +337,13 @@ impl OAuthServer for Cognito {
                 }
             }
             next = page.next;
-            if next.is_none() {
-                return Ok(found);
+            if next.is_some() {
+                continue;
             }
+            if found.is_empty() {
+                self.believe_absence(OPERATION, handle)?;
+            }
+            return Ok(found);
         }
     }
 
@@ -343,7 +397,13 @@ impl OAuthServer for Cognito {
             scopes: scopes.map(spelled),
             ..request.clone()
         };
-        self.issuer.request_token(&request).await
+        // Cognito answers `unauthorized_client` where a redirection URI is none of the client's, whatever the code.
+        let callback = match request.scopes {
+            Some(_) => None,
+            None => self.callback("token", &request.client_id).await?,
+        };
+        let callback = callback.as_deref().unwrap_or(NOWHERE);
+        self.issuer.request_token_at(&request, callback).await
     }
 }
 

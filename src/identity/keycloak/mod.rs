@@ -21,8 +21,8 @@ use self::representation::{UID, merge, text, wanted};
 use super::http::{Payload, Reply};
 use super::real::Issuer;
 use super::{
-    Capabilities, ClientMetadata, Description, ErrorKind, IdentityError, KeycloakLogin, Method,
-    NewClient, OAuthServer, Registration, Result, ServiceUser, TokenAnswer, TokenRequest,
+    Capabilities, ClientMetadata, Description, ErrorKind, IdentityError, Inquiry, KeycloakLogin,
+    Method, NewClient, OAuthServer, Registration, Result, ServiceUser, TokenAnswer, TokenRequest,
 };
 use crate::model::Secret;
 
@@ -202,9 +202,9 @@ impl Keycloak {
 
 #[async_trait]
 impl OAuthServer for Keycloak {
-    async fn describe(&self) -> Result<Description> {
+    async fn describe(&self, how: Inquiry) -> Result<Description> {
         let metadata = self.admin.issuer.discover().await?;
-        let overlap = self.rotates("describe").await?;
+        let overlap = self.rotates("describe", how).await?;
         let mut methods = metadata.methods.clone();
         // Its metadata has only ways to authenticate, and not that a client need not.
         if !methods.contains(&Method::Public) {

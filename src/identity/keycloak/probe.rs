@@ -12,14 +12,16 @@ use http::{Method as HttpMethod, StatusCode};
 use serde_json::{Value, json};
 
 use super::super::http::Payload;
-use super::super::{ErrorKind, IdentityError, Result, keys};
+use super::super::{ErrorKind, IdentityError, Inquiry, Result, keys};
 use super::representation::text;
 use super::{Keycloak, created, gone};
 
 const EXECUTOR: &str = "secret-rotation";
 const PREFIX: &str = "bailiwick-probe-";
-/// The attribute that such a client bears.
+/// The attribute that such a client bears: when it was made, in seconds of Unix.
 const PROBE: &str = "bailiwick.dev/probe";
+/// After so many seconds nobody is at it any more: a call takes no longer than a quarter of a minute, and clocks differ.
+const LEFT: i64 = 300;
 
 /// What was found out.
 #[derive(Debug, Clone, Copy, Default)]
@@ -30,12 +32,25 @@ pub(super) struct Overlap {
     pub(super) lasts: Option<Duration>,
 }
 
+impl Overlap {
+    /// What the status kept of it, which does not have how long.
+    fn remembered(is_had: bool) -> Self {
+        Self {
+            is_had,
+            lasts: None,
+        }
+    }
+}
+
 impl Keycloak {
     /// Whether the realm lets clients like ours have two secrets. Tried again only when its policies have changed.
-    pub(super) async fn rotates(&self, operation: &'static str) -> Result<Overlap> {
+    pub(super) async fn rotates(&self, operation: &'static str, how: Inquiry) -> Result<Overlap> {
         let Some(policies) = self.policies(operation).await? else {
             // We may not read them, and so never know that they are the same.
-            return self.try_out(operation).await;
+            return match how {
+                Inquiry::Trying => self.try_out(operation).await,
+                Inquiry::Reading { secrets_in_place } => Ok(Overlap::remembered(secrets_in_place)),
+            };
         };
         if !policies.contains(EXECUTOR) {
             return Ok(Overlap::default());
@@ -49,6 +64,9 @@ impl Keycloak {
             && under == policies
         {
             return Ok(rotates);
+        }
+        if let Inquiry::Reading { secrets_in_place } = how {
+            return Ok(Overlap::remembered(secrets_in_place));
         }
         let rotates = self.try_out(operation).await?;
         *self.probed.lock().unwrap_or_else(PoisonError::into_inner) = Some((policies, rotates));
@@ -88,7 +106,7 @@ impl Keycloak {
             "clientAuthenticatorType": "client-secret",
             "standardFlowEnabled": false,
             "serviceAccountsEnabled": true,
-            "attributes": {PROBE: "true"},
+            "attributes": {PROBE: self.now().to_string()},
         });
         let post = self.admin.ask(operation, HttpMethod::POST, &["clients"]);
         let reply = self.admin.send(post.with(Payload::json(&client))).await?;
@@ -120,14 +138,21 @@ impl Keycloak {
         })
     }
 
-    /// Removes what an earlier try left that was killed.
+    fn now(&self) -> i64 {
+        (self.admin.issuer.clock)().as_second()
+    }
+
+    /// Removes what an earlier try left that was killed; not what another operator, or another provider of this realm, is at.
     async fn clear(&self, operation: &'static str) -> Result<()> {
         let query = [("clientId", PREFIX), ("search", "true")];
         let reply = self.admin.get(operation, &["clients"], &query).await?;
         let clients: Vec<Value> = reply.success()?.json()?;
         let left = clients.iter().filter(|client| {
             let id = client["clientId"].as_str().unwrap_or_default();
-            id.starts_with(PREFIX) && client["attributes"][PROBE] == "true"
+            let mark = client["attributes"][PROBE].as_str();
+            let since = |mark: &str| mark.parse().unwrap_or(i64::MIN);
+            id.starts_with(PREFIX)
+                && mark.is_some_and(|mark| self.now().saturating_sub(since(mark)) > LEFT)
         });
         for client in left {
             self.remove(operation, text(operation, &client["id"])?)

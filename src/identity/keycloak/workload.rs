@@ -14,7 +14,8 @@ const SUBJECT: &str = "jwt.credential.sub";
 
 impl Keycloak {
     /// Whether the realm has what is needed: an identity provider that may vouch for clients, and a server that asks it. That
-    /// we may not read it counts as no.
+    /// we may not read it counts as no; that we may not read how the realm's clients authenticate does not, since that takes
+    /// a right which is needed for nothing else.
     pub(super) async fn takes_assertions(&self, operation: &'static str) -> Result<bool> {
         let Some(alias) = &self.identity_provider else {
             return Ok(false);
@@ -30,7 +31,18 @@ impl Keycloak {
         let asks = ways
             .as_array()
             .is_some_and(|ways| ways.iter().any(|way| way["id"] == AUTHENTICATOR));
-        Ok(asks && vouches(&provider))
+        Ok(asks && vouches(&provider) && self.lets_clients_try(operation).await?)
+    }
+
+    /// Whether the way is in the realm's client authentication flow; a realm that is older than the way may lack it.
+    async fn lets_clients_try(&self, operation: &'static str) -> Result<bool> {
+        let realm = self.read(operation, &[]).await?.unwrap_or_default();
+        let Some(flow) = realm["clientAuthenticationFlow"].as_str() else {
+            return Ok(true);
+        };
+        let path = ["authentication", "flows", flow, "executions"];
+        let steps = self.read(operation, &path).await?;
+        Ok(steps.is_none_or(|steps| is_tried(&steps)))
     }
 
     async fn read(&self, operation: &'static str, path: &[&str]) -> Result<Option<Value>> {
@@ -40,7 +52,7 @@ impl Keycloak {
                 tracing::info!(
                     path = path.join("/"),
                     status = reply.status.as_u16(),
-                    "the realm does not have this or does not show it: no workload identity"
+                    "the realm does not have this or does not show it"
                 );
                 Ok(None)
             }
@@ -56,6 +68,15 @@ fn vouches(provider: &Value) -> bool {
     let may =
         kind == "kubernetes" || (kind == "oidc" && config["supportsClientAssertions"] == "true");
     provider["enabled"] == true && may
+}
+
+/// Whether one of these steps lets a client in by what somebody else has signed for it.
+fn is_tried(steps: &Value) -> bool {
+    let on = |step: &Value| {
+        let requirement = step["requirement"].as_str();
+        step["providerId"] == AUTHENTICATOR && requirement.is_some_and(|it| it != "DISABLED")
+    };
+    steps.as_array().is_some_and(|steps| steps.iter().any(on))
 }
 
 /// The attributes of a client, with whose tokens it takes.
