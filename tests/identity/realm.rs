@@ -159,6 +159,7 @@ impl State {
         match (method, rest) {
             ("PUT", []) => self.clients[at] = serde_json::from_str(body).unwrap(),
             ("DELETE", []) => drop(self.clients.remove(at)),
+            ("GET", []) => return Reply::json(200, self.clients[at].clone()),
             ("GET", ["client-secret"]) => {
                 return Reply::json(200, json!({"value": self.clients[at]["secret"]}));
             }

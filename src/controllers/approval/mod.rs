@@ -8,6 +8,7 @@ use async_trait::async_trait;
 use kube::ResourceExt;
 
 use super::Caches;
+use super::application::in_force;
 use crate::api::{Application, Approval, Release};
 use crate::engine::conditions::{self, Truth};
 use crate::engine::frame::Reconcile;
@@ -121,7 +122,7 @@ impl Approvals {
             applications.get(namespace.as_deref(), &release.spec.application)
         });
         let type_ = &object.spec.type_;
-        match application.and_then(|application| not_demanded(&application, type_)) {
+        match application.and_then(|application| not_demanded(&application, &self.caches, type_)) {
             Some(message) => {
                 record.set(NOT_DEMANDED, Truth::True, reasons::NOT_DEMANDED, &message);
             }
@@ -130,11 +131,10 @@ impl Approvals {
     }
 }
 
-fn not_demanded(application: &Application, type_: &String) -> Option<String> {
-    let required = application.spec.required_approvals.as_ref();
-    let types = required.map(|required| required.types.as_slice());
-    let types = types.unwrap_or_default();
-    let demanded = match types {
+/// By what is in force: a demand that the name keeps is one.
+fn not_demanded(application: &Application, caches: &Caches, type_: &String) -> Option<String> {
+    let types = in_force(application, caches).types;
+    let demanded = match types.as_slice() {
         [] => "none".to_owned(),
         types => types.join(", "),
     };
