@@ -136,10 +136,12 @@ impl OAuthClients {
             let near = client.namespace() == namespace
                 && is_same(&client.spec.provider)
                 && client.uid() != object.uid();
-            let rival = near && (has(client).is_some() || wants(client).is_some());
-            rival.then(|| client.name_any())
+            let has = has(client).is_some();
+            let rival = near && (has || wants(client).is_some());
+            rival.then(|| (!has, age(client), client.name_any()))
         });
-        let rival = rivals.first()?;
+        // Of several always the same one, and rather who has it than who wants it.
+        let (.., rival) = rivals.iter().min()?;
         let message = format!(
             "spec.serviceAccount: OAuthClient {rival} has ServiceAccount {name:?}, and the server takes its tokens for one \
              client alone: name another one, or have that client deleted"

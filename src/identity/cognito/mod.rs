@@ -3,16 +3,15 @@
 //! AWS chooses their ids and secrets. Ours is what bears our mark in its name; nothing else is changed or removed. A secret is
 //! shown once, when it is made; later it is known by its id alone, and the first one of a client by being the oldest.
 
+mod absence;
 mod client;
 
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::sync::Arc;
 
 use async_trait::async_trait;
-use k8s_openapi::jiff::Timestamp;
 use url::Url;
 
+use self::absence::Absence;
 use self::client::{is_ours, is_the_one, name, scope, settings};
 use super::real::Issuer;
 use super::token::NOWHERE;
@@ -26,9 +25,6 @@ use crate::cloud::user_pools::{
 use crate::cloud::{CloudError, ErrorKind as CloudKind, Sessions};
 use crate::model::{AccountId, RoleName, UserPoolId};
 
-/// How far behind a list of clients may be. AWS says nothing of that; what it lists of other things is there within seconds.
-const BEHIND: Duration = Duration::from_secs(10);
-
 /// The grant types that app clients have and we can give. The metadata says nothing of them.
 const GRANT_TYPES: [&str; 3] = ["authorization_code", "client_credentials", "refresh_token"];
 
@@ -38,10 +34,8 @@ pub(super) struct Cognito {
     sessions: Arc<dyn Sessions>,
     pool: UserPoolId,
     account: Option<(AccountId, RoleName)>,
-    /// Since when it is open: what was made before, by whoever was killed, is not known.
-    opened: Timestamp,
-    /// The clients of which it is not known whether they were made, and since when.
-    unsure: Mutex<HashMap<String, Timestamp>>,
+    /// Whether what no list shows is not there.
+    absence: Absence,
 }
 
 /// Where that pool's metadata is, if the issuer is that pool's.
@@ -68,37 +62,14 @@ impl Cognito {
         pool: UserPoolId,
         account: Option<(AccountId, RoleName)>,
     ) -> Self {
-        let opened = (issuer.clock)();
+        let absence = Absence::new((issuer.clock)());
         Self {
             issuer,
             sessions,
             pool,
             account,
-            opened,
-            unsure: Mutex::default(),
+            absence,
         }
-    }
-
-    fn unsure(&self) -> MutexGuard<'_, HashMap<String, Timestamp>> {
-        self.unsure.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// That a list without that client means that there is none: not while it may be behind a creation whose answer was
-    /// lost, or another one would be made.
-    fn believe_absence(&self, operation: &'static str, handle: &str) -> Result<()> {
-        let now = (self.issuer.clock)();
-        let mut unsure = self.unsure();
-        let since = unsure.get(handle).copied().unwrap_or(self.opened);
-        let passed = Duration::try_from(now.duration_since(since)).unwrap_or_default();
-        if passed >= BEHIND {
-            unsure.remove(handle);
-            return Ok(());
-        }
-        let message = "a list of app clients may be behind, and one may have been made already whose answer was lost: asked again \
-                       in some seconds";
-        let mut error = IdentityError::new(ErrorKind::Unavailable, operation, message);
-        error.retry_after = Some(BEHIND.saturating_sub(passed));
-        Err(error)
     }
 
     /// Where the client's people are sent, if it is there.
@@ -304,7 +275,7 @@ impl OAuthServer for Cognito {
             Err(error) => {
                 if error.kind.may_have_happened() {
                     let now = (self.issuer.clock)();
-                    self.unsure().insert(new.handle.clone(), now);
+                    self.absence.doubt(&new.handle, now);
                 }
                 return Err(self
                     .refused(OPERATION, &*pool, &client.settings, error)
@@ -341,7 +312,8 @@ impl OAuthServer for Cognito {
                 continue;
             }
             if found.is_empty() {
-                self.believe_absence(OPERATION, handle)?;
+                let now = (self.issuer.clock)();
+                self.absence.believe(OPERATION, handle, now)?;
             }
             return Ok(found);
         }
