@@ -5,6 +5,7 @@
 //! | module | what lives there |
 //! |---|---|
 //! | [`causes`] | what an error says, with all that caused it |
+//! | [`few`] | a bounded list in a sentence |
 //! | [`model`] | validated values: parse once, never re-check |
 //! | [`plan`] | pure decisions: (desired, observed, now) → what to do |
 //! | [`api`] | the custom resources, one file per kind |
@@ -33,6 +34,7 @@ pub mod controllers;
 #[cfg(feature = "dev")]
 pub mod dev;
 pub mod engine;
+pub mod few;
 pub mod identity;
 pub mod journal;
 pub mod model;

@@ -12,7 +12,7 @@ use crate::edits::{self, Edit, Edited};
 use crate::population::Sample;
 use crate::process::Memory;
 use crate::report::{Figure, Goal, is_wanted};
-use crate::site::{Operator, Site};
+use crate::site::{Operator, Site, with_binary};
 use crate::{Arguments, Limit, Problem, quantile, seconds};
 
 /// Accounts in all.
@@ -23,12 +23,9 @@ const CHANGES: usize = 100;
 
 /// Measures.
 pub fn measure(arguments: &Arguments, limit: Limit) -> Result<Vec<Figure>, Problem> {
-    let own = Path::new(env!("CARGO_BIN_EXE_bailiwick"));
-    let binary = arguments.binary.as_deref().unwrap_or(own);
-    tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build()?
-        .block_on(limit.keep(all(binary, &arguments.only)))
+    with_binary(arguments, limit, async |binary| {
+        all(binary, &arguments.only).await
+    })
 }
 
 /// One step after the other, as far as something wanted is still to come.

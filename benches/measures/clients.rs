@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 use crate::kept::{NAMESPACE, TEAM, measured, versions};
 use crate::population::{self, is_ready};
 use crate::report::{Figure, Goal};
-use crate::site::{AT_ONCE, Site};
+use crate::site::{AT_ONCE, Site, with_binary};
 use crate::{Arguments, Limit, Problem};
 
 /// Clients in all, and how many each application has.
@@ -24,12 +24,7 @@ const EACH: usize = 100;
 
 /// Measures.
 pub fn measure(arguments: &Arguments, limit: Limit) -> Result<Vec<Figure>, Problem> {
-    let own = Path::new(env!("CARGO_BIN_EXE_bailiwick"));
-    let binary = arguments.binary.as_deref().unwrap_or(own);
-    tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build()?
-        .block_on(limit.keep(all(binary)))
+    with_binary(arguments, limit, all)
 }
 
 async fn all(binary: &Path) -> Result<Vec<Figure>, Problem> {

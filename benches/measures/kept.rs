@@ -14,7 +14,7 @@ use crate::images::{Evidence, SOURCE, Shelf};
 use crate::population::{self, is_ready};
 use crate::process::Memory;
 use crate::report::{Figure, Goal};
-use crate::site::{AT_ONCE, Operator, Site};
+use crate::site::{AT_ONCE, Operator, Site, with_binary};
 use crate::{Arguments, Limit, Problem};
 
 /// Releases in all, and how many each application has.
@@ -25,12 +25,7 @@ pub const NAMESPACE: &str = "team-shop";
 
 /// Measures.
 pub fn measure(arguments: &Arguments, limit: Limit) -> Result<Vec<Figure>, Problem> {
-    let own = Path::new(env!("CARGO_BIN_EXE_bailiwick"));
-    let binary = arguments.binary.as_deref().unwrap_or(own);
-    tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build()?
-        .block_on(limit.keep(all(binary)))
+    with_binary(arguments, limit, all)
 }
 
 async fn all(binary: &Path) -> Result<Vec<Figure>, Problem> {

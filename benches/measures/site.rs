@@ -22,12 +22,27 @@ use crate::binary::MANY;
 use crate::emulator::Emulator;
 use crate::population::{self, Place, Sample};
 use crate::process::{Memory, memory, processor_time};
-use crate::{Problem, world};
+use crate::report::Figure;
+use crate::{Arguments, Limit, Problem, world};
 
 /// Accounts of a team.
 const EACH: usize = 100;
 /// Requests to the API server at once while the world is made.
 pub const AT_ONCE: usize = 16;
+
+/// Measures with the operator's binary: the one that is named, else the one that was built with this.
+pub fn with_binary(
+    arguments: &Arguments,
+    limit: Limit,
+    measures: impl AsyncFnOnce(&Path) -> Result<Vec<Figure>, Problem>,
+) -> Result<Vec<Figure>, Problem> {
+    let own = Path::new(env!("CARGO_BIN_EXE_bailiwick"));
+    let binary = arguments.binary.as_deref().unwrap_or(own);
+    tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()?
+        .block_on(limit.keep(measures(binary)))
+}
 
 /// A control plane and an emulated AWS.
 pub struct Site {

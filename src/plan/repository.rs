@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 use super::account::{Ownership, ownership};
 use super::policy_document::PolicyDocument;
 use super::revision::revision;
+use crate::few::few;
 use crate::model::{Encryption, Owner, RepositoryName, TagMutability, Tags};
 pub use access::access;
 
@@ -296,12 +297,7 @@ fn show_tags(tags: &Tags) -> String {
 
 /// A few of them; there can be hundreds.
 fn show_kept(digests: &BTreeSet<String>) -> String {
-    let first: Vec<&str> = digests.iter().take(3).map(String::as_str).collect();
-    let more = match digests.len().saturating_sub(first.len()) {
-        0 => String::new(),
-        more => format!(" and {more} more"),
-    };
-    format!("a tag {KEEP_PREFIX}… for {}{more}", first.join(", "))
+    format!("a tag {KEEP_PREFIX}… for {}", few(digests, 3))
 }
 
 /// The tag by which an image is kept: with its whole digest, so that no two share one. `None` if that is not the

@@ -17,6 +17,7 @@ use crate::engine::frame::Reconcile;
 use crate::engine::reasons::Reason;
 use crate::engine::record::Record;
 use crate::engine::{Failure, Outcome};
+use crate::few::{and_more, few};
 
 /// How many clients of a scope the status names.
 const NAMED: usize = 20;
@@ -167,12 +168,10 @@ impl ResourceTypes {
             return None;
         }
         told.sort();
-        let more = and_more(told.len().saturating_sub(NAMED));
-        told.truncate(NAMED);
         let message = format!(
-            "held and not granted any more: {}{more}. It is taken away by itself, but for a client that is suspended, in mode Plan, \
+            "held and not granted any more: {}. It is taken away by itself, but for a client that is suspended, in mode Plan, \
              or to whose places nothing can be delivered, which its own conditions say, and whose owner must be asked",
-            told.join(", ")
+            few(&told, NAMED)
         );
         let reason = reasons::HELD_WITHOUT_GRANT;
         record.set(WITHIN_GRANTS, Truth::False, reason, &message);
@@ -182,20 +181,7 @@ impl ResourceTypes {
 
 /// The applications in a line, or the first of them.
 fn line(applications: &BTreeSet<String>) -> Option<String> {
-    let some: Vec<&str> = applications
-        .iter()
-        .take(IN_LINE)
-        .map(String::as_str)
-        .collect();
-    let more = applications.len() - some.len();
-    (!some.is_empty()).then(|| some.join(", ") + &and_more(more))
-}
-
-fn and_more(more: usize) -> String {
-    match more {
-        0 => String::new(),
-        more => format!(" and {more} more"),
-    }
+    (!applications.is_empty()).then(|| few(applications, IN_LINE))
 }
 
 /// Who holds a scope, bounded: an object has room for so much, and nobody reads thousands of names.

@@ -6,6 +6,7 @@ use super::reasons;
 use crate::api::{Team, TeamAccount, TeamAccountSummary};
 use crate::engine::conditions::{self, Truth};
 use crate::engine::record::Record;
+use crate::few::few;
 
 /// The condition that sums the accounts up. No part of Ready, which speaks of the team itself.
 const ACCOUNTS_READY: &str = "AccountsReady";
@@ -76,15 +77,11 @@ fn summary(list: &[TeamAccountSummary]) -> (Truth, &'static str, String) {
         let message = format!("all accounts of the team are Ready: {}", list.len());
         return (Truth::True, reasons::ALL_READY, message);
     }
-    let rest = match unready.len().saturating_sub(NAMED) {
-        0 => String::new(),
-        more => format!(" and {more} more"),
-    };
     let message = format!(
-        "{} of {} accounts are not Ready: {}{rest}; status.accounts says why",
+        "{} of {} accounts are not Ready: {}; status.accounts says why",
         unready.len(),
         list.len(),
-        unready[..unready.len().min(NAMED)].join(", ")
+        few(&unready, NAMED)
     );
     (Truth::False, reasons::SOME_NOT_READY, message)
 }
