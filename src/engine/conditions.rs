@@ -111,6 +111,7 @@ pub fn summarise(
             reasons::RELEASED,
             "nothing outside is managed any more",
         ),
+        Ok(Outcome::Begun { .. }) => return,
         Ok(Outcome::Waiting {
             reason, message, ..
         }) => (Truth::False, Some(RECONCILING), reason, message),

@@ -332,9 +332,19 @@ impl<R: Reconcile> Frame<R> {
         .map(|ready| (ready.status.clone(), ready.reason.clone()));
         let at = (generation, record.now);
         conditions::summarise(record.status.conditions(), &end, failures, at);
-        *record.status.observed_generation() = Some(generation);
+        let has_begun = matches!(end, Ok(Outcome::Begun { .. }));
+        let observed = record.status.observed_generation();
+        let is_new = *observed != Some(generation);
+        // A status that says nothing of this generation yet does not say that it has seen it either (kstatus).
+        if !has_begun {
+            *observed = Some(generation);
+        }
         record.check();
-        let written = record.save().await;
+        // What a new object was found to be by now, the pass that has the answer finds as well, and writes once.
+        let written = match has_begun && is_new {
+            true => Ok(false),
+            false => record.save().await,
+        };
         let mut notes = std::mem::take(&mut record.notes);
         let reference = object.object_ref(&());
         let ready = conditions::find(record.status.conditions_ref(), conditions::READY).cloned();
@@ -379,7 +389,7 @@ impl<R: Reconcile> Frame<R> {
             Ok(Outcome::Settled {
                 resync: Some(after),
             }) => Action::requeue(after),
-            Ok(Outcome::Waiting { after, .. }) => Action::requeue(after),
+            Ok(Outcome::Waiting { after, .. } | Outcome::Begun { after }) => Action::requeue(after),
             Ok(Outcome::Blocked { .. }) => Action::requeue(BLOCKED_AGAIN),
             Err(failure) => match failure.kind {
                 FailureKind::Conflict => {

@@ -22,6 +22,12 @@ pub enum Outcome {
         /// When to look again without being asked.
         after: Duration,
     },
+    /// Something outside has just been asked, and will answer in a moment: not worth a word in the status yet, which stays as
+    /// it is. Look again `after`.
+    Begun {
+        /// When to look again without being asked.
+        after: Duration,
+    },
     /// A person must change something first. Looked at again now and then, since it may be something outside.
     Blocked {
         /// The reason, one of the kind's closed set.
@@ -55,7 +61,7 @@ impl Outcome {
     pub fn label(&self) -> &'static str {
         match self {
             Self::Settled { .. } => "settled",
-            Self::Waiting { .. } => "waiting",
+            Self::Waiting { .. } | Self::Begun { .. } => "waiting",
             Self::Blocked { .. } => "blocked",
             Self::Released => "released",
         }

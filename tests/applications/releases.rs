@@ -93,6 +93,41 @@ async fn a_release_is_ready_by_two_writes_and_its_application_knows_it_by_one() 
     operator.abort();
 }
 
+/// Two hundred at once, of a registry that is asked four at a time: they wait for seconds, and nobody writes that they do.
+#[tokio::test(start_paused = true)]
+async fn many_that_come_at_once_cost_no_more_writes_each() {
+    const MANY: u64 = 200;
+    let world = shop(&json!({}));
+    world
+        .registries
+        .slow_down("registry.example.com", Duration::from_millis(20));
+    let operator = world.operator(&Arc::default());
+    world
+        .until("accepted", MINUTE, |world| {
+            world
+                .condition("applications", "aa", "shop", "Ready")
+                .starts_with("True")
+        })
+        .await;
+    world.server.reset_counters();
+    for at in 0..MANY {
+        let (version, image) = (format!("1.{at}"), image(&format!("1.{at}")));
+        world
+            .registries
+            .push(&image, &digest('a'), built_from(SOURCE));
+        let spec = json!({"application": "shop", "version": version, "image": image});
+        world.release("aa", &format!("shop-1.{at}"), "robot", &spec);
+    }
+    world
+        .until("all of them", 2 * MINUTE, |world| {
+            (0..MANY).all(|at| is_ready(world, &format!("shop-1.{at}")))
+        })
+        .await;
+    let statuses = world.server.requests(Verb::Patch, "releases", "status");
+    assert_eq!(statuses, 2 * MANY, "the digests first, then the rest");
+    operator.abort();
+}
+
 #[tokio::test(start_paused = true)]
 async fn the_first_digest_stays_whenever_the_operator_dies_and_the_tag_moves() {
     let life = async |strike: Option<(u64, Fault)>| {

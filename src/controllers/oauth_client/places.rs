@@ -54,11 +54,13 @@ impl Work<'_> {
                 message,
                 mends: false,
             }),
-            Err(Outcome::Settled { .. } | Outcome::Released) => Err(Refusal {
-                reason: reasons::DELIVERY_FAILED,
-                message: "the place is not there".to_owned(),
-                mends: true,
-            }),
+            Err(Outcome::Settled { .. } | Outcome::Begun { .. } | Outcome::Released) => {
+                Err(Refusal {
+                    reason: reasons::DELIVERY_FAILED,
+                    message: "the place is not there".to_owned(),
+                    mends: true,
+                })
+            }
         }
     }
 

@@ -130,7 +130,7 @@ pub(super) fn held_back(
     let why = match &end {
         Ok(Outcome::Blocked { message, .. } | Outcome::Waiting { message, .. }) => message,
         Err(failure) => &failure.message,
-        Ok(Outcome::Released) => return end,
+        Ok(Outcome::Released | Outcome::Begun { .. }) => return end,
         Ok(Outcome::Settled { .. }) => "the authorization server cannot be reached",
     };
     let message = format!(

@@ -25,6 +25,9 @@ const UNCONFIRMED: &str = "SourceUnconfirmed";
 /// How soon a look that a registry did not answer is had again, where the source is known already.
 const TRY_AGAIN: Duration = Duration::from_secs(300);
 
+/// How long a question waits for its answer before the status says so.
+const SAY_SO: Duration = Duration::from_secs(10);
+
 /// How much of what does not count is kept: others can attach as much as they like to an image.
 const REMARKS: usize = 10;
 const REMARK_LENGTH: usize = 400;
@@ -66,7 +69,7 @@ impl Releases {
         let never = conditions::find(&record.status.conditions, "SourceKnown").is_none();
         // A release whose source is known is none the less Ready because somebody wants it looked at once more.
         let later = |what: &str| match lacking {
-            true => Look::Waits(waiting(image, what)),
+            true => Look::Waits(self.waiting(asker, image, what)),
             false => Look::Owed(ANSWER_AGAIN),
         };
         // After a restart nothing is due: ten thousand settled releases are not asked about all at once.
@@ -105,7 +108,7 @@ impl Releases {
         asker: &Asker,
     ) -> Result<Result<Digest, Outcome>, Failure> {
         let resolved = match self.lookups.resolve(asker, image).await {
-            None => return Ok(Err(waiting(image, "which digest it has"))),
+            None => return Ok(Err(self.waiting(asker, image, "which digest it has"))),
             Some(Err(trouble)) if trouble.kind == TroubleKind::Transient => {
                 return Err(trouble.into());
             }
@@ -173,6 +176,21 @@ impl Releases {
         Ok(true)
     }
 
+    /// That a registry has not answered yet: said of those only that wait for long, so that a thousand releases that come at
+    /// once do not cost two writes more each.
+    fn waiting(&self, asker: &Asker, image: &ImageRef, what: &str) -> Outcome {
+        if let Some(rest) = SAY_SO.checked_sub(self.lookups.waited(asker))
+            && !rest.is_zero()
+        {
+            return Outcome::Begun { after: rest };
+        }
+        let message = format!(
+            "the registry {} is being asked about {image}: {what}",
+            image.name().registry()
+        );
+        Outcome::waiting(reasons::ASKING_REGISTRY, message, ANSWER_AGAIN)
+    }
+
     fn is_due(&self, uid: &str) -> bool {
         let mut looked = self.looked.lock().unwrap_or_else(PoisonError::into_inner);
         let now = Instant::now();
@@ -188,14 +206,6 @@ impl Releases {
 
 fn known_digest(record: &Record<Release>) -> Option<Digest> {
     record.status.image.as_ref()?.digest.parse().ok()
-}
-
-fn waiting(image: &ImageRef, what: &str) -> Outcome {
-    let message = format!(
-        "the registry {} is being asked about {image}: {what}",
-        image.name().registry()
-    );
-    Outcome::waiting(reasons::ASKING_REGISTRY, message, ANSWER_AGAIN)
 }
 
 fn unresolved(record: &mut Record<Release>, trouble: Trouble) -> Outcome {

@@ -11,6 +11,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::task::JoinHandle;
+use tokio::time::Instant;
 
 use super::origins::{
     CommitRef, Origins, Resolved, ReviewsCount, Said, Searched, Trouble, TroubleKind,
@@ -94,6 +95,7 @@ impl Question {
 struct Job {
     work: JoinHandle<Result<Answer, Trouble>>,
     ends: Arc<Ends>,
+    begun: Instant,
 }
 
 /// Which of the two ended first: of both at least one sees that the other has ended.
@@ -193,6 +195,18 @@ impl Lookups {
         self.jobs().contains_key(&key)
     }
 
+    /// For how long the oldest question to a registry about this release has been waiting for its answer. Zero: there is
+    /// none.
+    pub fn waited(&self, asker: &Asker) -> Duration {
+        let jobs = self.jobs();
+        [Subject::Resolve, Subject::Current, Subject::Search]
+            .into_iter()
+            .filter_map(|subject| jobs.get(&(asker.uid.clone(), subject)))
+            .map(|job| job.begun.elapsed())
+            .max()
+            .unwrap_or_default()
+    }
+
     /// See [`Origins::code_host`].
     pub fn code_host(&self, repository: &SourceRepository, revision: &str) -> Option<ReviewsCount> {
         self.origins.code_host(repository, revision)
@@ -270,7 +284,11 @@ impl Lookups {
                 Err(question.trouble(&why))
             })
         });
-        Job { work, ends }
+        Job {
+            work,
+            ends,
+            begun: Instant::now(),
+        }
     }
 
     fn jobs(&self) -> MutexGuard<'_, HashMap<(String, Subject), Job>> {
