@@ -10,6 +10,7 @@ use super::{TeamAccounts, reasons, validate};
 use crate::api::{ANNOTATION_CONFIRM_CLOSE, DeletionPolicy, Mode, TeamAccount};
 use crate::cloud::ErrorKind;
 use crate::controllers::organization::Row;
+use crate::engine::conditions::Truth;
 use crate::engine::record::Record;
 use crate::engine::{Failure, Outcome};
 use crate::model::{
@@ -207,6 +208,8 @@ impl TeamAccounts {
                 reasons::QUARANTINED,
                 format!("account {id} ({}) was moved to {path}", row.account.name),
             );
+            let message = format!("the account is in {path}, its class's quarantine");
+            record.set("Placed", Truth::False, reasons::QUARANTINED, &message);
         }
         Ok(None)
     }
