@@ -7,6 +7,7 @@ use bailiwick::cloud::simulated::{
 use bailiwick::model::Tags;
 use serde_json::json;
 
+use crate::fate::{Aim, Fault};
 use crate::world::{HOUR, MINUTE, World};
 
 const CREATE: &str = "organizations.CreateAccount";
@@ -244,4 +245,61 @@ async fn an_address_of_a_stranger_is_the_specs_error_and_another_one_helps() {
     world.must_be_ready(&mut run).await;
     world.check(1, "another address");
     run.stop();
+}
+
+/// Creations whose class has become another meanwhile: AWS goes on with them, and who looks on must not lose them.
+async fn begun_and_not_valid_any_more(fault: Option<Fault>) {
+    let world = World::with_one(false);
+    world.cloud.configure(|options| options.creation = HOUR / 2);
+    let names: Vec<String> = (0..5).map(|n| format!("acc{n}")).collect();
+    let mut run = world.start();
+    world.must_be_ready(&mut run).await;
+    if let Some(fault) = fault {
+        let (start, has) = (CREATE, "");
+        run.fate.aim(Aim {
+            start,
+            has,
+            fault,
+            times: 1,
+        });
+    }
+    for name in &names {
+        world.account(name, json!({}));
+    }
+    let begun = || world.cloud.requests().len() == names.len();
+    world.must(&mut run, "all slots are taken", begun).await;
+    let mut class = world.server.get("accountclasses", "", "test").unwrap();
+    class["spec"]["regions"] = json!(["us-east-1"]);
+    world.server.put(&class).unwrap();
+    let ids = || names.iter().filter(|name| world.member(name).is_some());
+    let all = || ids().count() == names.len();
+    let came = world.until(&mut run, HOUR, all).await;
+    assert!(came, "{fault:?}: {} ids are recorded", ids().count());
+    for name in &names {
+        let says = || {
+            world.ready(name).is_some_and(|(_, reason, message)| {
+                reason == "InvalidSpec" && message.contains("spec.regions")
+            })
+        };
+        world.must(&mut run, "InvalidSpec", says).await;
+        let (created, ..) = world.condition(name, "Created").unwrap();
+        assert_eq!(created, "True", "{name}");
+    }
+    // Whoever can be made is: no slot is held by those that cannot.
+    world.account("other", json!({"regions": ["us-east-1"]}));
+    let made = || world.is_ready("other");
+    assert!(world.until(&mut run, 2 * HOUR, made).await, "{fault:?}");
+    class = world.server.get("accountclasses", "", "test").unwrap();
+    class["spec"]["regions"] = json!(["us-east-1", "eu-central-1"]);
+    world.server.put(&class).unwrap();
+    world.must_be_ready(&mut run).await;
+    world.check(names.len() + 1, &format!("{fault:?}"));
+    run.stop();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_creation_whose_class_is_not_valid_any_more_is_followed_to_its_end() {
+    for fault in [None, Some(Fault::KillAfter)] {
+        begun_and_not_valid_any_more(fault).await;
+    }
 }

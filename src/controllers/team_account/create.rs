@@ -30,7 +30,7 @@ impl TeamAccounts {
     ) -> Result<Identity, Failure> {
         if let Some(past) = record.status.creation.clone() {
             match &past.failure {
-                None => return self.follow(object, record, desired, &past).await,
+                None => return self.follow(object, record, Some(desired), &past).await,
                 Some(reason) => {
                     if let Some(outcome) = self
                         .after_failure(object, record, desired, &past, reason)
@@ -184,7 +184,7 @@ impl TeamAccounts {
                 self.organization.enter_request(request);
                 self.organization.search_done(&uid);
                 record.save().await?;
-                self.await_request(object, record, desired, &intent, &id)
+                self.await_request(object, record, Some(desired), &intent, &id)
                     .await
             }
             Err(error) => self.refused(object, record, error).await,

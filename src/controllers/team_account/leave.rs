@@ -6,6 +6,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use k8s_openapi::jiff::Timestamp;
 use kube::ResourceExt;
 
+use super::follow::open_creation;
 use super::{TeamAccounts, reasons, validate};
 use crate::api::{ANNOTATION_CONFIRM_CLOSE, DeletionPolicy, Mode, TeamAccount};
 use crate::cloud::ErrorKind;
@@ -103,26 +104,10 @@ impl TeamAccounts {
         if let Some(id) = record.status.account_id.clone() {
             return Ok(id.parse().ok().map(Ok));
         }
-        let Some(intent) = record
-            .status
-            .creation
-            .clone()
-            .filter(|creation| creation.failure.is_none())
-        else {
+        let Some(intent) = open_creation(record) else {
             return Ok(None);
         };
-        let class = self.caches.class(&object.spec.class_name);
-        let team = self
-            .caches
-            .team_of_or_claimant(&object.namespace().unwrap_or_default());
-        match validate::desired(object, class.as_ref(), team.as_ref(), &self.cluster) {
-            Ok(desired) => Ok(Some(self.follow(object, record, &desired, &intent).await?)),
-            Err((reason, message)) => Ok(Some(Err(Outcome::waiting(
-                reason,
-                message,
-                Duration::from_secs(60),
-            )))),
-        }
+        self.follow(object, record, None, &intent).await.map(Some)
     }
 
     /// The account stays as it is; only what says that it is ours is taken off.

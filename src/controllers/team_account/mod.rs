@@ -107,7 +107,9 @@ impl TeamAccounts {
             Ok(desired) => desired,
             Err((reason, message)) => {
                 record.set("Accepted", Truth::False, reason, &message);
-                return Ok(Outcome::blocked(reason, message));
+                return self
+                    .record_outcome(object, record, (reason, message))
+                    .await;
             }
         };
         record.set(

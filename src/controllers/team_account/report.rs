@@ -13,7 +13,6 @@ use crate::plan::account::{Change, DesiredAccount, Planned};
 /// What the sweep knows of the account.
 pub fn row(record: &mut Record<TeamAccount>, row: &Row, path: Option<UnitPath>) {
     let status = &mut record.status;
-    status.account_id = Some(row.account.id.to_string());
     status.state = Some(row.account.state.to_string());
     status.email = Some(row.account.email.clone());
     status.account_name = Some(row.account.name.clone());
@@ -21,7 +20,13 @@ pub fn row(record: &mut Record<TeamAccount>, row: &Row, path: Option<UnitPath>) 
         id: row.parent.to_string(),
         path: path.map(|path| path.to_string()),
     });
-    status.queue = None;
+    created(record, &row.account.id);
+}
+
+/// The account is there.
+pub fn created(record: &mut Record<TeamAccount>, id: &AccountId) {
+    record.status.account_id = Some(id.to_string());
+    record.status.queue = None;
     record.set(
         "Created",
         Truth::True,
