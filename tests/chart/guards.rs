@@ -157,7 +157,7 @@ pub async fn the_finalizer_is_the_operators(world: &World) {
     ];
     let unlist = [
         &list[..],
-        &["--type=merge", "-p", r#"{"data":{"test":null}}"#],
+        &["--type=merge", "-p", r#"{"data":{"test":null,"live":null}}"#],
     ]
     .concat();
     may(world, &admin, &unlist, "").await;

@@ -128,6 +128,24 @@ async fn a_list_that_somebody_deletes_or_edits_is_put_right() {
     run.stop();
 }
 
+/// An empty list says that there are no classes; a missing one says nothing to whoever declares an account.
+#[tokio::test(start_paused = true)]
+async fn there_is_a_list_before_there_is_a_class_and_after_the_last() {
+    let world = World::new(Options::default(), 1);
+    let list = || world.server.get("configmaps", "default", LIST);
+    let mut run = world.start();
+    world.must(&mut run, "a list", || list().is_some()).await;
+    assert!(world.server.delete("configmaps", "default", LIST));
+    world.must(&mut run, "a list again", || list().is_some()).await;
+    world.declare(0, 0);
+    ready(&world, &mut run).await;
+    world.server.delete("accountclasses", "", "test");
+    let gone = || class(&world).is_none();
+    world.must(&mut run, "the class is gone", gone).await;
+    assert_eq!(list().unwrap()["data"]["test"], Value::Null);
+    run.stop();
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_class_that_is_in_use_stays_and_stays_listed() {
     let world = World::with_one(true);
