@@ -316,11 +316,8 @@ async fn work(
         caches.accounts.trigger(),
         options.creation_slots,
     ));
-    let (list, relisted) = ClassList::watched(
-        &client,
-        &options.namespace,
-        engine.leadership.clone(),
-    );
+    let (list, relisted) =
+        ClassList::watched(&client, &options.namespace, engine.leadership.clone());
     let mut tasks = kinds::run(
         options,
         &caches,

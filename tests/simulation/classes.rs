@@ -136,7 +136,9 @@ async fn there_is_a_list_before_there_is_a_class_and_after_the_last() {
     let mut run = world.start();
     world.must(&mut run, "a list", || list().is_some()).await;
     assert!(world.server.delete("configmaps", "default", LIST));
-    world.must(&mut run, "a list again", || list().is_some()).await;
+    world
+        .must(&mut run, "a list again", || list().is_some())
+        .await;
     world.declare(0, 0);
     ready(&world, &mut run).await;
     world.server.delete("accountclasses", "", "test");

@@ -104,13 +104,19 @@ async fn drift_that_aws_keeps_from_being_repaired_is_told_until_it_is() {
             let (status, reason, message) = world.condition("acc0", type_).unwrap();
             let said = (status.as_str(), reason.as_str());
             assert_eq!(said, ("False", "Drifted"), "{type_}: {message}");
-            assert!(message.contains("MoveAccount → /Workloads/Test"), "{message}");
+            assert!(
+                message.contains("MoveAccount → /Workloads/Test"),
+                "{message}"
+            );
         }
         assert_eq!(drift(&world), ["MoveAccount"]);
         // What could be put right was, and is told; the rest is when it is done.
         assert_eq!(repairs(&world), 1);
         world.pass_time(&mut run, HOUR).await;
-        assert_eq!((drift(&world), repairs(&world)), (vec![MOVE[14..].to_owned()], 1));
+        assert_eq!(
+            (drift(&world), repairs(&world)),
+            (vec![MOVE[14..].to_owned()], 1)
+        );
         world.cloud.relent(MOVE);
         world.must_be_ready(&mut run).await;
         assert!(is_placed(&world, &id));
@@ -127,7 +133,10 @@ async fn an_account_that_is_gone_or_shut_is_not_said_to_be_in_order() {
     world.cloud.set_state_behind(&id, state);
     world.must_say(&mut run, "AccountSuspended").await;
     let (in_sync, reason, _) = world.condition("acc0", "InSync").unwrap();
-    assert_eq!((in_sync.as_str(), reason.as_str()), ("False", "AccountSuspended"));
+    assert_eq!(
+        (in_sync.as_str(), reason.as_str()),
+        ("False", "AccountSuspended")
+    );
     world.cloud.leave_behind(&id);
     world.must_say(&mut run, "NotAMember").await;
     for type_ in ["Created", "Placed", "InSync"] {
@@ -141,7 +150,10 @@ async fn an_account_that_is_gone_or_shut_is_not_said_to_be_in_order() {
     world.annotate("acc0", "reconcile-requested-at", "1");
     world.must_say(&mut run, "AccessDenied").await;
     let (in_sync, reason, _) = world.condition("acc0", "InSync").unwrap();
-    assert_eq!((in_sync.as_str(), reason.as_str()), ("False", "AccessDenied"));
+    assert_eq!(
+        (in_sync.as_str(), reason.as_str()),
+        ("False", "AccessDenied")
+    );
     world.pass_time(&mut run, MINUTE).await;
     run.stop();
 }

@@ -103,7 +103,9 @@ async fn make(api: &Api<ConfigMap>, leadership: &Leadership) {
         match api.create(&PostParams::default(), &list).await {
             Ok(_) => return,
             Err(kube::Error::Api(status)) if status.is_already_exists() => return,
-            Err(error) => tracing::warn!(%error, "ConfigMap {CLASS_LIST} cannot be made; it is tried again"),
+            Err(error) => {
+                tracing::warn!(%error, "ConfigMap {CLASS_LIST} cannot be made; it is tried again")
+            }
         }
         tokio::time::sleep(MAKE_AGAIN).await;
     }

@@ -103,7 +103,10 @@ impl TeamAccounts {
         }
         acted.end = match refused {
             Some(failure) => Err(failure),
-            None => self.forget_email_update(object, record, plan).await.map(|()| left),
+            None => self
+                .forget_email_update(object, record, plan)
+                .await
+                .map(|()| left),
         };
         acted
     }
@@ -363,7 +366,7 @@ impl TeamAccounts {
 
 /// What a refusal by the organization's rules asks for; other errors stay errors.
 fn in_the_way(error: CloudError) -> Result<Outcome, Failure> {
-    match error.reason.as_deref().map(creation::constraint) {
+    match error.constraint().map(creation::constraint) {
         Some(Verdict::Person(what) | Verdict::Spec(what)) => {
             Ok(Outcome::blocked("AwsRefused", format!("{error}: {what}")))
         }

@@ -7,7 +7,7 @@ use k8s_openapi::jiff::Timestamp;
 use kube::ResourceExt;
 
 use super::follow::open_creation;
-use super::{TeamAccounts, reasons, validate};
+use super::{TeamAccounts, reasons};
 use crate::api::{ANNOTATION_CONFIRM_CLOSE, DeletionPolicy, Mode, TeamAccount};
 use crate::cloud::ErrorKind;
 use crate::controllers::organization::Row;
@@ -264,7 +264,7 @@ impl TeamAccounts {
                 if error.kind == ErrorKind::AlreadyExists
                     || error.code == "AccountAlreadyClosedException" => {}
             Err(error) => {
-                let verdict = error.reason.as_deref().map(creation::constraint);
+                let verdict = error.constraint().map(creation::constraint);
                 return match verdict {
                     Some(Verdict::Retry) => {
                         let message = format!(

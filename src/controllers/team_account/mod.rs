@@ -107,9 +107,7 @@ impl TeamAccounts {
             Ok(desired) => desired,
             Err((reason, message)) => {
                 record.set("Accepted", Truth::False, reason, &message);
-                return self
-                    .record_outcome(object, record, (reason, message))
-                    .await;
+                return self.record_outcome(object, record, (reason, message)).await;
             }
         };
         record.set(

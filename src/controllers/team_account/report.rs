@@ -99,8 +99,9 @@ pub fn acted(
         false => (*reason, message.clone()),
         true => {
             let what = in_words(&acted.undone);
-            let message =
-                format!("account {id} was changed from outside, and what is to be done is left ({what}): {message}");
+            let message = format!(
+                "account {id} was changed from outside, and what is to be done is left ({what}): {message}"
+            );
             (reasons::DRIFTED, message)
         }
     };
