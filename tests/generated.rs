@@ -208,3 +208,65 @@ fn every_reason_is_said_once_and_explained() {
         }
     }
 }
+
+/// What the rights in IAM are called where they have another name than the operation.
+const RIGHTS: &[(&str, &str)] = &[
+    ("s3:GetBucketEncryption", "s3:GetEncryptionConfiguration"),
+    ("s3:GetPublicAccessBlock", "s3:GetBucketPublicAccessBlock"),
+    ("s3:PutBucketEncryption", "s3:PutEncryptionConfiguration"),
+    ("s3:PutPublicAccessBlock", "s3:PutBucketPublicAccessBlock"),
+];
+
+/// Nobody can follow the documents and lack a right: whatever operation an adapter names, and whatever a session is
+/// narrowed to, is listed, and nothing else is.
+#[test]
+fn the_rights_in_aws_are_those_that_the_code_asks_for() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let page = std::fs::read_to_string(root.join("docs/aws-rights.md")).unwrap();
+    let is_word = |word: &str| word.chars().all(|any| any.is_ascii_alphanumeric());
+    let right = |text: &str, between: char| {
+        let (service, operation) = text.split_once(between)?;
+        let is_service = service
+            .chars()
+            .all(|any| any.is_ascii_lowercase() || "-3".contains(any));
+        let is_operation = operation.starts_with(|any: char| any.is_ascii_uppercase());
+        let known = is_service && is_operation && is_word(operation) && !service.is_empty();
+        known.then(|| format!("{service}:{operation}"))
+    };
+    // Whoever is known to AWS may ask who it is, and whoever has a token for a role may take it on.
+    let free = ["sts:AssumeRoleWithWebIdentity", "sts:GetCallerIdentity"];
+    // The journal's, which has a page of its own.
+    let elsewhere = ["s3:GetObject"];
+    // Asked for by AWS itself, on our behalf.
+    let besides = [
+        "ecr:GetDownloadUrlForLayer",
+        "iam:CreateServiceLinkedRole",
+        "kms:Decrypt",
+        "kms:Encrypt",
+        "kms:GenerateDataKey",
+        "kms:ViaService",
+        "secretsmanager:TagResource",
+        "s3:ListBucket",
+    ];
+    let mut wanted = std::collections::BTreeSet::new();
+    for (_, text) in programs(&root.join("src/cloud/aws")) {
+        let quoted = text.split('"').skip(1).step_by(2);
+        for operation in quoted.filter_map(|word| right(word, '.')) {
+            let renamed = RIGHTS.iter().find(|(from, _)| *from == operation);
+            wanted.insert(renamed.map_or(operation, |(_, to)| (*to).to_owned()));
+        }
+    }
+    assert!(wanted.len() > 60, "{wanted:?}");
+    let listed: std::collections::BTreeSet<String> = page
+        .split(['"', '`'])
+        .filter_map(|word| right(word, ':'))
+        .collect();
+    let skip = |name: &&String| {
+        let name = name.as_str();
+        free.contains(&name) || elsewhere.contains(&name) || besides.contains(&name)
+    };
+    let missing: Vec<_> = wanted.difference(&listed).filter(|it| !skip(it)).collect();
+    assert!(missing.is_empty(), "not in docs/aws-rights.md: {missing:?}");
+    let more: Vec<_> = listed.difference(&wanted).filter(|it| !skip(it)).collect();
+    assert!(more.is_empty(), "nobody asks for: {more:?}");
+}

@@ -237,6 +237,39 @@ async fn a_suspended_team_is_written_for_no_more_and_waits_with_its_deletion() {
     run.stop();
 }
 
+/// A binding to a role that is not there gives nothing: the team says so, and is told when there is one.
+#[tokio::test(start_paused = true)]
+async fn members_without_a_role_have_no_rights_and_their_team_says_so() {
+    let world = World::with_one(true);
+    let role = world
+        .server
+        .get("clusterroles", "", "bailiwick-team-member");
+    let remove = || {
+        world
+            .server
+            .delete("clusterroles", "", "bailiwick-team-member")
+    };
+    assert!(remove());
+    let mut run = world.start();
+    let message = must_say(&world, &mut run, "team0", "RoleMissing").await;
+    assert!(
+        message.contains("bailiwick-team-member") && message.contains("chart"),
+        "{message}"
+    );
+    // It has its namespace all the same, and its accounts are made.
+    let account = || world.is_ready("acc0");
+    world.must(&mut run, "its account is Ready", account).await;
+    for _ in 0..2 {
+        world.server.put(role.as_ref().unwrap());
+        world.pass_time(&mut run, MINUTE).await;
+        assert_eq!(condition(&world, "team0", "Ready").0, "True");
+        assert!(remove());
+        world.pass_time(&mut run, MINUTE).await;
+        assert_eq!(condition(&world, "team0", "Ready").1, "RoleMissing");
+    }
+    run.stop();
+}
+
 fn declared() -> World {
     World::with_one(false)
 }
