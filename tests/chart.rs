@@ -167,6 +167,7 @@ async fn the_chart_installs_refuses_and_separates() {
     rights_are_separate(&world).await;
     guards::policies_are_sound(&world).await;
     guards::only_the_members_role_is_given(&world).await;
+    guards::only_what_is_the_teams_is_taken_away(&world).await;
     guards::members_read_their_team_and_the_classes(&world).await;
     guards::the_team_label_is_the_platforms(&world).await;
     guards::the_finalizer_is_the_operators(&world).await;
