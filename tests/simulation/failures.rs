@@ -1,10 +1,13 @@
 //! What AWS refuses, and why: each reason is retried, waits for a person, or is the spec's own error.
 
+use bailiwick::cloud::ErrorKind::{Conflict, Denied, Invalid, Quota, Throttled};
+use bailiwick::cloud::aws::constraint_kind;
 use bailiwick::cloud::simulated::{
     CONSTRAINT_VIOLATIONS, CREATION_FAILURES, Options, SlotRefusal, invalid_input, refused,
     violated,
 };
 use bailiwick::model::Tags;
+use bailiwick::plan::creation::{self, Verdict};
 use serde_json::json;
 
 use crate::fate::{Aim, Fault};
@@ -43,8 +46,7 @@ fn constraint_asks(reason: &str) -> Asks {
         | "ACCOUNT_CREATION_RATE_LIMIT_EXCEEDED"
         | "CLOSE_ACCOUNT_QUOTA_EXCEEDED"
         | "CLOSE_ACCOUNT_REQUESTS_LIMIT_EXCEEDED"
-        | "CREATE_ORGANIZATION_IN_BILLING_MODE_UNSUPPORTED_REGION"
-        | "POLICY_TYPE_ENABLED_FOR_THIS_SERVICE"
+        | "HANDSHAKE_RATE_LIMIT_EXCEEDED"
         | "TRANSFER_RESPONSIBILITY_SOURCE_DELETION_IN_PROGRESS"
         | "TRANSFER_RESPONSIBILITY_TARGET_DELETION_IN_PROGRESS"
         | "WAIT_PERIOD_ACTIVE" => Asks::Time,
@@ -53,6 +55,29 @@ fn constraint_asks(reason: &str) -> Asks {
         | "OU_DEPTH_LIMIT_EXCEEDED"
         | "TAG_POLICY_VIOLATION" => Asks::Spec,
         _ => Asks::Person,
+    }
+}
+
+/// What the edge makes of a reason, and what a controller: the one must not say to wait where the other says to ask
+/// somebody; and nobody is sent to look up what is known.
+#[test]
+fn every_constraint_is_one_thing_to_the_edge_and_to_the_plan() {
+    let unknown = creation::constraint("NEVER_SEEN");
+    for reason in CONSTRAINT_VIOLATIONS {
+        let (kind, verdict) = (constraint_kind(reason), creation::constraint(reason));
+        assert_ne!(verdict, unknown, "{reason} is not known");
+        let fits = match verdict {
+            Verdict::Retry => matches!(kind, Conflict | Throttled | Quota),
+            Verdict::Person(_) => matches!(kind, Denied | Invalid | Quota),
+            Verdict::Spec(_) => kind == Invalid,
+            Verdict::EmailTaken => false,
+        };
+        assert!(fits, "{reason}: {kind:?}, and {verdict:?}");
+        if let Verdict::Person(what) = verdict {
+            let who = ["the platform team", "the owner of", "whoever reads"];
+            let named = who.iter().any(|who| what.contains(who));
+            assert!(named && what.contains("must"), "{reason}: {what}");
+        }
     }
 }
 
