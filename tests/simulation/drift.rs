@@ -4,6 +4,7 @@ use bailiwick::cloud::simulated::{refused, violated};
 use bailiwick::model::{AccountId, Tags, UnitPath};
 use serde_json::{Value, json};
 
+use crate::fate::{Aim, Fault};
 use crate::world::{HOUR, MINUTE, Run, World};
 
 const MOVE: &str = "organizations.MoveAccount";
@@ -156,4 +157,78 @@ async fn an_account_that_is_gone_or_shut_is_not_said_to_be_in_order() {
     );
     world.pass_time(&mut run, MINUTE).await;
     run.stop();
+}
+
+fn tagged(world: &World, tags: Value) {
+    let mut class = world.server.get("accountclasses", "", "test").unwrap();
+    class["spec"]["tags"] = tags;
+    assert!(world.server.put(&class).is_some());
+}
+
+async fn keys(world: &World, run: &mut Run) -> Vec<String> {
+    world.must_be_ready(run).await;
+    world.pass_time(run, MINUTE).await;
+    world.must_be_ready(run).await;
+    let tags = world.member("acc0").unwrap().tags;
+    let keys = tags.into_keys();
+    keys.filter(|key| !key.starts_with("bailiwick.dev/"))
+        .collect()
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_tag_that_is_dropped_goes_and_one_that_is_not_ours_stays() {
+    let (world, mut run, id) = ready().await;
+    world.cloud.retag_behind(&id, "somebodys", Some("1"));
+    tagged(&world, json!({"stage": "test", "more": "1"}));
+    assert_eq!(keys(&world, &mut run).await, ["more", "somebodys", "stage"]);
+    // One that the account was born with, and one that came later.
+    tagged(&world, json!({}));
+    assert_eq!(keys(&world, &mut run).await, ["somebodys"]);
+    let left = &world.object("acc0").unwrap()["status"]["tagKeys"];
+    assert!(left.is_null(), "{left}");
+    // Once it is gone, it is nobody's: who sets it by hand keeps it.
+    world.cloud.retag_behind(&id, "more", Some("2"));
+    world.annotate("acc0", "reconcile-requested-at", "1");
+    world.pass_time(&mut run, HOUR).await;
+    assert_eq!(keys(&world, &mut run).await, ["more", "somebodys"]);
+    run.stop();
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_an_adopted_account_bears_already_is_not_ours_to_remove() {
+    let world = World::with_one(false);
+    let tags = [("stage", "test"), ("more", "0")];
+    let tags = tags.map(|(key, value)| (key.to_owned(), value.to_owned()));
+    let id = world
+        .cloud
+        .add_member("hand@example.com", "By hand", Tags::from(tags));
+    tagged(&world, json!({"stage": "test", "more": "1"}));
+    world.account("acc0", json!({"accountId": id.as_str()}));
+    let mut run = world.start();
+    assert_eq!(keys(&world, &mut run).await, ["more", "stage"]);
+    tagged(&world, json!({}));
+    // What we have changed is ours; what was as declared is not.
+    assert_eq!(keys(&world, &mut run).await, ["stage"]);
+    run.stop();
+}
+
+/// Whenever it is killed, it knows which tags are its own.
+#[tokio::test(start_paused = true)]
+async fn a_tag_whose_setting_was_cut_off_is_known_to_be_ours() {
+    for fault in Fault::AT_WRITES {
+        let (world, mut run, _) = ready().await;
+        run.fate.aim(Aim {
+            start: "organizations.TagResource",
+            has: "",
+            fault,
+            times: 1,
+        });
+        let fate = run.fate.clone();
+        tagged(&world, json!({"stage": "test", "more": "1"}));
+        let struck = || fate.struck().is_some();
+        world.must(&mut run, "the blow", struck).await;
+        tagged(&world, json!({"stage": "test"}));
+        assert_eq!(keys(&world, &mut run).await, ["stage"], "{fault:?}");
+        run.stop();
+    }
 }

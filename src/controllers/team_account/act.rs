@@ -1,5 +1,6 @@
 //! Act: make the changes that were decided on, in their order.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
@@ -120,8 +121,20 @@ impl TeamAccounts {
         row: &Row,
         planned: &Planned,
     ) -> Result<Result<Option<Outcome>, Outcome>, Failure> {
-        record.may_write()?;
         let id = &row.account.id;
+        if let Change::Tag(tags) = &planned.change {
+            // Durable first: a tag that nobody knows to be ours would stay for ever.
+            let keys = tags.keys().filter(|key| desired.tags.contains_key(*key));
+            let keys: BTreeSet<_> = record
+                .status
+                .tag_keys
+                .drain(..)
+                .chain(keys.cloned())
+                .collect();
+            record.status.tag_keys = keys.into_iter().collect();
+            record.save().await?;
+        }
+        record.may_write()?;
         match &planned.change {
             Change::ChangeEmail(email) => {
                 self.change_email(object, record, id, email).await.map(Ok)
@@ -168,15 +181,8 @@ impl TeamAccounts {
                     .await?;
                 self.move_to(id, &row.parent, &to).await?;
             }
-            Change::EndQuarantine => {
-                let keys = [TAG_QUARANTINED_AT.to_owned()];
-                cloud.accounts.untag(id, &keys).await?;
-                self.organization.update(id, |row| {
-                    if let Some(tags) = &mut row.tags {
-                        tags.remove(TAG_QUARANTINED_AT);
-                    }
-                });
-            }
+            Change::EndQuarantine => self.untag(id, &[TAG_QUARANTINED_AT.to_owned()]).await?,
+            Change::Untag(keys) => self.untag(id, keys).await?,
             Change::Tag(tags) => {
                 cloud.accounts.tag(id, tags).await?;
                 self.organization.update(id, |row| {
@@ -225,6 +231,17 @@ impl TeamAccounts {
             }
         }
         Ok(None)
+    }
+
+    /// Takes tags off.
+    pub(super) async fn untag(&self, id: &AccountId, keys: &[String]) -> Result<(), CloudError> {
+        self.organization.cloud().accounts.untag(id, keys).await?;
+        self.organization.update(id, |row| {
+            if let Some(tags) = &mut row.tags {
+                tags.retain(|key, _| !keys.contains(key));
+            }
+        });
+        Ok(())
     }
 
     /// MoveAccount needs to know where the account is; where the view is out of date, AWS is asked.

@@ -64,6 +64,7 @@ impl TeamAccounts {
             failure: None,
         });
         record.status.create_request_id = None;
+        record.status.tag_keys = desired.tags.keys().cloned().collect();
         record.status.queue = None;
         record.status.plan.clear();
         record.set(

@@ -68,6 +68,7 @@ impl TeamAccounts {
                 return Ok(found);
             }
             found.seen.tags = Some(tags);
+            found.seen.set_by_us = record.status.tag_keys.iter().cloned().collect();
         }
         if deep {
             // Two doors that do not wait for each other.

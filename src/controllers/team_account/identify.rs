@@ -142,6 +142,8 @@ impl TeamAccounts {
             return Ok(Err(owned_by_other(&id, &owner.reference, &owner.cluster)));
         }
         record.status.account_id = Some(id.to_string());
+        // Of what it bears nothing is ours yet, whatever a creation of ours that failed had asked for.
+        record.status.tag_keys.clear();
         record.note(
             reasons::ADOPTED,
             format!("adopting member account {id} ({})", row.account.name),

@@ -119,12 +119,7 @@ impl TeamAccounts {
         let id = &row.account.id;
         record.may_write()?;
         let keys = [TAG_OWNER, TAG_UID, TAG_CLUSTER, TAG_QUARANTINED_AT].map(str::to_owned);
-        self.organization.cloud().accounts.untag(id, &keys).await?;
-        self.organization.update(id, |row| {
-            if let Some(tags) = &mut row.tags {
-                tags.retain(|key, _| !keys.contains(key));
-            }
-        });
+        self.untag(id, &keys).await?;
         record.note(
             reasons::ACCOUNT_RETAINED,
             format!(

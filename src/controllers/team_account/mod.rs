@@ -226,6 +226,10 @@ impl TeamAccounts {
             true => report::baselined(record, desired, revision),
             false => report::still(record),
         }
+        if gathered.seen.tags.is_some() {
+            let wanted = |key: &String| desired.tags.contains_key(key);
+            record.status.tag_keys.retain(wanted);
+        }
         report::settled(record);
         record.status.last_handled_reconcile_at = requested.cloned();
         Ok(Outcome::Settled {
