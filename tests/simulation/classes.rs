@@ -305,7 +305,6 @@ async fn a_class_is_declared() {
         world: declared,
         begin: |_, _| Box::pin(async {}),
         live: |world, run, _| Box::pin(ready(world, run)),
-        reads: true,
         end: |world, _, context| {
             Box::pin(async move {
                 let right = Some("eu-central-1,eu-south-1");
@@ -329,7 +328,6 @@ async fn a_class_is_edited() {
                 ready(world, run).await;
             })
         },
-        reads: true,
         end: |world, _, context| {
             Box::pin(async move {
                 let entry = listed(world, "test");
@@ -353,7 +351,6 @@ async fn a_class_is_deleted() {
                 world.must(run, "the class is gone", gone).await;
             })
         },
-        reads: true,
         end: |world, _, context| {
             Box::pin(async move {
                 assert_eq!(listed(world, "test"), None, "{context}");

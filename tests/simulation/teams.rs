@@ -287,7 +287,6 @@ async fn a_team_is_declared() {
         world: declared,
         begin: |_, _| Box::pin(async {}),
         live: |world, run, _| Box::pin(ready(world, run)),
-        reads: true,
         end: |world, _, context| {
             Box::pin(async move {
                 let made = namespace(world, "team-team0").expect(context);
@@ -320,7 +319,6 @@ async fn the_members_of_a_team_change() {
                 ready(world, run).await;
             })
         },
-        reads: true,
         end: |world, _, context| {
             Box::pin(async move {
                 assert_eq!(members(world), Some(vec!["ops".to_owned()]), "{context}");
@@ -342,7 +340,6 @@ async fn a_team_is_deleted_and_its_namespace_kept() {
         world: declared,
         begin: |world, run| Box::pin(ready(world, run)),
         live: |world, run, _| Box::pin(deleted(world, run)),
-        reads: true,
         end: |world, _, context| {
             Box::pin(async move {
                 let kept = namespace(world, "team-team0").expect(context);
@@ -369,7 +366,6 @@ async fn a_team_is_deleted_with_its_namespace() {
         },
         begin: |world, run| Box::pin(ready(world, run)),
         live: |world, run, _| Box::pin(deleted(world, run)),
-        reads: true,
         end: |world, run, context| {
             Box::pin(async move {
                 world.pass_time(run, HOUR).await;

@@ -222,6 +222,17 @@ impl World {
         self.ready("acc0").unwrap().2
     }
 
+    /// Time goes by in which nothing but waiting is to be seen: the reads of its sweeps are not struck at.
+    pub async fn rest(&self, run: &mut Run, time: Duration) {
+        run.fate.rest(true);
+        let end = Instant::now() + time;
+        while Instant::now() < end {
+            tokio::time::sleep(MINUTE).await;
+            self.revive(run);
+        }
+        run.fate.rest(false);
+    }
+
     /// Time goes by; an operator that dies is replaced.
     pub async fn pass_time(&self, run: &mut Run, time: Duration) {
         self.until(run, time, || false).await;
