@@ -283,7 +283,7 @@ pub async fn only_what_is_the_teams_is_taken_away(world: &World) {
     };
     // A namespace that is not a team's, whoever's it is; and one that is.
     let words = ["forbidden", "only namespaces of teams"];
-    for name in ["kube-public", "team-a"] {
+    for name in ["bailiwick-system", "team-a"] {
         let delete = delete("namespace", name, "default");
         may_not(world, &admin, &delete, "", &words).await;
     }
