@@ -40,6 +40,8 @@ pub struct World {
     pub weather: Option<Arc<Weather>>,
     /// How often a test looks at it.
     pub look: Duration,
+    /// What its operators are told besides the usual.
+    pub flags: Vec<&'static str>,
     clock: VirtualClock,
 }
 
@@ -81,6 +83,7 @@ impl World {
             journal: Journal::default(),
             weather: None,
             look: Duration::from_secs(5),
+            flags: Vec::new(),
             clock: VirtualClock::starting_at(epoch),
         }
     }
@@ -122,7 +125,7 @@ impl World {
         told: &CancellationToken,
     ) -> JoinHandle<()> {
         let elected = if elect.is_some() { "true" } else { "false" };
-        let options = Arguments::parse_from([
+        let usual = [
             "test",
             "--cluster-name",
             "sim",
@@ -132,8 +135,8 @@ impl World {
             elected,
             "--identity",
             elect.unwrap_or("only"),
-        ])
-        .run;
+        ];
+        let options = Arguments::parse_from(usual.iter().chain(&self.flags)).run;
         let metrics = Metrics::default();
         let budgets = Arc::new(Budgets::new(BudgetOptions::default()));
         let parts = Parts {
