@@ -316,7 +316,8 @@ async fn work(
         caches.accounts.trigger(),
         options.creation_slots,
     ));
-    let (list, relisted) = ClassList::watched(&client, &options.namespace);
+    let (list, relisted) =
+        ClassList::watched(&client, &options.namespace, engine.leadership.clone());
     let mut tasks = kinds::run(
         options,
         &caches,
@@ -327,7 +328,7 @@ async fn work(
         &engine,
     );
 
-    // What follows may be cut off at any moment: it writes nothing.
+    // What follows may be cut off at any moment: it writes nothing but an empty list of classes where there is none.
     let mut background = JoinSet::new();
     background.spawn(routes::watch_what_is_ours(client, caches.teams.clone()));
     background.spawn(routes::keep_listed(relisted, caches.classes.clone()));

@@ -22,8 +22,11 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::time::{Duration, Instant};
 
+use bailiwick::controllers::account_class::ClassList;
 use bailiwick::dev::Assets;
 use bailiwick::dev::plane::ControlPlane;
+use bailiwick::engine::leader::Leadership;
+use futures::StreamExt;
 
 fn chart() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("charts/bailiwick")
@@ -138,11 +141,6 @@ async fn the_chart_installs_refuses_and_separates() {
     ];
     let installed = helm(&assets, &config, &install);
     assert!(installed.status.success(), "{}", text(&installed));
-    world.accepted(
-        "{apiVersion: v1, kind: ConfigMap, metadata: {name: bailiwick-account-classes, namespace: bailiwick-system}, \
-         data: {test: 'eu-central-1'}}",
-    )
-    .await;
     for team in ["a", "b"] {
         world
             .accepted(&format!(
@@ -158,11 +156,18 @@ async fn the_chart_installs_refuses_and_separates() {
             ))
             .await;
     }
+    before_the_first_class(&world).await;
+    world.accepted(
+        "{apiVersion: v1, kind: ConfigMap, metadata: {name: bailiwick-account-classes, namespace: bailiwick-system}, \
+         data: {test: 'eu-central-1', live: 'eu-central-1'}}",
+    )
+    .await;
     world.accepted(CLASS).await;
     bad_manifests_are_refused(&world).await;
     rights_are_separate(&world).await;
     guards::policies_are_sound(&world).await;
     guards::only_the_members_role_is_given(&world).await;
+    guards::only_what_is_the_teams_is_taken_away(&world).await;
     guards::members_read_their_team_and_the_classes(&world).await;
     guards::the_team_label_is_the_platforms(&world).await;
     guards::the_finalizer_is_the_operators(&world).await;
@@ -194,6 +199,19 @@ async fn the_chart_installs_refuses_and_separates() {
     );
 }
 
+/// The operator makes the list, with its own rights, before there is any class: whoever declares an account is told so.
+async fn before_the_first_class(world: &World) {
+    let operator = world.plane.client("outside", &[]).await.unwrap();
+    let always = Leadership::always();
+    let (_list, kept) = ClassList::watched(&operator, "bailiwick-system", always);
+    let keeping = tokio::spawn(kept.for_each(|()| futures::future::ready(())));
+    let words = ["spec.className", "\"test\"", "there are none"];
+    world
+        .refused(&account("early", "{className: test}"), &words)
+        .await;
+    keeping.abort();
+}
+
 async fn bad_manifests_are_refused(world: &World) {
     let team = |name: &str| {
         format!(
@@ -213,7 +231,7 @@ async fn bad_manifests_are_refused(world: &World) {
     world
         .refused(
             &account("extra", "{className: none}"),
-            &["spec.className", "none", "there are: test"],
+            &["spec.className", "none", "there are: ", "test"],
         )
         .await;
     world
@@ -254,8 +272,8 @@ async fn bad_manifests_are_refused(world: &World) {
         .await;
     world
         .refused(
-            &account("extra", "{className: other, accountId: '123456789012'}"),
-            &["className"],
+            &account("extra", "{className: live, accountId: '123456789012'}"),
+            &["spec.className", "cannot be changed"],
         )
         .await;
     world.accepted(&team("fixed")).await;

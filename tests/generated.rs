@@ -1,7 +1,10 @@
 //! Files that are generated are what would be generated now; `make generate` writes them anew.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+use std::collections::BTreeSet;
 use std::path::Path;
+
+use bailiwick::engine::metrics::catalogue;
 
 #[test]
 fn generated_files_are_up_to_date() {
@@ -207,4 +210,90 @@ fn every_reason_is_said_once_and_explained() {
             }
         }
     }
+}
+
+/// What the rights in IAM are called where they have another name than the operation.
+const RIGHTS: &[(&str, &str)] = &[
+    ("s3:GetBucketEncryption", "s3:GetEncryptionConfiguration"),
+    ("s3:GetPublicAccessBlock", "s3:GetBucketPublicAccessBlock"),
+    ("s3:ListObjectsV2", "s3:ListBucket"),
+    ("s3:PutBucketEncryption", "s3:PutEncryptionConfiguration"),
+    ("s3:PutPublicAccessBlock", "s3:PutBucketPublicAccessBlock"),
+];
+
+/// `service:Operation`, if the text is that with this character in between.
+fn right(text: &str, between: char) -> Option<String> {
+    let (service, operation) = text.split_once(between)?;
+    let mut letters = service.chars();
+    let is_service = letters.all(|any| any.is_ascii_lowercase() || any == '-' || any == '3');
+    let is_operation = operation.starts_with(|any: char| any.is_ascii_uppercase())
+        && operation.chars().all(|any| any.is_ascii_alphanumeric());
+    (is_service && is_operation && !service.is_empty()).then(|| format!("{service}:{operation}"))
+}
+
+/// The operations that the adapters name.
+fn operations() -> BTreeSet<String> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/cloud/aws");
+    let mut all = BTreeSet::new();
+    for (_, text) in programs(&folder) {
+        let quoted = text.split('"').skip(1).step_by(2);
+        all.extend(quoted.filter_map(|word| right(word, '.')));
+    }
+    all
+}
+
+#[test]
+fn the_labels_of_metrics_are_all_kinds_and_all_services() {
+    let label = |name: &str| -> BTreeSet<String> {
+        let labels = catalogue::ALL.iter().flat_map(|metric| metric.labels);
+        let values = labels.filter(|label| label.name == name);
+        let values = values.filter_map(|label| label.values).flat_map(|it| it());
+        values.map(str::to_owned).collect()
+    };
+    let kinds = bailiwick::api::definitions().unwrap().into_iter();
+    let kinds: BTreeSet<String> = kinds.map(|one| one.spec.names.kind).collect();
+    assert_eq!(label("kind"), kinds);
+    let service = |operation: String| operation.split(':').next().unwrap().to_owned();
+    let services: BTreeSet<String> = operations().into_iter().map(service).collect();
+    assert_eq!(label("service"), services);
+}
+
+/// Nobody can follow the documents and lack a right: whatever operation an adapter names, and whatever a session is
+/// narrowed to, is listed, and nothing else is.
+#[test]
+fn the_rights_in_aws_are_those_that_the_code_asks_for() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let page = std::fs::read_to_string(root.join("docs/aws-rights.md")).unwrap();
+    // Whoever is known to AWS may ask who it is, and whoever has a token for a role may take it on.
+    let free = ["sts:AssumeRoleWithWebIdentity", "sts:GetCallerIdentity"];
+    // The journal's, which has a page of its own.
+    let elsewhere = ["s3:GetObject"];
+    // Asked for by AWS itself, on our behalf.
+    let besides = [
+        "ecr:GetDownloadUrlForLayer",
+        "iam:CreateServiceLinkedRole",
+        "kms:Decrypt",
+        "kms:Encrypt",
+        "kms:GenerateDataKey",
+        "kms:ViaService",
+        "secretsmanager:TagResource",
+    ];
+    let named = |operation: String| {
+        let renamed = RIGHTS.iter().find(|(from, _)| *from == operation);
+        renamed.map_or(operation, |(_, to)| (*to).to_owned())
+    };
+    let wanted: BTreeSet<String> = operations().into_iter().map(named).collect();
+    assert!(wanted.len() > 60, "{wanted:?}");
+    let listed: BTreeSet<String> = page
+        .split(['"', '`'])
+        .filter_map(|word| right(word, ':'))
+        .collect();
+    let skip = |name: &&String| {
+        let name = name.as_str();
+        free.contains(&name) || elsewhere.contains(&name) || besides.contains(&name)
+    };
+    let missing: Vec<_> = wanted.difference(&listed).filter(|it| !skip(it)).collect();
+    assert!(missing.is_empty(), "not in docs/aws-rights.md: {missing:?}");
+    let more: Vec<_> = listed.difference(&wanted).filter(|it| !skip(it)).collect();
+    assert!(more.is_empty(), "nobody asks for: {more:?}");
 }

@@ -7,6 +7,7 @@
 //! | `teams.rs`, `classes.rs` | the same for a team and a class; whose a namespace is, what admission is told |
 //! | `failures.rs` | what AWS refuses, and why |
 //! | `again.rs` | what was found once is not forgotten |
+//! | `drift.rs` | what others change in an account, and what the status says of it |
 //! | `held.rs` | `mode: Plan` and `suspend` write nothing |
 //! | `guards.rs` | what must never be taken for ours, or for now |
 //! | `events.rs` | what is told, and how often |
@@ -21,6 +22,8 @@
 mod again;
 #[path = "simulation/classes.rs"]
 mod classes;
+#[path = "simulation/drift.rs"]
+mod drift;
 #[path = "simulation/events.rs"]
 mod events;
 #[path = "simulation/failures.rs"]

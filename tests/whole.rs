@@ -80,9 +80,7 @@ async fn a_team_gets_its_account_and_keeps_it() {
         "teamaccount/test",
         "--timeout=60s",
     ];
-    if world.kubectl(&waited).await.is_err() {
-        world.until("teamaccount", "test", READY, "True").await;
-    }
+    world.kubectl(&waited).await.unwrap();
     let id = world
         .field("teamaccount", "test", ".status.accountId")
         .await;

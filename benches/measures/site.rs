@@ -6,11 +6,13 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use bailiwick::api::{AccountClass, Team, TeamAccount};
+use bailiwick::controllers::team::MEMBER_ROLE;
 use bailiwick::dev::moto;
 use bailiwick::dev::plane::{ControlPlane, free_port};
 use bailiwick::dev::{Assets, http};
 use bailiwick::model::Tags;
 use futures::{StreamExt, TryStreamExt};
+use k8s_openapi::api::rbac::v1::ClusterRole;
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::api::{ListParams, Patch, PatchParams, PostParams};
 use kube::{Api, Client, ResourceExt};
@@ -74,6 +76,11 @@ impl Site {
             binary: binary.to_owned(),
             flags: Vec::new(),
         };
+        // What the chart would bring.
+        let role = json!({
+            "apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRole", "metadata": { "name": MEMBER_ROLE },
+        });
+        site.create::<ClusterRole>(None, role).await?;
         site.until_served().await?;
         Ok(site)
     }

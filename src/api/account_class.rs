@@ -53,7 +53,8 @@ pub struct AccountClassSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 3, max = 200))]
     pub alias_template: Option<String>,
-    /// Tags of every account, besides the ones that say who owns it.
+    /// Tags of every account, besides the ones that say who owns it. One that is dropped here is removed from the accounts
+    /// on which the operator has set it.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     #[schemars(extend("maxProperties" = 40, "additionalProperties" = {"type": "string", "maxLength": 256}, "x-kubernetes-validations" = [
         {"rule": "self.all(key, !key.startsWith('aws:') && !key.startsWith('bailiwick.dev/'))",

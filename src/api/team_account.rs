@@ -144,7 +144,7 @@ pub struct AccountOverrides {
         regex(pattern = r"^[a-z0-9]+(-[a-z0-9]+)*$")
     )]
     pub alias: Option<String>,
-    /// Further tags, or other values.
+    /// Further tags, or other values. One that is dropped is removed from the account, if the operator has set it.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     #[schemars(extend("maxProperties" = 40, "additionalProperties" = {"type": "string", "maxLength": 256}, "x-kubernetes-validations" = [
         {"rule": "self.all(key, !key.startsWith('aws:') && !key.startsWith('bailiwick.dev/'))",
@@ -193,6 +193,10 @@ pub struct TeamAccountStatus {
     /// The account's name, as AWS has it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub account_name: Option<String>,
+    /// The keys of the tags that the operator has set on the account, besides those that say whose it is: what is dropped
+    /// of them from the class and the overrides is removed from the account.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tag_keys: Vec<String>,
     /// The account's alias.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub alias: Option<String>,
@@ -254,7 +258,8 @@ pub struct CreationStatus {
     pub email: String,
     /// The name that is asked for.
     pub account_name: String,
-    /// A word that is this attempt's alone; the account bears it as a tag from birth on.
+    /// A word that is this attempt's alone, for whoever compares the status with logs. AWS takes no such word: the account is
+    /// recognised by its address, and by the object's uid, which it bears as a tag from birth on.
     pub marker: String,
     /// When the intent was recorded.
     pub started_at: Time,

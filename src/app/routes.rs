@@ -14,7 +14,7 @@ use crate::api::{
 };
 use crate::controllers::application::{ACCEPTED, summary};
 use crate::controllers::team::report::summary_of;
-use crate::controllers::team::{is_accepted, namespace_of};
+use crate::controllers::team::{MEMBER_ROLE, is_accepted, namespace_of};
 use crate::controllers::{Caches, Watches, keys};
 use crate::engine::cache::Cached;
 use crate::engine::conditions;
@@ -373,8 +373,10 @@ fn may_move(release: &Release) -> bool {
     image.is_ok_and(|image| image.has_moving_tag())
 }
 
-/// What somebody does to a team's namespace, role or bindings concerns the team. Only ours are watched, by label.
+/// What somebody does to a team's namespace, role or bindings concerns the team. Only ours are watched, by label; and the
+/// role that all members have, by name: whether it is there concerns all teams.
 pub(super) async fn watch_what_is_ours(client: Client, teams: Cached<Team>) {
+    use futures::StreamExt;
     let labelled = || watcher::Config::default().labels(LABEL_TEAM);
     let wake = |labels: &BTreeMap<String, String>| {
         if let Some(team) = labels.get(LABEL_TEAM) {
@@ -393,6 +395,21 @@ pub(super) async fn watch_what_is_ours(client: Client, teams: Cached<Team>) {
         .default_backoff()
         .touched_objects()
         .map_each(|role: ClusterRole| wake(role.labels()));
+    let mut was_there = None;
+    let role = watcher::watch_object(Api::<ClusterRole>::all(client.clone()), MEMBER_ROLE)
+        .default_backoff()
+        .for_each(|seen| {
+            if let Ok(found) = seen {
+                let is_there = found.is_some();
+                if was_there
+                    .replace(is_there)
+                    .is_some_and(|was| was != is_there)
+                {
+                    teams.wake_where(|_| true);
+                }
+            }
+            futures::future::ready(())
+        });
     let readers = watcher(Api::<ClusterRoleBinding>::all(client), labelled())
         .default_backoff()
         .touched_objects()
@@ -401,6 +418,7 @@ pub(super) async fn watch_what_is_ours(client: Client, teams: Cached<Team>) {
         namespaces.boxed(),
         bindings.boxed(),
         roles.boxed(),
+        role.boxed(),
         readers.boxed()
     );
 }

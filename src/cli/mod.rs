@@ -70,7 +70,11 @@ Which cluster: KUBECONFIG, or ~/.kube/config, or the service account inside a cl
 
 Which organization: the standard variables and files of AWS. AWS_PROFILE, AWS_REGION, AWS_ENDPOINT_URL, web identity
 (AWS_WEB_IDENTITY_TOKEN_FILE and AWS_ROLE_ARN, as IRSA sets them), Pod Identity, or the instance's role. The identity
-must be one of the organization's management account.
+must be one of the organization's management account; docs/aws-rights.md lists the rights that it needs, and trusted
+access for AWS Account Management must be enabled in the organization.
+
+What must be in the cluster: the chart, with replicaCount=0 if the operator runs outside. It brings the definitions, the
+namespace of the lease (--namespace), the role of the teams' members, and the admission policies.
 
 Which partition: that of AWS_REGION (or of the profile's region). China and AWS GovCloud (US) are organizations of their
 own: with AWS_REGION=cn-north-1 or us-gov-east-1 the global services are asked at cn-northwest-1 or us-gov-west-1, and
@@ -87,8 +91,9 @@ up; a second one ends at once.
 
 Examples:
   export KUBECONFIG=~/.kube/config AWS_PROFILE=management AWS_REGION=eu-central-1
-  bailiwick crds | kubectl apply --server-side -f -
-  bailiwick run --cluster-name platform
+  helm upgrade --install bailiwick charts/bailiwick --namespace bailiwick-system --create-namespace \\
+    --set clusterName=platform,replicaCount=0 --set 'operatorUsers={me@example.com}'
+  bailiwick run --cluster-name platform --authors-guarded true
 
   bailiwick run --cluster-name platform --log-format json --log-filter info,bailiwick=debug";
 

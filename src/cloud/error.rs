@@ -77,6 +77,12 @@ impl CloudError {
         }
     }
 
+    /// The constraint of the organization that stands against it, if it is one.
+    pub fn constraint(&self) -> Option<&str> {
+        let is_one = self.code == "ConstraintViolationException";
+        self.reason.as_deref().filter(|_| is_one)
+    }
+
     /// The same with the typed reason.
     pub fn with_reason(mut self, reason: Option<String>) -> Self {
         self.reason = reason;

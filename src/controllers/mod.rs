@@ -89,18 +89,9 @@ impl Caches {
     /// The team that has this namespace. One that merely names it has nothing to say there: several may, and only one
     /// can be accepted.
     pub fn team_of(&self, namespace: &str) -> Option<Team> {
-        self.oldest_team(|team| team::namespace_of(team) == namespace && team::is_accepted(team))
-    }
-
-    /// The same; if none has the namespace, the oldest that names it. For what has begun and must be brought to its end.
-    pub fn team_of_or_claimant(&self, namespace: &str) -> Option<Team> {
-        self.team_of(namespace)
-            .or_else(|| self.oldest_team(|team| team::namespace_of(team) == namespace))
-    }
-
-    fn oldest_team(&self, wanted: impl Fn(&Team) -> bool) -> Option<Team> {
         let age = |team: &Team| (team.metadata.creation_timestamp.clone(), team.uid());
-        self.teams.select(wanted).into_iter().min_by_key(age)
+        let has = |team: &Team| team::namespace_of(team) == namespace && team::is_accepted(team);
+        self.teams.select(has).into_iter().min_by_key(age)
     }
 
     /// What `look` makes of every account that can be read: for those who want to know something of many of them.

@@ -1,6 +1,6 @@
 //! What an account that exists still lacks: the difference between what is declared and what was seen.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::json;
 
@@ -115,6 +115,8 @@ pub struct ObservedAccount {
     pub unit: Option<UnitPath>,
     /// Its tags.
     pub tags: Option<Tags>,
+    /// The keys of those that we have set, besides those of ownership: nobody else's are ever removed.
+    pub set_by_us: BTreeSet<String>,
     /// Its contacts; the inner `None`: there is none.
     pub contacts: BTreeMap<ContactKind, Option<AlternateContact>>,
     /// Its alias; the inner `None`: it has none.
@@ -135,6 +137,8 @@ pub enum Change {
     /// UntagResource: an account that is wanted is not in quarantine, and time that it spent there must not count for
     /// a later one.
     EndQuarantine,
+    /// UntagResource, with these: we have set them, and nobody wants them any more.
+    Untag(Vec<String>),
     /// TagResource, with these.
     Tag(Tags),
     /// PutAccountName.
@@ -167,7 +171,7 @@ impl Planned {
     pub fn action(&self) -> &'static str {
         match &self.change {
             Change::Move(_) => "MoveAccount",
-            Change::EndQuarantine => "UntagResource",
+            Change::EndQuarantine | Change::Untag(_) => "UntagResource",
             Change::Tag(_) => "TagResource",
             Change::Rename(_) => "PutAccountName",
             Change::ChangeEmail(_) => "StartPrimaryEmailUpdate",
@@ -184,6 +188,7 @@ impl Planned {
         match &self.change {
             Change::Move(unit) => unit.to_string(),
             Change::EndQuarantine => format!("without {TAG_QUARANTINED_AT}"),
+            Change::Untag(keys) => format!("without {}", keys.join(", ")),
             Change::Tag(tags) => show_tags(tags),
             Change::Rename(name) => name.to_string(),
             Change::ChangeEmail(email) => email.to_string(),
@@ -260,6 +265,15 @@ pub fn changes(desired: &DesiredAccount, observed: &ObservedAccount) -> Vec<Plan
         );
     }
     if let Some(seen) = &observed.tags {
+        let ours = observed.set_by_us.iter();
+        let dropped: Tags = ours
+            .filter(|key| !desired.tags.contains_key(*key))
+            .filter_map(|key| Some((key.clone(), seen.get(key)?.clone())))
+            .collect();
+        if !dropped.is_empty() {
+            let before = Some(show_tags(&dropped));
+            push(Change::Untag(dropped.into_keys().collect()), before);
+        }
         let differs = |(key, value): &(&String, &String)| seen.get(*key) != Some(*value);
         let all = desired.all_tags();
         let missing: Tags = all
@@ -336,8 +350,6 @@ pub fn changes(desired: &DesiredAccount, observed: &ObservedAccount) -> Vec<Plan
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeSet;
-
     use super::*;
 
     fn desired() -> DesiredAccount {
@@ -376,6 +388,7 @@ mod tests {
             name: Some("a-test".into()),
             unit: Some(desired.unit.clone()),
             tags: Some(desired.all_tags()),
+            set_by_us: BTreeSet::new(),
             contacts: BTreeMap::new(),
             alias: Some(Some("acme-a-test".into())),
             password_policy: Some(desired.password_policy.clone()),
@@ -430,6 +443,26 @@ mod tests {
             .unwrap()
             .insert("somebody".into(), "else".into());
         assert_eq!(changes(&desired(), &seen), []);
+    }
+
+    #[test]
+    fn a_tag_that_nobody_wants_any_more_goes_if_it_is_ours() {
+        let mut seen = settled(&desired());
+        let tags = seen.tags.as_mut().unwrap();
+        for key in ["dropped", "somebodys"] {
+            tags.insert(key.into(), "1".into());
+        }
+        seen.set_by_us = ["cost", "dropped", "gone"].map(String::from).into();
+        let plan = changes(&desired(), &seen);
+        let only = Planned {
+            change: Change::Untag(vec!["dropped".into()]),
+            before: Some("dropped=1".into()),
+        };
+        assert_eq!(plan, [only]);
+        assert_eq!(
+            (plan[0].action(), plan[0].after().as_str()),
+            ("UntagResource", "without dropped")
+        );
     }
 
     #[test]

@@ -149,3 +149,37 @@ async fn the_session_used_longest_ago_is_closed_for_a_new_one() {
     assert!(cloud.sessions.entered(&id, &role).is_none());
     assert!(cloud.sessions.entered(&id, &other).is_some());
 }
+
+/// The SDK repeats what broke, and keeps account of how much it does so. That is kept for each account by itself: one whose
+/// calls all fail uses up what it may repeat, and no other's.
+#[tokio::test]
+async fn an_account_whose_calls_fail_takes_no_repetition_from_another() {
+    const OTHER: &str = "444455556666";
+    let failed_once = AtomicBool::new(false);
+    let aws = Canned::start(move |request, _| {
+        let others = request.is_signed_with("ASIAOTHER") || request.body.contains(OTHER);
+        match sts(request, if others { OTHER } else { MEMBER }) {
+            Some(Answer::Says(status, body)) if others => {
+                Answer::Says(status, body.replace("ASIASESSION", "ASIAOTHER"))
+            }
+            Some(answer) => answer,
+            None if others && failed_once.swap(true, Ordering::SeqCst) => alias(),
+            None => xml_error(500, "ServiceFailure"),
+        }
+    })
+    .await;
+    let cloud = aws.cloud(&options()).await;
+    let ((id, role), other) = (member(), OTHER.parse().unwrap());
+    let failing = cloud.sessions.enter(&id, &role).await.unwrap();
+    let mut calls = 0;
+    while aws.requests("ListAccountAliases").len() == 2 * calls {
+        assert!(calls < 2000, "it repeats for ever");
+        let some = (0..50).map(|_| failing.alias());
+        let answers = futures::future::join_all(some).await;
+        assert!(answers.iter().all(Result::is_err));
+        calls += answers.len();
+    }
+    let sound = cloud.sessions.enter(&other, &role).await.unwrap();
+    let answer = sound.alias().await;
+    assert_eq!(answer.expect("repeated").as_deref(), Some("acme"));
+}

@@ -74,7 +74,7 @@ pub async fn policies_are_sound(world: &World) {
         let arguments = ["get", "validatingadmissionpolicies", "-o", path];
         let said = text(&world.kubectl(&config, &arguments, "").await);
         assert!(!said.contains("warning"), "{said}");
-        if said.lines().filter(|line| line.contains(" 1=1 ")).count() == 11 {
+        if said.lines().filter(|line| line.contains(" 1=1 ")).count() == 12 {
             return;
         }
         assert!(Instant::now() < deadline, "not checked: {said}");
@@ -157,7 +157,11 @@ pub async fn the_finalizer_is_the_operators(world: &World) {
     ];
     let unlist = [
         &list[..],
-        &["--type=merge", "-p", r#"{"data":{"test":null}}"#],
+        &[
+            "--type=merge",
+            "-p",
+            r#"{"data":{"test":null,"live":null}}"#,
+        ],
     ]
     .concat();
     may(world, &admin, &unlist, "").await;
@@ -269,6 +273,39 @@ pub async fn only_the_members_role_is_given(world: &World) {
             may_not(world, &admin, &create, "", &["forbidden"]).await;
         }
     }
+}
+
+/// The operator takes away what it has made for teams, and nothing else.
+pub async fn only_what_is_the_teams_is_taken_away(world: &World) {
+    let admin = world.plane.admin_kubeconfig();
+    let delete = |what: &'static str, name: &'static str, namespace: &'static str| {
+        ["delete", what, name, "--namespace", namespace, OPERATOR]
+    };
+    // A namespace that is not a team's, whoever's it is; and one that is.
+    let words = ["forbidden", "only namespaces of teams"];
+    for name in ["bailiwick-system", "team-a"] {
+        let delete = delete("namespace", name, "default");
+        may_not(world, &admin, &delete, "", &words).await;
+    }
+    let make = ["create", "namespace", "nobodys", OPERATOR];
+    may_not(world, &admin, &make, "", &words).await;
+    let dry = |arguments: [&'static str; 6]| [&arguments[..], &["--dry-run=server"]].concat();
+    let its_own = dry(delete("namespace", "bound", "default"));
+    may(world, &admin, &its_own, "").await;
+    // Bindings: where there is no team, not even by its own name; and where there is one, its own alone.
+    let words = ["forbidden", "in the namespaces of teams"];
+    let elsewhere = delete("rolebinding", "bailiwick-team-members", "team-a");
+    may_not(world, &admin, &elsewhere, "", &words).await;
+    for name in ["bailiwick-team-members", "somebodys"] {
+        let bind = ["-n", "bound", "create", "rolebinding", name];
+        let bind = [&bind[..], &["--clusterrole=view", "--user=somebody"]].concat();
+        may(world, &admin, &bind, "").await;
+    }
+    let words = ["forbidden", "and no others"];
+    let others = delete("rolebinding", "somebodys", "bound");
+    may_not(world, &admin, &others, "", &words).await;
+    let its_own = delete("rolebinding", "bailiwick-team-members", "bound");
+    may(world, &admin, &its_own, "").await;
 }
 
 /// What the operator makes for each team lets its members read that team and the classes, and nobody else; and the

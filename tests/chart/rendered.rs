@@ -181,12 +181,12 @@ fn stamps_are_written_where_the_cluster_can() {
         ]
         .map(|kind| manifests.matches(kind).count())
     };
-    assert_eq!(counted(&rendered(&["--api-versions", api])), [3, 11]);
-    assert_eq!(counted(&rendered(&[])), [0, 11]);
+    assert_eq!(counted(&rendered(&["--api-versions", api])), [3, 12]);
+    assert_eq!(counted(&rendered(&[])), [0, 12]);
     // What is held for the journal is held only where there is one.
     let journaled = ["--api-versions", api, "--set", "journal.bucket=acme-audit"];
-    assert_eq!(counted(&rendered(&journaled)), [4, 11]);
-    assert_eq!(counted(&rendered(&journaled[2..])), [0, 11]);
+    assert_eq!(counted(&rendered(&journaled)), [4, 12]);
+    assert_eq!(counted(&rendered(&journaled[2..])), [0, 12]);
     for (enabled, said) in [("true", "\"true\""), ("false", "\"false\"")] {
         let manifests = rendered(&["--set", &format!("admission.enabled={enabled}")]);
         let guarded = format!("name: BAILIWICK_AUTHORS_GUARDED\n              value: {said}\n");

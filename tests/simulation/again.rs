@@ -188,6 +188,16 @@ async fn one_right_that_is_lacking_keeps_no_other_change_from_being_made() {
     let mut run = world.start();
     let message = world.must_say(&mut run, "AwsAccessDenied").await;
     assert!(message.contains("PutAlternateContact"), "{message}");
+    // What was never as declared has not drifted.
+    let (in_sync, reason, _) = world.condition("acc0", "InSync").unwrap();
+    assert_eq!(
+        (in_sync.as_str(), reason.as_str()),
+        ("False", "AwsAccessDenied")
+    );
+    let (placed, ..) = world.condition("acc0", "Placed").unwrap();
+    assert_eq!(placed, "True");
+    let drift = world.object("acc0").unwrap()["status"]["drift"].clone();
+    assert_eq!(drift[0]["action"], "PutAlternateContact", "{drift}");
     let member = world.member("acc0").unwrap();
     assert_eq!(member.alias.as_deref(), Some("acme-team0-acc0"));
     assert!(member.password_policy.is_some());

@@ -128,6 +128,26 @@ async fn a_list_that_somebody_deletes_or_edits_is_put_right() {
     run.stop();
 }
 
+/// An empty list says that there are no classes; a missing one says nothing to whoever declares an account.
+#[tokio::test(start_paused = true)]
+async fn there_is_a_list_before_there_is_a_class_and_after_the_last() {
+    let world = World::new(Options::default(), 1);
+    let list = || world.server.get("configmaps", "default", LIST);
+    let mut run = world.start();
+    world.must(&mut run, "a list", || list().is_some()).await;
+    assert!(world.server.delete("configmaps", "default", LIST));
+    world
+        .must(&mut run, "a list again", || list().is_some())
+        .await;
+    world.declare(0, 0);
+    ready(&world, &mut run).await;
+    world.server.delete("accountclasses", "", "test");
+    let gone = || class(&world).is_none();
+    world.must(&mut run, "the class is gone", gone).await;
+    assert_eq!(list().unwrap()["data"]["test"], Value::Null);
+    run.stop();
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_class_that_is_in_use_stays_and_stays_listed() {
     let world = World::with_one(true);
@@ -285,7 +305,6 @@ async fn a_class_is_declared() {
         world: declared,
         begin: |_, _| Box::pin(async {}),
         live: |world, run, _| Box::pin(ready(world, run)),
-        reads: true,
         end: |world, _, context| {
             Box::pin(async move {
                 let right = Some("eu-central-1,eu-south-1");
@@ -309,7 +328,6 @@ async fn a_class_is_edited() {
                 ready(world, run).await;
             })
         },
-        reads: true,
         end: |world, _, context| {
             Box::pin(async move {
                 let entry = listed(world, "test");
@@ -333,7 +351,6 @@ async fn a_class_is_deleted() {
                 world.must(run, "the class is gone", gone).await;
             })
         },
-        reads: true,
         end: |world, _, context| {
             Box::pin(async move {
                 assert_eq!(listed(world, "test"), None, "{context}");

@@ -1,12 +1,16 @@
 //! What AWS refuses, and why: each reason is retried, waits for a person, or is the spec's own error.
 
+use bailiwick::cloud::ErrorKind::{Conflict, Denied, Invalid, Quota, Throttled};
+use bailiwick::cloud::aws::constraint_kind;
 use bailiwick::cloud::simulated::{
     CONSTRAINT_VIOLATIONS, CREATION_FAILURES, Options, SlotRefusal, invalid_input, refused,
     violated,
 };
 use bailiwick::model::Tags;
+use bailiwick::plan::creation::{self, Verdict};
 use serde_json::json;
 
+use crate::fate::{Aim, Fault};
 use crate::world::{HOUR, MINUTE, World};
 
 const CREATE: &str = "organizations.CreateAccount";
@@ -42,8 +46,7 @@ fn constraint_asks(reason: &str) -> Asks {
         | "ACCOUNT_CREATION_RATE_LIMIT_EXCEEDED"
         | "CLOSE_ACCOUNT_QUOTA_EXCEEDED"
         | "CLOSE_ACCOUNT_REQUESTS_LIMIT_EXCEEDED"
-        | "CREATE_ORGANIZATION_IN_BILLING_MODE_UNSUPPORTED_REGION"
-        | "POLICY_TYPE_ENABLED_FOR_THIS_SERVICE"
+        | "HANDSHAKE_RATE_LIMIT_EXCEEDED"
         | "TRANSFER_RESPONSIBILITY_SOURCE_DELETION_IN_PROGRESS"
         | "TRANSFER_RESPONSIBILITY_TARGET_DELETION_IN_PROGRESS"
         | "WAIT_PERIOD_ACTIVE" => Asks::Time,
@@ -52,6 +55,29 @@ fn constraint_asks(reason: &str) -> Asks {
         | "OU_DEPTH_LIMIT_EXCEEDED"
         | "TAG_POLICY_VIOLATION" => Asks::Spec,
         _ => Asks::Person,
+    }
+}
+
+/// What the edge makes of a reason, and what a controller: the one must not say to wait where the other says to ask
+/// somebody; and nobody is sent to look up what is known.
+#[test]
+fn every_constraint_is_one_thing_to_the_edge_and_to_the_plan() {
+    let unknown = creation::constraint("NEVER_SEEN");
+    for reason in CONSTRAINT_VIOLATIONS {
+        let (kind, verdict) = (constraint_kind(reason), creation::constraint(reason));
+        assert_ne!(verdict, unknown, "{reason} is not known");
+        let fits = match verdict {
+            Verdict::Retry => matches!(kind, Conflict | Throttled | Quota),
+            Verdict::Person(_) => matches!(kind, Denied | Invalid | Quota),
+            Verdict::Spec(_) => kind == Invalid,
+            Verdict::EmailTaken => false,
+        };
+        assert!(fits, "{reason}: {kind:?}, and {verdict:?}");
+        if let Verdict::Person(what) = verdict {
+            let who = ["the platform team", "the owner of", "whoever reads"];
+            let named = who.iter().any(|who| what.contains(who));
+            assert!(named && what.contains("must"), "{reason}: {what}");
+        }
     }
 }
 
@@ -244,4 +270,61 @@ async fn an_address_of_a_stranger_is_the_specs_error_and_another_one_helps() {
     world.must_be_ready(&mut run).await;
     world.check(1, "another address");
     run.stop();
+}
+
+/// Creations whose class has become another meanwhile: AWS goes on with them, and who looks on must not lose them.
+async fn begun_and_not_valid_any_more(fault: Option<Fault>) {
+    let world = World::with_one(false);
+    world.cloud.configure(|options| options.creation = HOUR / 2);
+    let names: Vec<String> = (0..5).map(|n| format!("acc{n}")).collect();
+    let mut run = world.start();
+    world.must_be_ready(&mut run).await;
+    if let Some(fault) = fault {
+        let (start, has) = (CREATE, "");
+        run.fate.aim(Aim {
+            start,
+            has,
+            fault,
+            times: 1,
+        });
+    }
+    for name in &names {
+        world.account(name, json!({}));
+    }
+    let begun = || world.cloud.requests().len() == names.len();
+    world.must(&mut run, "all slots are taken", begun).await;
+    let mut class = world.server.get("accountclasses", "", "test").unwrap();
+    class["spec"]["regions"] = json!(["us-east-1"]);
+    world.server.put(&class).unwrap();
+    let ids = || names.iter().filter(|name| world.member(name).is_some());
+    let all = || ids().count() == names.len();
+    let came = world.until(&mut run, HOUR, all).await;
+    assert!(came, "{fault:?}: {} ids are recorded", ids().count());
+    for name in &names {
+        let says = || {
+            world.ready(name).is_some_and(|(_, reason, message)| {
+                reason == "InvalidSpec" && message.contains("spec.regions")
+            })
+        };
+        world.must(&mut run, "InvalidSpec", says).await;
+        let (created, ..) = world.condition(name, "Created").unwrap();
+        assert_eq!(created, "True", "{name}");
+    }
+    // Whoever can be made is: no slot is held by those that cannot.
+    world.account("other", json!({"regions": ["us-east-1"]}));
+    let made = || world.is_ready("other");
+    assert!(world.until(&mut run, 2 * HOUR, made).await, "{fault:?}");
+    class = world.server.get("accountclasses", "", "test").unwrap();
+    class["spec"]["regions"] = json!(["us-east-1", "eu-central-1"]);
+    world.server.put(&class).unwrap();
+    world.must_be_ready(&mut run).await;
+    world.check(names.len() + 1, &format!("{fault:?}"));
+    run.stop();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_creation_whose_class_is_not_valid_any_more_is_followed_to_its_end() {
+    for fault in [None, Some(Fault::KillAfter)] {
+        begun_and_not_valid_any_more(fault).await;
+    }
 }

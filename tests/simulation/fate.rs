@@ -85,6 +85,8 @@ struct State {
     aim: Option<Aim>,
     writes: u64,
     reads: u64,
+    /// Nothing but waiting goes on: what is read meanwhile is not counted, nor struck at by its number.
+    resting: bool,
     /// The calls that are struck at when they have been answered.
     targets: Vec<(String, Fault)>,
     struck: Option<String>,
@@ -146,6 +148,11 @@ impl Fate {
         self.state.lock().unwrap().meanwhile = Some((start, Box::new(what)));
     }
 
+    /// Leaves reads alone, or counts and strikes at them again.
+    pub fn rest(&self, resting: bool) {
+        self.state.lock().unwrap().resting = resting;
+    }
+
     /// The writes and the reads since it was armed.
     pub fn counts(&self) -> (u64, u64) {
         let state = self.state.lock().unwrap();
@@ -182,6 +189,8 @@ impl Fate {
         let number = if is_write {
             state.writes += 1;
             state.writes
+        } else if state.resting {
+            0
         } else {
             state.reads += 1;
             state.reads

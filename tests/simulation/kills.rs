@@ -18,8 +18,6 @@ pub struct Life {
     pub live: for<'a> fn(&'a World, &'a mut Run, &'a str) -> Boxed<'a>,
     /// What must be true in the end.
     pub end: for<'a> fn(&'a World, &'a mut Run, &'a str) -> Boxed<'a>,
-    /// Whether the answers of reads are lost, too. A life that waits for hours has too many of them.
-    pub reads: bool,
     /// The world before anything.
     pub world: fn() -> World,
 }
@@ -53,7 +51,6 @@ pub async fn table(life: Life, expected: &[&str]) {
             ));
         }
     }
-    let reads = if life.reads { reads } else { 0 };
     for position in 1..=reads {
         let fault = Fault::LoseRead;
         rows.push((

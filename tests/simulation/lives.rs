@@ -59,7 +59,6 @@ async fn creation() {
                 assert_eq!(object["status"]["credentialsBucket"], told, "{context}");
             })
         },
-        reads: true,
     };
     let expected = [
         "s3.CreateBucket",
@@ -101,7 +100,6 @@ async fn adoption() {
                 world.must_be_ready(run).await;
             })
         },
-        reads: true,
         end: |world, _, context| {
             Box::pin(async move {
                 let members = world.cloud.accounts();
@@ -151,10 +149,9 @@ async fn letting_go() {
                 gone(world, run).await;
             })
         },
-        reads: true,
         end: |world, run, context| {
             Box::pin(async move {
-                world.pass_time(run, HOUR).await;
+                world.rest(run, HOUR).await;
                 let members = world.cloud.accounts();
                 assert_eq!(members.len(), 1, "{context}");
                 assert_eq!(members[0].state, AccountState::Active, "{context}");
@@ -191,10 +188,9 @@ async fn quarantine() {
                 gone(world, run).await;
             })
         },
-        reads: true,
         end: |world, run, context| {
             Box::pin(async move {
-                world.pass_time(run, 5 * HOUR).await;
+                world.rest(run, 5 * HOUR).await;
                 let members = world.cloud.accounts();
                 assert_eq!(members.len(), 1, "{context}");
                 assert_eq!(members[0].state, AccountState::Active, "{context}");
@@ -213,24 +209,35 @@ async fn quarantine() {
     table(life, &expected).await;
 }
 
+/// One account, which may be closed after forty minutes in quarantine.
+fn declared_and_soon_closed() -> World {
+    let world = declared();
+    let mut class = world.server.get("accountclasses", "", "test").unwrap();
+    class["spec"]["quarantine"]["closeAfter"] = json!("40m");
+    world.server.put(&class).unwrap();
+    world
+}
+
 #[tokio::test(start_paused = true)]
 async fn closing() {
     let life = Life {
         name: "closing",
-        world: declared,
+        world: declared_and_soon_closed,
         begin: |world, run| Box::pin(with_policy(world, run, "Close")),
         live: |world, run, context| {
             Box::pin(async move {
                 let id = world.cloud.accounts()[0].id.clone();
                 let began = tokio::time::Instant::now();
                 world.delete("acc0");
-                world.pass_time(run, HOUR / 2).await;
+                world.must_say(run, "AwaitingConfirmation").await;
+                world.rest(run, 10 * MINUTE).await;
                 world.must_say(run, "AwaitingConfirmation").await;
                 world.annotate("acc0", "confirm-close", id.as_str());
                 world.must_say(run, "AwaitingClosure").await;
+                world.rest(run, 20 * MINUTE).await;
                 gone(world, run).await;
                 let closed = world.journal.times_of("organizations.CloseAccount");
-                let early = closed.iter().find(|at| **at - began < 2 * HOUR);
+                let early = closed.iter().find(|at| **at - began < 40 * MINUTE);
                 assert!(
                     early.is_none(),
                     "{context}: closed {:?}",
@@ -238,10 +245,9 @@ async fn closing() {
                 );
             })
         },
-        reads: false,
         end: |world, run, context| {
             Box::pin(async move {
-                world.pass_time(run, HOUR).await;
+                world.rest(run, HOUR / 2).await;
                 let members = world.cloud.accounts();
                 assert_eq!(members.len(), 1, "{context}");
                 assert_eq!(members[0].state, AccountState::Closed, "{context}");
@@ -284,7 +290,6 @@ async fn changes_in_place() {
                 world.must_be_ready(run).await;
             })
         },
-        reads: true,
         end: |world, _, context| {
             Box::pin(async move {
                 let members = world.cloud.accounts();
@@ -369,7 +374,6 @@ async fn root_email() {
                 world.must_be_ready(run).await;
             })
         },
-        reads: false,
         end: |world, _, context| {
             Box::pin(async move {
                 let id = world.cloud.accounts()[0].id.clone();
@@ -413,7 +417,6 @@ async fn region() {
                     .await;
             })
         },
-        reads: true,
         end: |world, _, context| {
             Box::pin(async move {
                 let member = world.member("acc0").unwrap();

@@ -73,3 +73,45 @@ async fn a_restart_tells_those_who_wait_in_the_queue_nothing_new() {
     }
     run.stop();
 }
+
+#[tokio::test(start_paused = true)]
+async fn no_more_creations_are_under_way_than_the_operator_is_told() {
+    let options = Options {
+        creations_in_flight: 10,
+        ..Options::default()
+    };
+    let mut world = World::new(options, 5);
+    world.flags = vec!["--creation-slots", "2"];
+    world.declare(2, 3);
+    let mut run = world.start();
+    world.must_be_ready(&mut run).await;
+    world.check(6, "two slots");
+    assert_eq!(world.cloud.most_in_flight(), 2);
+    run.stop();
+}
+
+/// However many creations are under way, one question in a round serves them all.
+#[tokio::test(start_paused = true)]
+async fn creations_share_the_question_whether_they_are_done() {
+    let mut asked = Vec::new();
+    for accounts in [1, 5] {
+        let options = Options {
+            creation: 10 * MINUTE,
+            ..Options::default()
+        };
+        let world = World::new(options, 5);
+        world.declare(1, accounts);
+        let mut run = world.start();
+        world.must_be_ready(&mut run).await;
+        assert_eq!(world.cloud.most_in_flight(), accounts);
+        let calls = world
+            .cloud
+            .calls_of("organizations.ListCreateAccountStatus");
+        asked.push(calls.calls);
+        run.stop();
+    }
+    assert!(
+        asked[0] > 1 && asked[1] < 2 * asked[0],
+        "{asked:?} calls for one and for five"
+    );
+}

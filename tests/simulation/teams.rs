@@ -237,6 +237,39 @@ async fn a_suspended_team_is_written_for_no_more_and_waits_with_its_deletion() {
     run.stop();
 }
 
+/// A binding to a role that is not there gives nothing: the team says so, and is told when there is one.
+#[tokio::test(start_paused = true)]
+async fn members_without_a_role_have_no_rights_and_their_team_says_so() {
+    let world = World::with_one(true);
+    let role = world
+        .server
+        .get("clusterroles", "", "bailiwick-team-member");
+    let remove = || {
+        world
+            .server
+            .delete("clusterroles", "", "bailiwick-team-member")
+    };
+    assert!(remove());
+    let mut run = world.start();
+    let message = must_say(&world, &mut run, "team0", "RoleMissing").await;
+    assert!(
+        message.contains("bailiwick-team-member") && message.contains("chart"),
+        "{message}"
+    );
+    // It has its namespace all the same, and its accounts are made.
+    let account = || world.is_ready("acc0");
+    world.must(&mut run, "its account is Ready", account).await;
+    for _ in 0..2 {
+        world.server.put(role.as_ref().unwrap());
+        world.pass_time(&mut run, MINUTE).await;
+        assert_eq!(condition(&world, "team0", "Ready").0, "True");
+        assert!(remove());
+        world.pass_time(&mut run, MINUTE).await;
+        assert_eq!(condition(&world, "team0", "Ready").1, "RoleMissing");
+    }
+    run.stop();
+}
+
 fn declared() -> World {
     World::with_one(false)
 }
@@ -254,7 +287,6 @@ async fn a_team_is_declared() {
         world: declared,
         begin: |_, _| Box::pin(async {}),
         live: |world, run, _| Box::pin(ready(world, run)),
-        reads: true,
         end: |world, _, context| {
             Box::pin(async move {
                 let made = namespace(world, "team-team0").expect(context);
@@ -287,7 +319,6 @@ async fn the_members_of_a_team_change() {
                 ready(world, run).await;
             })
         },
-        reads: true,
         end: |world, _, context| {
             Box::pin(async move {
                 assert_eq!(members(world), Some(vec!["ops".to_owned()]), "{context}");
@@ -309,7 +340,6 @@ async fn a_team_is_deleted_and_its_namespace_kept() {
         world: declared,
         begin: |world, run| Box::pin(ready(world, run)),
         live: |world, run, _| Box::pin(deleted(world, run)),
-        reads: true,
         end: |world, _, context| {
             Box::pin(async move {
                 let kept = namespace(world, "team-team0").expect(context);
@@ -336,7 +366,6 @@ async fn a_team_is_deleted_with_its_namespace() {
         },
         begin: |world, run| Box::pin(ready(world, run)),
         live: |world, run, _| Box::pin(deleted(world, run)),
-        reads: true,
         end: |world, run, context| {
             Box::pin(async move {
                 world.pass_time(run, HOUR).await;

@@ -40,6 +40,8 @@ pub struct World {
     pub weather: Option<Arc<Weather>>,
     /// How often a test looks at it.
     pub look: Duration,
+    /// What its operators are told besides the usual.
+    pub flags: Vec<&'static str>,
     clock: VirtualClock,
 }
 
@@ -81,6 +83,7 @@ impl World {
             journal: Journal::default(),
             weather: None,
             look: Duration::from_secs(5),
+            flags: Vec::new(),
             clock: VirtualClock::starting_at(epoch),
         }
     }
@@ -122,7 +125,7 @@ impl World {
         told: &CancellationToken,
     ) -> JoinHandle<()> {
         let elected = if elect.is_some() { "true" } else { "false" };
-        let options = Arguments::parse_from([
+        let usual = [
             "test",
             "--cluster-name",
             "sim",
@@ -132,8 +135,8 @@ impl World {
             elected,
             "--identity",
             elect.unwrap_or("only"),
-        ])
-        .run;
+        ];
+        let options = Arguments::parse_from(usual.iter().chain(&self.flags)).run;
         let metrics = Metrics::default();
         let budgets = Arc::new(Budgets::new(BudgetOptions::default()));
         let parts = Parts {
@@ -220,6 +223,17 @@ impl World {
         };
         self.must(run, reason, says).await;
         self.ready("acc0").unwrap().2
+    }
+
+    /// Time goes by in which nothing but waiting is to be seen: the reads of its sweeps are not struck at.
+    pub async fn rest(&self, run: &mut Run, time: Duration) {
+        run.fate.rest(true);
+        let end = Instant::now() + time;
+        while Instant::now() < end {
+            tokio::time::sleep(MINUTE).await;
+            self.revive(run);
+        }
+        run.fate.rest(false);
     }
 
     /// Time goes by; an operator that dies is replaced.

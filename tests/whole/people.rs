@@ -7,13 +7,6 @@ use crate::world::World;
 
 /// Members and groups that change in the `Team` change who may do what, at the API server.
 pub async fn who_joins_and_leaves_gains_and_loses(world: &World) {
-    // The role that the chart would bring.
-    world
-        .apply(
-            "{apiVersion: rbac.authorization.k8s.io/v1, kind: ClusterRole, metadata: {name: bailiwick-team-member}, rules: \
-             [{apiGroups: [bailiwick.dev], resources: [teamaccounts], verbs: [get]}]}",
-        )
-        .await;
     let may = async |user: &str, groups: &[&str]| {
         let config = world.plane.kubeconfig(user, groups).unwrap();
         let arguments = ["auth", "can-i", "get", "ta/test", "-n", "team-payments"];

@@ -65,6 +65,13 @@ impl World {
                 .apply(&serde_json::to_string(&definition).unwrap())
                 .await;
         }
+        // The role that the chart would bring.
+        world
+            .apply(
+                "{apiVersion: rbac.authorization.k8s.io/v1, kind: ClusterRole, metadata: {name: bailiwick-team-member}, \
+                 rules: [{apiGroups: [bailiwick.dev], resources: [teamaccounts], verbs: [get]}]}",
+            )
+            .await;
         world
             .kubectl(&[
                 "wait",

@@ -85,7 +85,10 @@ pub enum Failure {
         missing: &'static str,
     },
     /// kubectl or helm failed.
-    #[error("{command} failed: {said}")]
+    #[error(
+        "{command} failed: {said}\nWhat ran before is left running: mend what it names and run this again, or begin afresh \
+         with `make try-stop`"
+    )]
     Command {
         /// What was run.
         command: String,
@@ -107,7 +110,10 @@ pub enum Failure {
         log: PathBuf,
     },
     /// The credentials that were delivered are of no use.
-    #[error("no token for what is in {place}: {said}")]
+    #[error(
+        "no token for what is in {place}: {said}\n`kubectl describe oauthclients -A` says what the operator delivered; run \
+         this again, or begin afresh with `make try-stop`"
+    )]
     Token {
         /// Where it was read.
         place: String,
@@ -118,7 +124,11 @@ pub enum Failure {
     #[error("cannot print: {0}")]
     Print(#[from] std::io::Error),
     /// The operator ended.
-    #[error("the operator has ended; its log: {}", log.display())]
+    #[error(
+        "the operator has ended; the last lines of its log say why: {}\nMend that and run this again; it starts the \
+         operator anew",
+        log.display()
+    )]
     OperatorEnded {
         /// Where to look.
         log: PathBuf,

@@ -4,13 +4,12 @@
 use std::collections::BTreeMap;
 
 use k8s_openapi::api::core::v1::ConfigMap;
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::api::{ListParams, Patch, PatchParams, PostParams};
 use kube::{Api, ResourceExt};
 use serde_json::json;
 
 use super::AccountClasses;
-use super::list::{CLASS_LIST, amendment};
+use super::list::{CLASS_LIST, amendment, list_of};
 use crate::api::{AccountClass, TeamAccount};
 use crate::engine::Failure;
 use crate::engine::record::Record;
@@ -51,14 +50,7 @@ impl AccountClasses {
         if self.patch(&data).await? {
             return Ok(());
         }
-        let list = ConfigMap {
-            metadata: ObjectMeta {
-                name: Some(CLASS_LIST.to_owned()),
-                ..ObjectMeta::default()
-            },
-            data: Some([(class.name_any(), class.spec.regions.join(","))].into()),
-            ..ConfigMap::default()
-        };
+        let list = list_of([(class.name_any(), class.spec.regions.join(","))].into());
         match self.lists().create(&PostParams::default(), &list).await {
             // Another class made it meanwhile: enter this one by the usual way.
             Err(kube::Error::Api(status)) if status.is_already_exists() => {

@@ -6,10 +6,13 @@ use std::time::Duration;
 
 use futures::{Stream, StreamExt};
 use k8s_openapi::api::core::v1::ConfigMap;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use kube::api::PostParams;
 use kube::runtime::{WatchStreamExt, watcher};
 use kube::{Api, Client};
 use tokio::sync::watch;
 
+use crate::engine::leader::Leadership;
 use crate::engine::{Failure, FailureKind, reasons};
 
 /// The ConfigMap: one key for each class, its regions as the value.
@@ -18,21 +21,30 @@ pub const CLASS_LIST: &str = "bailiwick-account-classes";
 /// How long a pass waits until the list has been read for the first time.
 const PATIENCE: Duration = Duration::from_secs(10);
 
+/// How soon it is tried again to make a list that is missing.
+const MAKE_AGAIN: Duration = Duration::from_secs(15);
+
 /// What is in the list.
-type Entries = BTreeMap<String, String>;
+pub(super) type Entries = BTreeMap<String, String>;
 
 /// The list as its watch has seen it last.
 #[derive(Clone)]
 pub struct ClassList(watch::Receiver<Option<Entries>>);
 
 impl ClassList {
-    /// The list, and the watch that keeps it: an endless stream that yields whenever the list is not what it was.
-    pub fn watched(client: &Client, namespace: &str) -> (Self, impl Stream<Item = ()> + use<>) {
+    /// The list, and the watch that keeps it: an endless stream that yields whenever the list is not what it was, and
+    /// makes one where there is none.
+    pub fn watched(
+        client: &Client,
+        namespace: &str,
+        leadership: Leadership,
+    ) -> (Self, impl Stream<Item = ()> + use<>) {
         let (sender, receiver) = watch::channel(None);
         let api: Api<ConfigMap> = Api::namespaced(client.clone(), namespace);
-        let changes = watcher::watch_object(api, CLASS_LIST)
+        let changes = watcher::watch_object(api.clone(), CLASS_LIST)
             .default_backoff()
             .filter_map(move |seen| {
+                let missing = matches!(seen, Ok(None)).then(|| (api.clone(), leadership.clone()));
                 let changed = match seen {
                     Ok(found) => enter(&sender, found.and_then(|list| list.data)),
                     Err(error) => {
@@ -40,7 +52,12 @@ impl ClassList {
                         false
                     }
                 };
-                futures::future::ready(changed.then_some(()))
+                async move {
+                    if let Some((api, leadership)) = missing {
+                        make(&api, &leadership).await;
+                    }
+                    changed.then_some(())
+                }
             });
         (Self(receiver), changes)
     }
@@ -63,6 +80,34 @@ impl ClassList {
                 ),
             )),
         }
+    }
+}
+
+/// The list with these entries.
+pub(super) fn list_of(entries: Entries) -> ConfigMap {
+    ConfigMap {
+        metadata: ObjectMeta {
+            name: Some(CLASS_LIST.to_owned()),
+            ..ObjectMeta::default()
+        },
+        data: Some(entries),
+        ..ConfigMap::default()
+    }
+}
+
+/// Makes the list that is missing, empty, before there is any class: where a policy finds no list the API server refuses
+/// in words that name neither field nor cause; where it is empty the policy says that there are no classes.
+async fn make(api: &Api<ConfigMap>, leadership: &Leadership) {
+    while leadership.guard().is_ok() {
+        let list = list_of(Entries::new());
+        match api.create(&PostParams::default(), &list).await {
+            Ok(_) => return,
+            Err(kube::Error::Api(status)) if status.is_already_exists() => return,
+            Err(error) => {
+                tracing::warn!(%error, "ConfigMap {CLASS_LIST} cannot be made; it is tried again")
+            }
+        }
+        tokio::time::sleep(MAKE_AGAIN).await;
     }
 }
 

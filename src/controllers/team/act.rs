@@ -1,7 +1,7 @@
 //! Act: the namespace, and the RoleBinding that gives every member and group equal rights.
 
 use k8s_openapi::api::core::v1::Namespace;
-use k8s_openapi::api::rbac::v1::{RoleBinding, RoleRef, Subject};
+use k8s_openapi::api::rbac::v1::{ClusterRole, RoleBinding, RoleRef, Subject};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::api::{DeleteParams, ListParams, Patch, PatchParams, PostParams, Preconditions};
 use kube::{Api, ResourceExt};
@@ -107,6 +107,19 @@ impl Teams {
             }
         }
         Ok(None)
+    }
+
+    /// Whether the role is there that the members are bound to: a binding alone gives nothing. `Some`: it is not.
+    pub(super) async fn missing_role(&self, namespace: &str) -> Result<Option<Outcome>, Failure> {
+        let roles: Api<ClusterRole> = Api::all(self.client.clone());
+        if roles.get_metadata_opt(MEMBER_ROLE).await?.is_some() {
+            return Ok(None);
+        }
+        let message = format!(
+            "ClusterRole {MEMBER_ROLE} does not exist, so RoleBinding {namespace}/{MEMBER_BINDING} gives the members no \
+             rights: a cluster administrator installs the chart, which brings the role"
+        );
+        Ok(Some(Outcome::blocked(reasons::ROLE_MISSING, message)))
     }
 
     /// Binds these subjects to this role, if they are not.

@@ -4,7 +4,7 @@ mod act;
 pub mod readers;
 pub mod report;
 
-pub use act::FIELD_MANAGER;
+pub use act::{FIELD_MANAGER, MEMBER_ROLE};
 
 use async_trait::async_trait;
 use kube::{Client, ResourceExt};
@@ -32,6 +32,7 @@ pub mod reasons {
     pub const NAMESPACE_TAKEN: &str = "NamespaceTaken";
     pub const BINDING_TAKEN: &str = "BindingTaken";
     pub const NAMESPACE_TERMINATING: &str = "NamespaceTerminating";
+    pub const ROLE_MISSING: &str = "RoleMissing";
     pub const STILL_OWNS: &str = "StillOwns";
     pub const SUSPENDED: &str = "Suspended";
     pub const NAMESPACE_RETAINED: &str = "NamespaceRetained";
@@ -65,6 +66,11 @@ pub mod reasons {
             NAMESPACE_TERMINATING,
             "The team's namespace is being deleted; a new one is made when it is gone.",
             WAIT,
+        ),
+        Reason::new(
+            ROLE_MISSING,
+            "The ClusterRole that the members are bound to does not exist, so that they have no rights in their namespace.",
+            "A cluster administrator installs the chart, which brings it; with replicaCount=0 if the operator runs elsewhere.",
         ),
         Reason::new(
             STILL_OWNS,
@@ -149,9 +155,10 @@ impl Reconcile for Teams {
             ACCEPTED,
             Truth::True,
             reasons::ACCEPTED,
-            "the team has its namespace and its members their rights",
+            "the team has its namespace",
         );
-        Ok(Outcome::Settled { resync: None })
+        let missing = self.missing_role(&namespace).await?;
+        Ok(missing.unwrap_or(Outcome::Settled { resync: None }))
     }
 }
 

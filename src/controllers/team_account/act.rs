@@ -1,5 +1,6 @@
 //! Act: make the changes that were decided on, in their order.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
@@ -20,8 +21,34 @@ const PERSON_AGAIN: Duration = Duration::from_secs(3600);
 /// How soon we look again for what AWS takes its time for.
 const AWS_AGAIN: Duration = Duration::from_secs(120);
 
+/// What became of the changes.
+pub(super) struct Acted {
+    /// Those that were made, or begun.
+    pub done: Vec<Planned>,
+    /// Those that were not.
+    pub undone: Vec<Planned>,
+    /// Why not: the reason and the words of the first.
+    pub obstacle: Option<(&'static str, String)>,
+    /// `Some`: something is under way or in the way, and the rest was done.
+    pub end: Result<Option<Outcome>, Failure>,
+}
+
+impl Acted {
+    fn leave(&mut self, undone: &[Planned], reason: &'static str, message: &str) {
+        self.undone.extend_from_slice(undone);
+        self.obstacle
+            .get_or_insert_with(|| (reason, message.to_owned()));
+    }
+
+    fn fail(mut self, undone: &[Planned], failure: Failure) -> Self {
+        self.leave(undone, failure.label, &failure.message);
+        self.end = Err(failure);
+        self
+    }
+}
+
 impl TeamAccounts {
-    /// Makes the changes. `Some`: something is under way or in the way, and the rest was done.
+    /// Makes the changes, as many of them as can be made.
     pub(super) async fn act(
         &self,
         object: &TeamAccount,
@@ -29,52 +56,114 @@ impl TeamAccounts {
         desired: &DesiredAccount,
         row: &Row,
         plan: &[Planned],
-    ) -> Result<Option<Outcome>, Failure> {
-        let id = &row.account.id;
+    ) -> Acted {
+        let mut acted = Acted {
+            done: Vec::new(),
+            undone: Vec::new(),
+            obstacle: None,
+            end: Ok(None),
+        };
         let (mut left, mut refused) = (None, None);
         let mut bucket_refused = false;
-        for planned in plan {
+        for (at, planned) in plan.iter().enumerate() {
+            let this = std::slice::from_ref(planned);
             let of_bucket = matches!(planned.change, Change::Bucket(_));
             // One thing about the bucket builds on the other; and on a bucket that is not ours nothing is done.
             if of_bucket && bucket_refused {
+                acted.undone.push(planned.clone());
                 continue;
             }
-            record.may_write()?;
-            let done = match &planned.change {
-                Change::ChangeEmail(email) => self.change_email(object, record, id, email).await,
-                change => match self.apply(desired, row, change).await {
-                    Ok(outcome) => Ok(outcome),
-                    Err(error) => in_the_way(error).map(Some),
-                },
-            };
-            bucket_refused |= of_bucket && !matches!(done, Ok(None));
+            let done = self.make(object, record, desired, row, planned).await;
+            bucket_refused |= of_bucket && !matches!(done, Ok(Ok(None)));
             match done {
-                Ok(outcome) => left = left.or(outcome),
+                Ok(Ok(outcome)) => {
+                    acted.done.push(planned.clone());
+                    left = left.or(outcome);
+                }
+                Ok(Err(outcome)) => {
+                    if let Outcome::Waiting {
+                        reason, message, ..
+                    }
+                    | Outcome::Blocked { reason, message } = &outcome
+                    {
+                        acted.leave(this, reason, message);
+                    }
+                    left = left.or(Some(outcome));
+                }
                 // One right that is lacking, or one value that AWS refuses, must not keep the others from being made.
                 // Whose the account is comes before everything, though.
                 Err(failure)
                     if failure.kind == FailureKind::Terminal
                         && !matches!(planned.change, Change::Tag(_)) =>
                 {
+                    acted.leave(this, failure.label, &failure.message);
                     refused = refused.or(Some(failure));
                 }
-                Err(failure) => return Err(failure),
+                Err(failure) => return acted.fail(&plan[at..], failure),
             }
         }
-        if let Some(failure) = refused {
-            return Err(failure);
+        acted.end = match refused {
+            Some(failure) => Err(failure),
+            None => self
+                .forget_email_update(object, record, plan)
+                .await
+                .map(|()| left),
+        };
+        acted
+    }
+
+    /// Makes one change. `Some`: it is under way. `Err` inside: something is in the way.
+    async fn make(
+        &self,
+        object: &TeamAccount,
+        record: &mut Record<TeamAccount>,
+        desired: &DesiredAccount,
+        row: &Row,
+        planned: &Planned,
+    ) -> Result<Result<Option<Outcome>, Outcome>, Failure> {
+        let id = &row.account.id;
+        if let Change::Tag(tags) = &planned.change {
+            // Durable first: a tag that nobody knows to be ours would stay for ever.
+            let keys = tags.keys().filter(|key| desired.tags.contains_key(*key));
+            let keys: BTreeSet<_> = record
+                .status
+                .tag_keys
+                .drain(..)
+                .chain(keys.cloned())
+                .collect();
+            record.status.tag_keys = keys.into_iter().collect();
+            record.save().await?;
         }
-        if !plan
-            .iter()
-            .any(|planned| matches!(planned.change, Change::ChangeEmail(_)))
-        {
-            record.status.email_update = None;
-            // A code that was acted upon by somebody who could not take it off any more.
-            if object.annotations().contains_key(ANNOTATION_EMAIL_CODE) {
-                record.remove_annotation(ANNOTATION_EMAIL_CODE).await?;
+        record.may_write()?;
+        match &planned.change {
+            Change::ChangeEmail(email) => {
+                self.change_email(object, record, id, email).await.map(Ok)
             }
+            change => match self.apply(desired, row, change).await {
+                Ok(Some(outcome @ Outcome::Blocked { .. })) => Ok(Err(outcome)),
+                Ok(outcome) => Ok(Ok(outcome)),
+                Err(error) => in_the_way(error).map(Err),
+            },
         }
-        Ok(left)
+    }
+
+    /// Whoever wants no other address has none that waits for its code.
+    async fn forget_email_update(
+        &self,
+        object: &TeamAccount,
+        record: &mut Record<TeamAccount>,
+        plan: &[Planned],
+    ) -> Result<(), Failure> {
+        let changes = |planned: &Planned| matches!(planned.change, Change::ChangeEmail(_));
+        if plan.iter().any(changes) {
+            return Ok(());
+        }
+        record.status.email_update = None;
+        // A code that was acted upon by somebody who could not take it off any more.
+        if object.annotations().contains_key(ANNOTATION_EMAIL_CODE) {
+            record.remove_annotation(ANNOTATION_EMAIL_CODE).await?;
+        }
+        Ok(())
     }
 
     async fn apply(
@@ -92,15 +181,8 @@ impl TeamAccounts {
                     .await?;
                 self.move_to(id, &row.parent, &to).await?;
             }
-            Change::EndQuarantine => {
-                let keys = [TAG_QUARANTINED_AT.to_owned()];
-                cloud.accounts.untag(id, &keys).await?;
-                self.organization.update(id, |row| {
-                    if let Some(tags) = &mut row.tags {
-                        tags.remove(TAG_QUARANTINED_AT);
-                    }
-                });
-            }
+            Change::EndQuarantine => self.untag(id, &[TAG_QUARANTINED_AT.to_owned()]).await?,
+            Change::Untag(keys) => self.untag(id, keys).await?,
             Change::Tag(tags) => {
                 cloud.accounts.tag(id, tags).await?;
                 self.organization.update(id, |row| {
@@ -149,6 +231,17 @@ impl TeamAccounts {
             }
         }
         Ok(None)
+    }
+
+    /// Takes tags off.
+    pub(super) async fn untag(&self, id: &AccountId, keys: &[String]) -> Result<(), CloudError> {
+        self.organization.cloud().accounts.untag(id, keys).await?;
+        self.organization.update(id, |row| {
+            if let Some(tags) = &mut row.tags {
+                tags.retain(|key, _| !keys.contains(key));
+            }
+        });
+        Ok(())
     }
 
     /// MoveAccount needs to know where the account is; where the view is out of date, AWS is asked.
@@ -290,7 +383,7 @@ impl TeamAccounts {
 
 /// What a refusal by the organization's rules asks for; other errors stay errors.
 fn in_the_way(error: CloudError) -> Result<Outcome, Failure> {
-    match error.reason.as_deref().map(creation::constraint) {
+    match error.constraint().map(creation::constraint) {
         Some(Verdict::Person(what) | Verdict::Spec(what)) => {
             Ok(Outcome::blocked("AwsRefused", format!("{error}: {what}")))
         }

@@ -30,7 +30,7 @@ impl TeamAccounts {
     ) -> Result<Identity, Failure> {
         if let Some(past) = record.status.creation.clone() {
             match &past.failure {
-                None => return self.follow(object, record, desired, &past).await,
+                None => return self.follow(object, record, Some(desired), &past).await,
                 Some(reason) => {
                     if let Some(outcome) = self
                         .after_failure(object, record, desired, &past, reason)
@@ -64,6 +64,7 @@ impl TeamAccounts {
             failure: None,
         });
         record.status.create_request_id = None;
+        record.status.tag_keys = desired.tags.keys().cloned().collect();
         record.status.queue = None;
         record.status.plan.clear();
         record.set(
@@ -184,7 +185,7 @@ impl TeamAccounts {
                 self.organization.enter_request(request);
                 self.organization.search_done(&uid);
                 record.save().await?;
-                self.await_request(object, record, desired, &intent, &id)
+                self.await_request(object, record, Some(desired), &intent, &id)
                     .await
             }
             Err(error) => self.refused(object, record, error).await,

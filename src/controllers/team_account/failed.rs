@@ -43,7 +43,7 @@ impl TeamAccounts {
     }
 
     /// What a failure asks for. `None`: to try anew.
-    async fn judge(
+    pub(super) async fn judge(
         &self,
         object: &TeamAccount,
         record: &mut Record<TeamAccount>,

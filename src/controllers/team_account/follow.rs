@@ -5,9 +5,10 @@ use std::time::Duration;
 
 use kube::ResourceExt;
 
-use super::create::plan_creation;
+use super::create::{asked, plan_creation};
 use super::identify::Identity;
-use super::{TeamAccounts, reasons};
+use super::validate::Refusal;
+use super::{TeamAccounts, reasons, report};
 use crate::api::{CreationStatus, Mode, TeamAccount};
 use crate::cloud::{Account, CreateRequest, RequestId, RequestState};
 use crate::engine::conditions::Truth;
@@ -25,12 +26,38 @@ const SEARCH_AGAIN: Duration = Duration::from_secs(10);
 pub(super) const CREATING_AGAIN: Duration = Duration::from_secs(300);
 
 impl TeamAccounts {
-    /// A creation has begun, here or in an earlier life: what has become of it?
+    /// A creation has begun, and its object cannot be carried out any more as it, its class or its team is declared by
+    /// now. AWS goes on all the same: the outcome is recorded, so that the account is known and its slot is free.
+    pub(super) async fn record_outcome(
+        &self,
+        object: &TeamAccount,
+        record: &mut Record<TeamAccount>,
+        (reason, message): Refusal,
+    ) -> Result<Outcome, Failure> {
+        if let Some(intent) = open_creation(record) {
+            match self.follow(object, record, None, &intent).await? {
+                Ok(id) => report::created(record, &id),
+                Err(Outcome::Waiting {
+                    reason,
+                    message: waits,
+                    after,
+                }) => {
+                    let message = format!("{waits}. It goes no further then: {message}");
+                    return Ok(Outcome::waiting(reason, message, after));
+                }
+                Err(_) => {}
+            }
+        }
+        Ok(Outcome::blocked(reason, message))
+    }
+
+    /// A creation has begun, here or in an earlier life: what has become of it? Without `desired`, because nothing can or
+    /// shall be created any more, none is begun anew.
     pub(super) async fn follow(
         &self,
         object: &TeamAccount,
         record: &mut Record<TeamAccount>,
-        desired: &DesiredAccount,
+        desired: Option<&DesiredAccount>,
         intent: &CreationStatus,
     ) -> Result<Identity, Failure> {
         if let Some(id) = record.status.create_request_id.clone() {
@@ -50,20 +77,16 @@ impl TeamAccounts {
             )));
         }
         self.organization.search_done(&uid);
-        if object.metadata.deletion_timestamp.is_some()
-            || object.spec.suspend
-            || object.spec.mode == Mode::Plan
-        {
-            self.organization.slot_done(&uid, None);
-            record.status.creation = None;
-            let deleting = object.metadata.deletion_timestamp.is_some();
-            return Ok(Err(if deleting {
-                Outcome::Released
-            } else {
-                plan_creation(object, record, desired)
-            }));
+        let held = object.spec.suspend || object.spec.mode == Mode::Plan;
+        if let Some(desired) = desired.filter(|_| !held) {
+            return self.call(object, record, desired).await;
         }
-        self.call(object, record, desired).await
+        self.organization.slot_done(&uid, None);
+        record.status.creation = None;
+        Ok(Err(match desired {
+            Some(desired) => plan_creation(object, record, desired),
+            None => Outcome::Released,
+        }))
     }
 
     /// Looks for a creation whose answer was lost: first among the requests, then by e-mail among the members.
@@ -71,7 +94,7 @@ impl TeamAccounts {
         &self,
         object: &TeamAccount,
         record: &mut Record<TeamAccount>,
-        desired: &DesiredAccount,
+        desired: Option<&DesiredAccount>,
         intent: &CreationStatus,
     ) -> Result<Option<Identity>, Failure> {
         let ours = Intent {
@@ -126,7 +149,7 @@ impl TeamAccounts {
         &self,
         object: &TeamAccount,
         record: &mut Record<TeamAccount>,
-        desired: &DesiredAccount,
+        desired: Option<&DesiredAccount>,
         intent: &CreationStatus,
         request: &RequestId,
     ) -> Result<Identity, Failure> {
@@ -179,9 +202,13 @@ impl TeamAccounts {
                     failure: Some(reason.clone()),
                     ..intent.clone()
                 };
-                let identity = self
-                    .after_failure(object, record, desired, &unchanged, &reason)
-                    .await?;
+                let identity = match desired {
+                    Some(desired) => {
+                        self.after_failure(object, record, desired, &unchanged, &reason)
+                            .await?
+                    }
+                    None => self.judge(object, record, &unchanged, &reason).await?,
+                };
                 Ok(identity.unwrap_or_else(|| {
                     Err(searching(
                         "the spec has changed; the creation is begun anew",
@@ -221,11 +248,12 @@ impl TeamAccounts {
         Ok(ownership(&tags, &object.uid().unwrap_or_default()) == Ownership::Ours)
     }
 
-    /// Enters a newborn account into the view: AWS puts it into the root, with the tags that we asked for.
+    /// Enters a newborn account into the view: AWS puts it into the root, with the tags that we asked for. Where something
+    /// else is asked for by now, its tags are looked up when they matter.
     async fn born(
         &self,
         record: &Record<TeamAccount>,
-        desired: &DesiredAccount,
+        desired: Option<&DesiredAccount>,
         intent: &CreationStatus,
         id: &AccountId,
     ) -> Result<(), Failure> {
@@ -240,8 +268,10 @@ impl TeamAccounts {
             joined: Some(record.now),
         };
         let root = self.organization.root().await?;
+        let same =
+            desired.filter(|desired| intent.asked.as_deref() == Some(asked(desired).as_str()));
         self.organization
-            .enter(account, root, Some(desired.all_tags()));
+            .enter(account, root, same.map(DesiredAccount::all_tags));
         Ok(())
     }
 
@@ -270,6 +300,13 @@ impl TeamAccounts {
         }
         Ok(())
     }
+}
+
+/// The creation that has no outcome yet.
+pub(super) fn open_creation(record: &Record<TeamAccount>) -> Option<CreationStatus> {
+    let status = &record.status;
+    let creation = status.creation.as_ref()?;
+    (status.account_id.is_none() && creation.failure.is_none()).then(|| creation.clone())
 }
 
 pub(super) fn searching(message: &str) -> Outcome {

@@ -11,7 +11,7 @@ use crate::controllers::organization::Row;
 use crate::engine::conditions::Truth;
 use crate::engine::record::Record;
 use crate::engine::{Failure, Outcome};
-use crate::model::{AccountState, AlternateContact, ContactKind, PasswordPolicy, Region};
+use crate::model::{AccountState, AlternateContact, ContactKind, PasswordPolicy, Region, UnitPath};
 use crate::plan::account::{DesiredAccount, ObservedAccount, Ownership, ownership};
 use crate::plan::credentials_bucket::ObservedBucket;
 
@@ -50,13 +50,13 @@ impl TeamAccounts {
         &self,
         record: &mut Record<TeamAccount>,
         desired: &DesiredAccount,
-        row: &Row,
+        (row, unit): (&Row, UnitPath),
         deep: bool,
     ) -> Result<Gathered, Failure> {
         let mut found = Gathered::default();
         found.seen.email = Some(row.account.email.clone());
         found.seen.name = Some(row.account.name.clone());
-        found.seen.unit = self.organization.path(&row.parent);
+        found.seen.unit = Some(unit);
         if deep || row.tags.is_some() {
             let tags = self.tags(row).await?;
             if let Ownership::Others(owner) = ownership(&tags, &desired.owner.uid) {
@@ -68,6 +68,7 @@ impl TeamAccounts {
                 return Ok(found);
             }
             found.seen.tags = Some(tags);
+            found.seen.set_by_us = record.status.tag_keys.iter().cloned().collect();
         }
         if deep {
             // Two doors that do not wait for each other.

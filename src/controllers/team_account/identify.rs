@@ -7,8 +7,8 @@ use crate::api::TeamAccount;
 use crate::cloud::ErrorKind;
 use crate::controllers::organization::Row;
 use crate::engine::record::Record;
-use crate::engine::{Failure, Outcome};
-use crate::model::{AccountId, Tags};
+use crate::engine::{Failure, FailureKind, Outcome};
+use crate::model::{AccountId, Tags, UnitPath};
 use crate::plan::account::{DesiredAccount, Ownership, ownership};
 
 /// The account's id, or why there is none yet.
@@ -65,6 +65,41 @@ impl TeamAccounts {
         }
     }
 
+    /// What is known of an account, or with `now` what AWS says at this moment; and where it is. In a unit that the view
+    /// does not know, somebody has made that since the last sweep: without a look nothing could be said of the place.
+    pub(super) async fn placed_row(
+        &self,
+        id: &AccountId,
+        now: bool,
+    ) -> Result<Option<(Row, UnitPath)>, Failure> {
+        let row = match now {
+            true => self.row_now(id).await?,
+            false => self.known_row(id).await?,
+        };
+        let Some(row) = row else {
+            return Ok(None);
+        };
+        if let Some(unit) = self.organization.path(&row.parent) {
+            return Ok(Some((row, unit)));
+        }
+        self.organization.refresh().await?;
+        let Some(row) = self.known_row(id).await? else {
+            return Ok(None);
+        };
+        match self.organization.path(&row.parent) {
+            Some(unit) => Ok(Some((row, unit))),
+            None => {
+                let message = format!(
+                    "account {id} is in the organizational unit {}, which was made while the organization was read: it \
+                     is read again",
+                    row.parent
+                );
+                let (kind, reason) = (FailureKind::Transient, reasons::READING_ORGANIZATION);
+                Err(Failure::new(kind, reason, message))
+            }
+        }
+    }
+
     async fn adopt(
         &self,
         object: &TeamAccount,
@@ -107,6 +142,8 @@ impl TeamAccounts {
             return Ok(Err(owned_by_other(&id, &owner.reference, &owner.cluster)));
         }
         record.status.account_id = Some(id.to_string());
+        // Of what it bears nothing is ours yet, whatever a creation of ours that failed had asked for.
+        record.status.tag_keys.clear();
         record.note(
             reasons::ADOPTED,
             format!("adopting member account {id} ({})", row.account.name),

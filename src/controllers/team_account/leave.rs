@@ -6,10 +6,12 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use k8s_openapi::jiff::Timestamp;
 use kube::ResourceExt;
 
-use super::{TeamAccounts, reasons, validate};
+use super::follow::open_creation;
+use super::{TeamAccounts, reasons};
 use crate::api::{ANNOTATION_CONFIRM_CLOSE, DeletionPolicy, Mode, TeamAccount};
 use crate::cloud::ErrorKind;
 use crate::controllers::organization::Row;
+use crate::engine::conditions::Truth;
 use crate::engine::record::Record;
 use crate::engine::{Failure, Outcome};
 use crate::model::{
@@ -102,26 +104,10 @@ impl TeamAccounts {
         if let Some(id) = record.status.account_id.clone() {
             return Ok(id.parse().ok().map(Ok));
         }
-        let Some(intent) = record
-            .status
-            .creation
-            .clone()
-            .filter(|creation| creation.failure.is_none())
-        else {
+        let Some(intent) = open_creation(record) else {
             return Ok(None);
         };
-        let class = self.caches.class(&object.spec.class_name);
-        let team = self
-            .caches
-            .team_of_or_claimant(&object.namespace().unwrap_or_default());
-        match validate::desired(object, class.as_ref(), team.as_ref(), &self.cluster) {
-            Ok(desired) => Ok(Some(self.follow(object, record, &desired, &intent).await?)),
-            Err((reason, message)) => Ok(Some(Err(Outcome::waiting(
-                reason,
-                message,
-                Duration::from_secs(60),
-            )))),
-        }
+        self.follow(object, record, None, &intent).await.map(Some)
     }
 
     /// The account stays as it is; only what says that it is ours is taken off.
@@ -133,12 +119,7 @@ impl TeamAccounts {
         let id = &row.account.id;
         record.may_write()?;
         let keys = [TAG_OWNER, TAG_UID, TAG_CLUSTER, TAG_QUARANTINED_AT].map(str::to_owned);
-        self.organization.cloud().accounts.untag(id, &keys).await?;
-        self.organization.update(id, |row| {
-            if let Some(tags) = &mut row.tags {
-                tags.retain(|key, _| !keys.contains(key));
-            }
-        });
+        self.untag(id, &keys).await?;
         record.note(
             reasons::ACCOUNT_RETAINED,
             format!(
@@ -207,6 +188,8 @@ impl TeamAccounts {
                 reasons::QUARANTINED,
                 format!("account {id} ({}) was moved to {path}", row.account.name),
             );
+            let message = format!("the account is in {path}, its class's quarantine");
+            record.set("Placed", Truth::False, reasons::QUARANTINED, &message);
         }
         Ok(None)
     }
@@ -276,7 +259,7 @@ impl TeamAccounts {
                 if error.kind == ErrorKind::AlreadyExists
                     || error.code == "AccountAlreadyClosedException" => {}
             Err(error) => {
-                let verdict = error.reason.as_deref().map(creation::constraint);
+                let verdict = error.constraint().map(creation::constraint);
                 return match verdict {
                     Some(Verdict::Retry) => {
                         let message = format!(

@@ -65,6 +65,19 @@ impl Reconcile for TeamAccounts {
         object: &TeamAccount,
         record: &mut Record<TeamAccount>,
     ) -> Result<Outcome, Failure> {
+        let end = self.bring(object, record).await;
+        report::ended(record, &end);
+        end
+    }
+}
+
+impl TeamAccounts {
+    /// The pass itself.
+    async fn bring(
+        &self,
+        object: &TeamAccount,
+        record: &mut Record<TeamAccount>,
+    ) -> Result<Outcome, Failure> {
         self.caches.filled().await;
         match self.organization.is_known() {
             Ok(true) => {}
@@ -94,7 +107,7 @@ impl Reconcile for TeamAccounts {
             Ok(desired) => desired,
             Err((reason, message)) => {
                 record.set("Accepted", Truth::False, reason, &message);
-                return Ok(Outcome::blocked(reason, message));
+                return self.record_outcome(object, record, (reason, message)).await;
             }
         };
         record.set(
@@ -113,9 +126,7 @@ impl Reconcile for TeamAccounts {
         };
         self.settle(object, record, &desired, &id, &revision).await
     }
-}
 
-impl TeamAccounts {
     /// Brings an account that exists to what is declared.
     async fn settle(
         &self,
@@ -129,19 +140,19 @@ impl TeamAccounts {
         // Who asks for a pass has a reason to: what the last sweep told does not do.
         let asked =
             requested.is_some() && requested != record.status.last_handled_reconcile_at.as_ref();
-        let row = match asked {
-            true => self.row_now(id).await?,
-            false => self.known_row(id).await?,
-        };
-        let Some(row) = row else {
+        let Some((row, unit)) = self.placed_row(id, asked).await? else {
             let message = format!(
                 "account {id} is not a member of this organization (any more); nothing is created in its place: \
                  invite it again, or delete this object"
             );
             record.set("Created", Truth::False, reasons::NOT_A_MEMBER, &message);
-            return Ok(Outcome::blocked(reasons::NOT_A_MEMBER, message));
+            record.set("Placed", Truth::False, reasons::NOT_A_MEMBER, &message);
+            return Ok(report::stopped(
+                record,
+                Outcome::blocked(reasons::NOT_A_MEMBER, message),
+            ));
         };
-        report::row(record, &row, self.organization.path(&row.parent));
+        report::row(record, &row, Some(unit.clone()));
         if row.account.state.is_leaving() {
             let message = format!(
                 "account {id} is {}: ask AWS Support to reinstate it (possible for 90 days after closure), or delete \
@@ -154,32 +165,31 @@ impl TeamAccounts {
                 reasons::ACCOUNT_SUSPENDED,
                 &message,
             );
-            return Ok(Outcome::blocked(reasons::ACCOUNT_SUSPENDED, message));
+            return Ok(report::stopped(
+                record,
+                Outcome::blocked(reasons::ACCOUNT_SUSPENDED, message),
+            ));
         }
         let deep = self.is_due(object, record, (revision, desired), requested);
-        let gathered = self.gather(record, desired, &row, deep).await?;
+        let gathered = self.gather(record, desired, (&row, unit), deep).await?;
         if let Some(outcome) = gathered.stop {
-            return Ok(outcome);
+            return Ok(report::stopped(record, outcome));
         }
         let plan = changes(desired, &gathered.seen);
-        report::plan(record, id, &plan, object);
         if !plan.is_empty() && (object.spec.mode == Mode::Plan || object.spec.suspend) {
             report::owed(record, deep);
-            return Ok(report::held(object, record, plan.len()));
+            return Ok(report::held_back(object, record, desired, id, &plan));
         }
         // What the view says may be old. A newborn account bears the tags that we gave it.
         if !plan.is_empty() && row.account.state != AccountState::PendingActivation {
             let tags = self.tags_now(id).await?;
             if let Ownership::Others(owner) = ownership(&tags, &desired.owner.uid) {
-                return Ok(identify::owned_by_other(
-                    id,
-                    &owner.reference,
-                    &owner.cluster,
-                ));
+                let outcome = identify::owned_by_other(id, &owner.reference, &owner.cluster);
+                return Ok(report::stopped(record, outcome));
             }
         }
-        let drifted = !plan.is_empty()
-            && holds(record, "InSync")
+        // The same was demanded, and the account was in order, or somebody had changed it already.
+        let drifted = (holds(record, "InSync") || report::has_drifted(record))
             && record.status.class_revision.as_deref() == Some(revision);
         // Durable before the account is changed: were it half done, and the spec then as it was before, the old revision
         // would say that the account is in order.
@@ -187,52 +197,40 @@ impl TeamAccounts {
             report::owed(record, deep);
             record.save().await?;
         }
-        let waiting = match self.act(object, record, desired, &row, &plan).await {
-            Ok(waiting) => waiting,
-            Err(failure) => {
-                // What fails in passing is looked at again anyway.
-                let stands = failure.kind == FailureKind::Terminal;
-                report::owed(record, deep && stands);
+        let acted = self.act(object, record, desired, &row, &plan).await;
+        report::acted(record, desired, id, &acted, drifted);
+        let is_told = acted.obstacle.is_some();
+        let left = match acted.end {
+            Ok(waiting) => waiting.or(gathered.unfinished),
+            Err(failure) if failure.kind != FailureKind::Terminal => return Err(failure),
+            Err(failure) => match gathered.unfinished {
                 // While AWS is still at it there is more to see soon; the refusal is met again then.
-                return match gathered.unfinished.filter(|_| stands) {
-                    Some(outcome @ Outcome::Waiting { .. }) => Ok(outcome),
-                    _ => Err(failure),
-                };
-            }
+                Some(outcome @ Outcome::Waiting { .. }) => Some(outcome),
+                _ => {
+                    report::owed(record, deep);
+                    return Err(failure);
+                }
+            },
         };
-        if drifted && !plan.is_empty() {
-            let what: Vec<_> = plan
-                .iter()
-                .map(|change| format!("{} → {}", change.action(), change.after()))
-                .collect();
-            record.note(
-                reasons::DRIFT_REPAIRED,
-                format!(
-                    "account {id} had been changed from outside: {}",
-                    what.join("; ")
-                ),
-            );
-        }
-        record.status.plan.clear();
-        record.status.drift.clear();
         if let Some(row) = self.organization.row(id) {
             report::row(record, &row, self.organization.path(&row.parent));
         }
-        if let Some(outcome) = waiting.or(gathered.unfinished) {
+        if let Some(outcome) = left {
             report::owed(record, deep);
-            record.set(
-                "InSync",
-                Truth::False,
-                reasons::PROGRESSING,
-                "a change is under way",
-            );
+            if !is_told {
+                report::not_in_sync(record, &outcome);
+            }
             return Ok(outcome);
         }
         match deep {
             true => report::baselined(record, desired, revision),
             false => report::still(record),
         }
-        report::settled(record, desired);
+        if gathered.seen.tags.is_some() {
+            let wanted = |key: &String| desired.tags.contains_key(key);
+            record.status.tag_keys.retain(wanted);
+        }
+        report::settled(record);
         record.status.last_handled_reconcile_at = requested.cloned();
         Ok(Outcome::Settled {
             resync: Some(self.checks.next(&object.uid().unwrap_or_default(), deep)),

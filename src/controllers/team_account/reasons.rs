@@ -32,6 +32,7 @@ pub const CHANGES_PLANNED: &str = "ChangesPlanned";
 pub const SUSPENDED: &str = "Suspended";
 pub const ALIAS_TAKEN: &str = "AliasTaken";
 pub const BUCKET_TAKEN: &str = "BucketTaken";
+pub const DRIFTED: &str = "Drifted";
 pub const DRIFT_REPAIRED: &str = "DriftRepaired";
 pub const ADOPTED: &str = "Adopted";
 pub const CREATED: &str = "Created";
@@ -62,7 +63,7 @@ pub const ALL: &[Reason] = &[
     ),
     Reason::new(
         READING_ORGANIZATION,
-        "The operator has just started and is reading the organization for the first time.",
+        "The operator reads the organization: it has just started, or the account is in a unit that it does not know yet.",
         WAIT,
     ),
     Reason::new(
@@ -163,6 +164,11 @@ pub const ALL: &[Reason] = &[
         BUCKET_TAKEN,
         "The name of the account's credentials bucket is taken: by another AWS account, or by a bucket in this one that does not bear the account's tags. It is not taken over.",
         "The platform team chooses another name in spec.overrides.credentialsBucket.name or in the class, or whoever owns that bucket gives the name free.",
+    ),
+    Reason::new(
+        DRIFTED,
+        "Something was changed in AWS behind the operator's back, and could not be put right; status.drift lists it.",
+        "Whoever the reason of Ready names; it is tried again by itself.",
     ),
     Reason::new(
         DRIFT_REPAIRED,

@@ -1,18 +1,18 @@
 //! Report: what the status says.
 
+use super::act::Acted;
 use super::reasons;
-use crate::api::{ChangeStatus, CredentialsBucketStatus, Mode, TeamAccount, UnitStatus};
+use crate::api::{ChangeStatus, CredentialsBucketStatus, TeamAccount, UnitStatus};
 use crate::controllers::organization::Row;
-use crate::engine::Outcome;
 use crate::engine::conditions::{self, Truth};
 use crate::engine::record::Record;
+use crate::engine::{Failure, FailureKind, Outcome};
 use crate::model::{AccountId, UnitPath};
 use crate::plan::account::{Change, DesiredAccount, Planned};
 
 /// What the sweep knows of the account.
 pub fn row(record: &mut Record<TeamAccount>, row: &Row, path: Option<UnitPath>) {
     let status = &mut record.status;
-    status.account_id = Some(row.account.id.to_string());
     status.state = Some(row.account.state.to_string());
     status.email = Some(row.account.email.clone());
     status.account_name = Some(row.account.name.clone());
@@ -20,41 +20,19 @@ pub fn row(record: &mut Record<TeamAccount>, row: &Row, path: Option<UnitPath>) 
         id: row.parent.to_string(),
         path: path.map(|path| path.to_string()),
     });
-    status.queue = None;
+    created(record, &row.account.id);
+}
+
+/// The account is there.
+pub fn created(record: &mut Record<TeamAccount>, id: &AccountId) {
+    record.status.account_id = Some(id.to_string());
+    record.status.queue = None;
     record.set(
         "Created",
         Truth::True,
         reasons::CREATED,
         "the account exists and is a member of the organization",
     );
-}
-
-/// What would be changed, if it is not to be changed; and whether that is drift.
-pub fn plan(
-    record: &mut Record<TeamAccount>,
-    id: &AccountId,
-    plan: &[Planned],
-    object: &TeamAccount,
-) {
-    let held = object.spec.mode == Mode::Plan || object.spec.suspend;
-    let list: Vec<ChangeStatus> = plan
-        .iter()
-        .map(|planned| ChangeStatus {
-            action: planned.action().to_owned(),
-            target: id.to_string(),
-            before: planned.before.clone(),
-            after: Some(planned.after()),
-        })
-        .collect();
-    let unit = plan
-        .iter()
-        .find(|planned| matches!(planned.change, Change::Move(_)));
-    if let Some(planned) = unit.filter(|_| held) {
-        let message = format!("the account is to be in {}", planned.after());
-        record.set("Placed", Truth::False, reasons::CHANGES_PLANNED, &message);
-    }
-    record.status.drift = if held { list.clone() } else { Vec::new() };
-    record.status.plan = if held { list } else { Vec::new() };
 }
 
 /// A look into the account (if this pass was one) found something that is not as declared, or could not see everything.
@@ -65,6 +43,23 @@ pub fn owed(record: &mut Record<TeamAccount>, looked: bool) {
     }
     let message = "the last look into the account did not find everything in order";
     record.set("Baselined", Truth::False, reasons::PROGRESSING, message);
+}
+
+/// Changes that are held back: what would be done, and that the account is not in order meanwhile.
+pub fn held_back(
+    object: &TeamAccount,
+    record: &mut Record<TeamAccount>,
+    desired: &DesiredAccount,
+    id: &AccountId,
+    plan: &[Planned],
+) -> Outcome {
+    let message = format!("the account is to be in {}", desired.unit);
+    let planned = (reasons::CHANGES_PLANNED, message.as_str());
+    placed(record, desired, moves(plan).then_some(planned));
+    let list = listed(id, plan);
+    record.status.drift.clone_from(&list);
+    record.status.plan = list;
+    held(object, record, plan.len())
 }
 
 /// The outcome of a pass whose changes are held back.
@@ -78,6 +73,116 @@ pub fn held(object: &TeamAccount, record: &mut Record<TeamAccount>, count: usize
         format!("status.plan lists {count} change(s) that would be made; {how} to have them made");
     record.set("InSync", Truth::False, reason, &message);
     Outcome::blocked(reason, message)
+}
+
+/// What was done, and what was not: that is not in order, whatever it was before. `drifted`: nobody has demanded anything
+/// else, so that somebody has changed the account.
+pub fn acted(
+    record: &mut Record<TeamAccount>,
+    desired: &DesiredAccount,
+    id: &AccountId,
+    acted: &Acted,
+    drifted: bool,
+) {
+    if drifted && !acted.done.is_empty() {
+        let what = in_words(&acted.done);
+        let message = format!("account {id} had been changed from outside: {what}");
+        record.note(reasons::DRIFT_REPAIRED, message);
+    }
+    record.status.plan.clear();
+    record.status.drift = listed(id, &acted.undone);
+    let Some((reason, message)) = &acted.obstacle else {
+        placed(record, desired, None);
+        return;
+    };
+    let (reason, message) = match drifted {
+        false => (*reason, message.clone()),
+        true => {
+            let what = in_words(&acted.undone);
+            let message = format!(
+                "account {id} was changed from outside, and what is to be done is left ({what}): {message}"
+            );
+            (reasons::DRIFTED, message)
+        }
+    };
+    record.set("InSync", Truth::False, reason, &message);
+    let why = (reason, message.as_str());
+    placed(record, desired, moves(&acted.undone).then_some(why));
+}
+
+/// Whether somebody has changed the account, and it could not be put right yet.
+pub fn has_drifted(record: &Record<TeamAccount>) -> bool {
+    let found = conditions::find(&record.status.conditions, "InSync");
+    found.is_some_and(|found| {
+        found.reason == reasons::DRIFTED && found.observed_generation == Some(record.generation)
+    })
+}
+
+/// Nothing can be said of differences, or done about them: of what was found before, nothing counts any more.
+pub fn stopped(record: &mut Record<TeamAccount>, outcome: Outcome) -> Outcome {
+    record.status.plan.clear();
+    record.status.drift.clear();
+    not_in_sync(record, &outcome);
+    outcome
+}
+
+/// However a pass that did not settle came to its end, it leaves nothing that says that all is well.
+pub fn ended(record: &mut Record<TeamAccount>, end: &Result<Outcome, Failure>) {
+    if !record.is_true("InSync") {
+        return;
+    }
+    match end {
+        Ok(outcome) => not_in_sync(record, outcome),
+        Err(failure) if failure.kind == FailureKind::Terminal => {
+            record.set("InSync", Truth::False, failure.label, &failure.message);
+        }
+        // What fails in passing says nothing about the account.
+        Err(_) => {}
+    }
+}
+
+/// Something takes its time, or is in the way.
+pub fn not_in_sync(record: &mut Record<TeamAccount>, outcome: &Outcome) {
+    if let Outcome::Waiting {
+        reason, message, ..
+    }
+    | Outcome::Blocked { reason, message } = outcome
+    {
+        record.set("InSync", Truth::False, reason, message);
+    }
+}
+
+/// Where the account is; or why it is not where it is to be.
+fn placed(
+    record: &mut Record<TeamAccount>,
+    desired: &DesiredAccount,
+    elsewhere: Option<(&str, &str)>,
+) {
+    let unit = format!("the account is in {}", desired.unit);
+    match elsewhere {
+        Some((reason, message)) => record.set("Placed", Truth::False, reason, message),
+        None => record.set("Placed", Truth::True, reasons::PLACED, &unit),
+    }
+}
+
+fn moves(plan: &[Planned]) -> bool {
+    plan.iter()
+        .any(|planned| matches!(planned.change, Change::Move(_)))
+}
+
+fn listed(id: &AccountId, plan: &[Planned]) -> Vec<ChangeStatus> {
+    let change = |planned: &Planned| ChangeStatus {
+        action: planned.action().to_owned(),
+        target: id.to_string(),
+        before: planned.before.clone(),
+        after: Some(planned.after()),
+    };
+    plan.iter().map(change).collect()
+}
+
+fn in_words(plan: &[Planned]) -> String {
+    let change = |planned: &Planned| format!("{} → {}", planned.action(), planned.after());
+    plan.iter().map(change).collect::<Vec<_>>().join("; ")
 }
 
 /// A look into the account has found it in order, or it has been put in order since.
@@ -114,8 +219,11 @@ pub fn still(record: &mut Record<TeamAccount>) {
 }
 
 /// Everything is as declared.
-pub fn settled(record: &mut Record<TeamAccount>, desired: &DesiredAccount) {
-    let unit = format!("the account is in {}", desired.unit);
-    record.set("Placed", Truth::True, "Placed", &unit);
-    record.set("InSync", Truth::True, "InSync", "no difference was found");
+pub fn settled(record: &mut Record<TeamAccount>) {
+    record.set(
+        "InSync",
+        Truth::True,
+        reasons::IN_SYNC,
+        "no difference was found",
+    );
 }

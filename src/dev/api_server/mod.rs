@@ -214,13 +214,17 @@ impl ApiServer {
         server
     }
 
-    /// A server that serves bailiwick's own kinds besides.
+    /// A server that serves bailiwick's own kinds besides, and has the role that the chart brings for the members of teams.
     pub fn with_own_kinds(clock: Clock) -> Self {
         let server = Self::with_clock(clock);
         for (kind, definition) in OWN_KINDS.iter() {
             server.store().register(kind.clone());
             server.put_as(definition, Author::Known(Managers::new()));
         }
+        server.put(&serde_json::json!({
+            "apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRole",
+            "metadata": {"name": crate::controllers::team::MEMBER_ROLE}, "rules": [],
+        }));
         server
     }
 

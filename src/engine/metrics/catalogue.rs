@@ -78,7 +78,10 @@ const KIND: Label = Label {
             "ApplicationName",
             "Approval",
             "ImageRepository",
+            "OAuthClient",
+            "OAuthProvider",
             "Release",
+            "ResourceType",
             "Team",
             "TeamAccount",
         ]
@@ -87,7 +90,18 @@ const KIND: Label = Label {
 };
 const SERVICE: Label = Label {
     name: "service",
-    values: Some(|| vec!["account", "ecr", "iam", "organizations", "s3", "sts"]),
+    values: Some(|| {
+        vec![
+            "account",
+            "cognito-idp",
+            "ecr",
+            "iam",
+            "organizations",
+            "s3",
+            "secretsmanager",
+            "sts",
+        ]
+    }),
     says: "AWS's service",
 };
 
