@@ -20,6 +20,8 @@
 
 #[path = "simulation/again.rs"]
 mod again;
+#[path = "simulation/bucket.rs"]
+mod bucket;
 #[path = "simulation/classes.rs"]
 mod classes;
 #[path = "simulation/drift.rs"]

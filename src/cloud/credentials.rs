@@ -6,7 +6,7 @@
 use async_trait::async_trait;
 
 use super::Result;
-use crate::model::{BucketName, Region, Secret, TAG_UID, Tags, UserPoolId};
+use crate::model::{BucketName, Region, Secret, Tags, UserPoolId};
 
 /// Which bucket, and where.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -80,12 +80,16 @@ pub trait CredentialsBucket: Send + Sync {
     /// PutBucketPolicy.
     async fn put_policy(&self, policy: &str) -> Result<()>;
 
-    /// All that there is to see; `None`: there is no bucket of that name. What is not ours is not looked at any further.
-    async fn state(&self, uid: &str) -> Result<Option<CredentialsBucketState>> {
+    /// All that there is to see; `None`: there is no bucket of that name. What by its tags is not ours is not looked at any
+    /// further.
+    async fn state(
+        &self,
+        is_ours: &(dyn for<'a> Fn(&'a Tags) -> bool + Sync),
+    ) -> Result<Option<CredentialsBucketState>> {
         let Some(tags) = self.tags().await? else {
             return Ok(None);
         };
-        if tags.get(TAG_UID).is_none_or(|tag| tag != uid) {
+        if !is_ours(&tags) {
             let state = CredentialsBucketState {
                 tags,
                 ..CredentialsBucketState::default()

@@ -96,9 +96,14 @@ fn show_key(key: Option<&str>) -> String {
     format!("aws:kms with {}", key.unwrap_or("alias/aws/s3"))
 }
 
-/// Whether a bucket that was seen bears the uid of who wants it. One that does not is somebody else's, whatever it is called.
-pub fn is_ours(desired: &DesiredBucket, seen: &ObservedBucket) -> bool {
-    Owner::of(&seen.tags).is_some_and(|owner| owner.uid == desired.owner.uid)
+/// Whether a bucket in the account bears the uid of who wants it, or names the same object of an earlier life: an account that
+/// is let go and adopted again under its name keeps its bucket, as it keeps all else. Any other is somebody else's, whatever
+/// it is called.
+pub fn is_ours(owner: &Owner, tags: &Tags) -> bool {
+    Owner::of(tags).is_some_and(|seen| {
+        let was = seen.reference == owner.reference && seen.cluster == owner.cluster;
+        seen.uid == owner.uid || was
+    })
 }
 
 /// The changes that make what was seen into what shall be, in their order, each with what is there now. Nothing for a
@@ -121,7 +126,7 @@ pub fn changes(
         return all.map(|change| (change, None)).into();
     };
     let mut plan = Vec::new();
-    if !is_ours(desired, seen) {
+    if !is_ours(&desired.owner, &seen.tags) {
         return plan;
     }
     if tags
@@ -248,6 +253,25 @@ mod tests {
     }
 
     #[test]
+    fn a_bucket_of_an_earlier_life_of_the_object_is_taken_on_and_no_other() {
+        let wanted = desired();
+        let mut seen = settled(&wanted);
+        seen.tags
+            .insert("bailiwick.dev/uid".into(), "before".into());
+        let plan = changes(&wanted, Some(&seen));
+        assert!(
+            matches!(&plan[..], [(BucketChange::Tag(tags), _)] if tags["bailiwick.dev/uid"] == wanted.owner.uid)
+        );
+        for (tag, other) in [("owner", "TeamAccount/team-b/test"), ("cluster", "other")] {
+            let mut theirs = seen.clone();
+            theirs
+                .tags
+                .insert(format!("bailiwick.dev/{tag}"), other.into());
+            assert_eq!(changes(&wanted, Some(&theirs)), [], "{tag}");
+        }
+    }
+
+    #[test]
     fn what_is_not_ours_is_left_alone() {
         let wanted = desired();
         for tags in [
@@ -261,7 +285,7 @@ mod tests {
                 encryption: None,
                 policy: None,
             };
-            assert!(!is_ours(&wanted, &seen));
+            assert!(!is_ours(&wanted.owner, &seen.tags));
             assert_eq!(changes(&wanted, Some(&seen)), []);
         }
     }

@@ -19,7 +19,7 @@ const FINALIZER: &str = "Patch teamaccounts/acc0 ";
 const STATUS: &str = "Patch teamaccounts/acc0 status";
 
 /// One account, whose class wants a credentials bucket.
-fn declared_with_bucket() -> World {
+pub fn declared_with_bucket() -> World {
     let world = declared();
     let mut class = world.server.get("accountclasses", "", "test").unwrap();
     class["spec"]["credentialsBucket"] = json!({"nameTemplate": "acme-{{account.id}}-{{region}}"});
@@ -431,62 +431,4 @@ async fn region() {
         },
     };
     table(life, &["account.EnableRegion", STATUS]).await;
-}
-
-/// What somebody changes about the bucket is mended; what is in it, and what others have put at it, stays.
-#[tokio::test(start_paused = true)]
-async fn a_credentials_bucket_is_mended_and_keeps_its_name() {
-    let world = declared_with_bucket();
-    let mut run = world.start();
-    world.must_be_ready(&mut run).await;
-    let (name, made) = world.cloud.credentials_buckets().pop_first().unwrap();
-    world
-        .cloud
-        .change_file(&name, "api/client.json", Some("{}"));
-    world.cloud.change_credentials_bucket(&name, |bucket| {
-        bucket.state.private = false;
-        bucket.state.encryption = None;
-        bucket.state.policy = None;
-        bucket.state.tags.insert("cost".to_owned(), "1".to_owned());
-    });
-    // The class would call new ones otherwise; this one has readers.
-    let mut class = world.server.get("accountclasses", "", "test").unwrap();
-    class["spec"]["credentialsBucket"] = json!({"nameTemplate": "other-{{account.id}}"});
-    world.server.put(&class).unwrap();
-    world.pass_time(&mut run, HOUR).await;
-    let mut buckets = world.cloud.credentials_buckets();
-    let (kept, now) = buckets.pop_first().unwrap();
-    assert_eq!((&kept, buckets.len()), (&name, 0));
-    assert_eq!(now.state.policy, made.state.policy);
-    assert!(now.state.private && now.state.encryption == made.state.encryption);
-    assert_eq!(now.state.tags.get("cost").map(String::as_str), Some("1"));
-    assert_eq!(now.files.len(), 1);
-    run.stop();
-}
-
-/// A name that is somebody else's, in this account or in another, is not taken over, and nothing is done to that bucket.
-#[tokio::test(start_paused = true)]
-async fn a_bucket_of_somebody_else_is_not_taken_over() {
-    for in_this_account in [true, false] {
-        let world = declared();
-        let mut run = world.start();
-        world.must_be_ready(&mut run).await;
-        let id = world.cloud.accounts()[0].id.clone();
-        let name = format!("acme-{id}-eu-central-1");
-        world.cloud.change_credentials_bucket(&name, |bucket| {
-            bucket.account = in_this_account.then(|| id.clone());
-        });
-        let mut class = world.server.get("accountclasses", "", "test").unwrap();
-        class["spec"]["credentialsBucket"] =
-            json!({"nameTemplate": "acme-{{account.id}}-{{region}}"});
-        world.server.put(&class).unwrap();
-        let message = world.must_say(&mut run, "BucketTaken").await;
-        assert!(
-            message.contains(&name) && message.contains("not taken over"),
-            "{message}"
-        );
-        let left = world.cloud.credentials_bucket(&name).unwrap().state;
-        assert_eq!((left.tags.len(), left.policy), (0, None));
-        run.stop();
-    }
 }

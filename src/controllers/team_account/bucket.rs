@@ -15,13 +15,14 @@ use crate::plan::credentials_bucket::{BucketChange, DesiredBucket, ObservedBucke
 use crate::plan::naming;
 
 /// What the class and the account want; `None`: no bucket. One that was recorded keeps its name and its region: credentials
-/// are in it, and readers know it.
+/// are in it, and readers know it. `id`: the account's.
 pub(super) fn desired(
     object: &TeamAccount,
     class: &AccountClass,
     values: &[(&str, &str); 3],
     regions: &[Region],
     owner: &Owner,
+    id: &AccountId,
 ) -> Result<Option<DesiredBucket>, Refusal> {
     let overrides = object.spec.overrides.as_ref();
     let own = overrides.and_then(|overrides| overrides.credentials_bucket.clone());
@@ -44,15 +45,12 @@ pub(super) fn desired(
         Some(kept) => parse(&kept.region, "status.credentialsBucket.region")?,
         None => region(object, class, regions)?,
     };
-    // Until there is an account, its id stands for itself: long enough to be checked.
-    let id = recorded.and_then(|status| status.account_id.as_deref());
-    let id = id.unwrap_or("000000000000");
     let [team, account, purpose] = *values;
     let values = [
         team,
         account,
         purpose,
-        ("account.id", id),
+        ("account.id", id.as_str()),
         ("region", region.as_str()),
     ];
     let fill = |template: &str, what: &str| {
@@ -64,12 +62,11 @@ pub(super) fn desired(
     };
     let key = own.kms_key_arn.as_ref();
     let key = key.or(of_class.and_then(|bucket| bucket.kms_key_arn.as_ref()));
-    let account: AccountId = parse(id, "status.accountId")?;
     let role: RoleName = parse(&class.spec.access_role_name, "accessRoleName")?;
     Ok(Some(DesiredBucket {
         kms_key: key.map(|key| fill(key, "kmsKeyArn")).transpose()?,
         owner: owner.clone(),
-        policy: bucket_policy::policy(region.partition(), &account, &name, &role),
+        policy: bucket_policy::policy(region.partition(), id, &name, &role),
         name,
         region,
     }))
@@ -118,7 +115,7 @@ pub(super) async fn gather(
     bucket: &DesiredBucket,
 ) -> Result<Result<Option<ObservedBucket>, Outcome>, Failure> {
     let port = member.credentials_bucket(&place(bucket));
-    let state = match port.state(&bucket.owner.uid).await {
+    let state = match port.state(&|tags| is_ours(&bucket.owner, tags)).await {
         Err(error) if error.kind == ErrorKind::Denied => {
             return Ok(Err(taken(bucket, &error.to_string())));
         }
@@ -135,7 +132,7 @@ pub(super) async fn gather(
         policy: state.policy,
     });
     if let Some(seen) = &seen
-        && !is_ours(bucket, seen)
+        && !is_ours(&bucket.owner, &seen.tags)
     {
         let why = "there is one in this account without this object's tags";
         return Ok(Err(taken(bucket, why)));

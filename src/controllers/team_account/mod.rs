@@ -39,7 +39,7 @@ use crate::engine::frame::Reconcile;
 use crate::engine::reasons::Reason;
 use crate::engine::record::Record;
 use crate::engine::{Failure, FailureKind, Outcome};
-use crate::model::AccountState;
+use crate::model::{AccountId, AccountState};
 use crate::plan::account::{DesiredAccount, Ownership, changes, ownership};
 
 /// The controller of `TeamAccount`.
@@ -102,8 +102,12 @@ impl TeamAccounts {
         }
         let class = self.caches.class(&object.spec.class_name);
         let team = self.caches.team_of(&object.namespace().unwrap_or_default());
-        let desired = match validate::desired(object, class.as_ref(), team.as_ref(), &self.cluster)
-        {
+        let of = |id: Option<&AccountId>| {
+            validate::desired(object, class.as_ref(), team.as_ref(), &self.cluster, id)
+        };
+        let known = record.status.account_id.as_deref();
+        let known: Option<AccountId> = known.and_then(|id| id.parse().ok());
+        let mut desired = match of(known.as_ref()) {
             Ok(desired) => desired,
             Err((reason, message)) => {
                 record.set("Accepted", Truth::False, reason, &message);
@@ -124,6 +128,13 @@ impl TeamAccounts {
             Ok(id) => id,
             Err(outcome) => return Ok(outcome),
         };
+        // Known since a moment ago, and named by what the account shall be.
+        if known.as_ref() != Some(&id) {
+            desired = match of(Some(&id)) {
+                Ok(desired) => desired,
+                Err((reason, message)) => return Ok(Outcome::blocked(reason, message)),
+            };
+        }
         self.settle(object, record, &desired, &id, &revision).await
     }
 
@@ -133,7 +144,7 @@ impl TeamAccounts {
         object: &TeamAccount,
         record: &mut Record<TeamAccount>,
         desired: &DesiredAccount,
-        id: &crate::model::AccountId,
+        id: &AccountId,
         revision: &str,
     ) -> Result<Outcome, Failure> {
         let requested = object.annotations().get(ANNOTATION_RECONCILE);

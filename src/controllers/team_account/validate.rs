@@ -11,7 +11,8 @@ use crate::api::{
     PasswordPolicySpec, Team, TeamAccount,
 };
 use crate::model::{
-    AlternateContact, ContactKind, InvalidValue, Owner, PasswordPolicy, Region, RoleName, UnitPath,
+    AccountId, AlternateContact, ContactKind, InvalidValue, Owner, PasswordPolicy, Region,
+    RoleName, UnitPath,
 };
 use crate::plan::account::DesiredAccount;
 use crate::plan::naming;
@@ -19,14 +20,24 @@ use crate::plan::naming;
 /// A reason and a sentence for whoever must act.
 pub type Refusal = (&'static str, String);
 
-/// What the account shall be.
+/// What stands in templates for the id of an account that there is not yet: long enough to be checked, and never sent to AWS.
+/// Whoever acts has the account's own id.
+const NO_ACCOUNT: &str = "000000000000";
+
+/// What the account shall be. Without its `id` this says only whether it can be declared: what is made of it may name
+/// [`NO_ACCOUNT`].
 pub fn desired(
     object: &TeamAccount,
     class: Option<&AccountClass>,
     team: Option<&Team>,
     cluster: &str,
+    id: Option<&AccountId>,
 ) -> Result<DesiredAccount, Refusal> {
     let spec = &object.spec;
+    let id = match id {
+        Some(id) => id,
+        None => &parse(NO_ACCOUNT, "status.accountId")?,
+    };
     let (namespace, name) = (object.namespace().unwrap_or_default(), object.name_any());
     let team = team.ok_or_else(|| {
         let message = format!(
@@ -80,12 +91,6 @@ pub fn desired(
     let alias = match (&overrides.alias, &class.spec.alias_template) {
         (Some(alias), _) => Some(parse(alias, "spec.overrides.alias")?),
         (None, Some(template)) => {
-            let id = object
-                .status
-                .as_ref()
-                .and_then(|status| status.account_id.clone());
-            // Until there is an account, its id stands for itself: long enough to be checked.
-            let id = id.unwrap_or_else(|| "000000000000".to_owned());
             let with_id = [values[0], values[1], values[2], ("account.id", id.as_str())];
             let text = naming::render(template, &with_id)
                 .map_err(|e| invalid(&of_class("aliasTemplate"), e))?;
@@ -112,7 +117,7 @@ pub fn desired(
     };
     let regions = regions(&spec.regions, &class.spec.regions, class_name)?;
     let owner = owner(object, cluster);
-    let bucket = bucket::desired(object, class, &values, &regions, &owner)?;
+    let bucket = bucket::desired(object, class, &values, &regions, &owner, id)?;
     Ok(DesiredAccount {
         email: parse(&email, &email_field)?,
         name,
