@@ -156,7 +156,7 @@ impl ResourceTypes {
             let beyond: Vec<String> = scopes_of(client, &type_name)
                 .filter(|name| {
                     let scope = format!("{type_name}.{name}");
-                    scopes::is_withdrawn(&scope, holder, Some(&judged))
+                    scopes::is_withdrawn(&scope, &holder, Some(&judged))
                 })
                 .collect();
             let namespace = client.namespace().unwrap_or_default();
