@@ -89,6 +89,38 @@ async fn a_rotation_that_hangs_keeps_nothing_that_was_taken_back() {
     operator.abort();
 }
 
+/// What is declared no more and held all the same (the API server refuses that, but for who is faster than the status) is
+/// named; nothing takes it away.
+#[tokio::test(start_paused = true)]
+async fn what_is_held_and_not_declared_any_more_is_named() {
+    let world = World::new(Profile::Keycloak);
+    declare(&world, &["api"]);
+    world.declare("api", &["one"], json!({"scopes": [READ]}));
+    let operator = world.operator(&Life::new(None));
+    world
+        .until(HOUR, "version 1", |world| world.settled("api", 1))
+        .await;
+    let mut object = world
+        .server
+        .get("resourcetypes", "", "sales-order")
+        .unwrap();
+    let scopes = object["spec"]["scopes"].as_array_mut().unwrap();
+    scopes.retain(|scope| scope["name"] != "read");
+    world.server.put(&object).unwrap();
+    let told = |world: &World| said(world, "Ready").1 == "HeldWithoutGrant";
+    world.until(MINUTE, "named", told).await;
+    let message = said(&world, "WithinGrants").2;
+    for word in ["read by team-shop/api", "not in spec.scopes"] {
+        assert!(message.contains(word), "{message}");
+    }
+    tokio::time::sleep(HOUR).await;
+    assert_eq!(holders(&world, READ), 1);
+    declare(&world, &[]);
+    let good = |world: &World| holders(world, READ) == 0 && said(world, "Ready").0 == "True";
+    world.until(HOUR, "taken back", good).await;
+    operator.abort();
+}
+
 /// A user that was made for an application is no person who consents.
 #[tokio::test(start_paused = true)]
 async fn a_user_of_an_application_consents_to_nothing() {
