@@ -153,8 +153,11 @@ impl ResourceTypes {
         };
         let type_name = object.name_any();
         let mut told = self.caches.clients.each(|client: &OAuthClient| {
+            let mut held = scopes_of(client, &type_name).peekable();
+            // Of most there is nothing to look up.
+            held.peek()?;
             let holder = Holder::of(client, &self.caches);
-            let beyond: Vec<String> = scopes_of(client, &type_name)
+            let beyond: Vec<String> = held
                 .filter(|name| {
                     let scope = format!("{type_name}.{name}");
                     scopes::is_withdrawn(&scope, &holder, Some(&judged))
