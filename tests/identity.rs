@@ -25,6 +25,8 @@ mod reader;
 #[path = "identity/realm.rs"]
 mod realm;
 mod scan;
+#[path = "identity/scopes.rs"]
+mod scopes;
 #[path = "identity/server.rs"]
 mod server;
 #[path = "identity/tls.rs"]
@@ -90,6 +92,7 @@ fn new_client(handle: &str, method: Method, scopes: &[&str]) -> NewClient {
             grant_types: vec!["client_credentials".to_owned()],
             redirect_uris: Vec::new(),
             scopes: scopes.iter().map(|scope| (*scope).to_owned()).collect(),
+            consent: Default::default(),
             method,
             keys: Vec::new(),
             subject: None,

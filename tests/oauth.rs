@@ -27,6 +27,8 @@ mod retained;
 mod scan;
 #[path = "oauth/scopes.rs"]
 mod scopes;
+#[path = "oauth/taken_back.rs"]
+mod taken_back;
 #[path = "oauth/turns.rs"]
 mod turns;
 #[path = "oauth/users.rs"]

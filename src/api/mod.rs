@@ -45,7 +45,7 @@ pub use oauth_client::{
 };
 pub use oauth_provider::{
     CognitoSpec, DynamicRegistrationSpec, KeyReference, KeycloakSpec, OAuthProvider,
-    OAuthProviderSpec, OAuthProviderStatus, PasswordGrant, SecretRotation,
+    OAuthProviderSpec, OAuthProviderStatus, PasswordGrant, ResourceServerSpec, SecretRotation,
 };
 pub use release::{
     ApprovalEvidence, ApprovalSummary, Evidence, Release, ReleaseImage, ReleaseSpec, ReleaseStatus,

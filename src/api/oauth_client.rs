@@ -199,7 +199,7 @@ pub struct RotationSpec {
     #[schemars(length(min = 2, max = 6), regex(pattern = r"^[1-9][0-9]{0,4}[mhd]$"))]
     pub period: Option<String>,
     /// How long the old ones stay valid beside the new ones: longer than every reader needs to read again, and than
-    /// a token lives. A third of the period at most. `1h` if left out.
+    /// a token lives. A third of the period at most. `1h` if left out, and no longer than that where a scope was taken back.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 2, max = 6), regex(pattern = r"^[1-9][0-9]{0,4}[mhd]$"))]
     pub overlap: Option<String>,

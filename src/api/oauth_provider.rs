@@ -137,6 +137,32 @@ pub struct CognitoSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 64), regex(pattern = r"^[\w+=,.@-]+$"))]
     pub role: Option<String>,
+    /// Whose the pool's resource servers are. They are made by its administrators and not by bailiwick, so that a `ResourceType` of
+    /// a resource server's name says nothing of it unless it stands here with the application that owns the `ResourceType`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(
+        length(max = 300),
+        extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["name"])
+    )]
+    pub resource_servers: Vec<ResourceServerSpec>,
+}
+
+/// A resource server of a user pool, and the application whose it is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ResourceServerSpec {
+    /// Its identifier, which is the name of the `ResourceType`.
+    #[schemars(
+        length(min = 1, max = 63),
+        regex(pattern = r"^[a-z0-9]([a-z0-9-]*[a-z0-9])?$")
+    )]
+    pub name: String,
+    /// The application that the `ResourceType` of that name must belong to.
+    #[schemars(
+        length(min = 2, max = 40),
+        regex(pattern = r"^[a-z][a-z0-9-]*[a-z0-9]$")
+    )]
+    pub application: String,
 }
 
 /// A key of a Secret or a ConfigMap in the operator's namespace.

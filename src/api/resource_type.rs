@@ -61,15 +61,16 @@ pub struct ScopeSpec {
     /// What it lets its holder do, in a line.
     #[schemars(length(min = 1, max = 200))]
     pub summary: String,
-    /// What a person reads who is asked for consent. Only for scopes of the class `ResourceOwner`.
+    /// What a person reads who is asked for consent, at servers that can be told; the summary if left out. Only for scopes of
+    /// the class `ResourceOwner`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 1000))]
     pub consent_text: Option<String>,
     /// On whose behalf it is used.
     pub class: ScopeClass,
     /// The applications that may hold it on their own behalf, without a person: whatever its class is. A scope of the class
-    /// `ResourceOwner` may besides be asked for by every client that gets tokens for persons alone (no
-    /// `client_credentials`), for it is they who consent.
+    /// `ResourceOwner` may besides be asked for by every client that gets tokens only from persons who are asked (no
+    /// `client_credentials`, `password` or token exchange, and not at Amazon Cognito), for it is they who consent.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(
         length(max = 500),

@@ -298,8 +298,10 @@ fn to_clients(caches: &Caches, watches: &mut Watches) {
             && change.of(judged)
         {
             let prefix = format!("{}.", resource_type.name_any());
+            // Also what is asked for no more may be held by a version that is still valid.
             clients.wake_where(|client| {
-                let mut scopes = client.spec.scopes.iter();
+                let held = client.status.iter().flat_map(|status| &status.scopes);
+                let mut scopes = client.spec.scopes.iter().chain(held);
                 scopes.any(|scope| scope.starts_with(&prefix))
             });
         }

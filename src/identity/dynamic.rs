@@ -219,6 +219,8 @@ fn wanted(metadata: &ClientMetadata) -> Value {
         scopes,
         method,
         keys,
+        // RFC 7591 has no words for it: whether and how persons are asked is the server's.
+        consent: _,
         // Of a method that this kind of server is never said to have.
         subject: _,
     } = metadata;
@@ -375,6 +377,7 @@ mod tests {
 
     fn metadata() -> ClientMetadata {
         ClientMetadata {
+            consent: Default::default(),
             name: "shop/api".to_owned(),
             grant_types: vec!["client_credentials".to_owned()],
             redirect_uris: Vec::new(),

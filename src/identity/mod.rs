@@ -28,6 +28,7 @@ pub mod simulated;
 mod token;
 pub mod users;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -206,6 +207,9 @@ pub struct ClientMetadata {
     pub redirect_uris: Vec<String>,
     /// `scope`.
     pub scopes: Vec<String>,
+    /// What a person reads who is asked for consent, by those of the scopes that need it; only where the server takes such
+    /// texts, and then nobody gets a token for such a scope unasked.
+    pub consent: BTreeMap<String, String>,
     /// `token_endpoint_auth_method`.
     pub method: Method,
     /// `jwks`: the public keys, with [`Method::PrivateKeyJwt`]; both, while one follows the other.

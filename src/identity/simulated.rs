@@ -303,6 +303,16 @@ impl SimulatedServer {
             .collect()
     }
 
+    /// What persons are shown who are asked for consent, of each client of an object.
+    pub fn consent(&self, name: &str) -> Vec<BTreeMap<String, String>> {
+        let state = self.state();
+        let clients = state.clients.values();
+        clients
+            .filter(|client| client.metadata.name.contains(name))
+            .map(|client| client.metadata.consent.clone())
+            .collect()
+    }
+
     /// Whether a token is given for that: what a reader of credentials asks. Not counted, and never in trouble.
     pub fn takes(&self, client_id: &str, credential: &Credential) -> bool {
         takes(&self.state(), client_id, credential)

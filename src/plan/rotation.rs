@@ -23,6 +23,10 @@ use k8s_openapi::jiff::Timestamp;
 
 pub use schedule::Window;
 
+/// How long two versions are valid beside each other if nobody says, and at most where a scope was taken back: how long is
+/// then not for whoever holds it to say.
+pub const OVERLAP: Duration = Duration::from_secs(3600);
+
 /// How long the server must refuse the version in use before it is given up for the sake of the one before it: another of
 /// the server's replicas, or its clock, may be late.
 const CERTAIN: Duration = Duration::from_secs(180);
@@ -195,8 +199,9 @@ pub struct Wanted {
     pub revision: String,
     /// The scopes in it.
     pub scopes: Vec<String>,
-    /// A scope that is held was taken back by whoever grants it: then it is the holder that must not have its way.
-    pub withdrawn: bool,
+    /// The scopes that are held, by any version, and were taken back by whoever grants them: then it is the holder that must
+    /// not have its way.
+    pub withdrawn: BTreeSet<String>,
     /// When credentials may be replaced.
     pub window: Option<Window>,
     /// The request to renew, if there is one.
@@ -229,6 +234,8 @@ pub enum Next {
     Begin(Cause, Way),
     /// The current version's registration is changed in place.
     Update(i64),
+    /// This version, the one before the current one, is removed sooner than its overlap says.
+    Shorten(i64),
     /// A rotation must wait until then: until there is one version alone.
     Wait(Cause, Timestamp),
     /// A rotation must wait until somebody has removed this version, which cannot be removed from here.
@@ -314,8 +321,20 @@ impl Known {
         self.newest
     }
 
+    /// The overlap of one ends with the longest that there is where a scope was taken back.
+    pub fn shorten(&mut self, number: i64, now: Timestamp) {
+        let shortened = |version: &&mut Version| version.number == number;
+        if let Some(version) = self.versions.iter_mut().find(shortened) {
+            version.retires = now.checked_add(OVERLAP).ok();
+        }
+    }
+
     /// The new version is the one to use, and the one before it is valid for the overlap.
     pub fn promote(&mut self, overlap: Duration, now: Timestamp) {
+        let overlap = match &self.open {
+            Some(open) if open.cause == Cause::Withdrawn => overlap.min(OVERLAP),
+            _ => overlap,
+        };
         for version in &mut self.versions {
             match version.state {
                 State::Current => {
@@ -347,6 +366,13 @@ pub fn next(wanted: &Wanted, known: &Known, seen: &Seen, able: Abilities, now: T
     let mut removable = known.versions.iter().filter(over);
     if let Some(gone) = removable.find(|version| !seen.stuck.contains(&version.number)) {
         return Next::Remove(gone.number);
+    }
+    let holds = |version: &&Version| {
+        let mut scopes = version.scopes.iter();
+        scopes.any(|scope| wanted.withdrawn.contains(scope))
+    };
+    if let Some(long) = too_long(known, now).filter(holds) {
+        return Next::Shorten(long.number);
     }
     if let Some(open) = &known.open {
         let other = |pending: &Version| {
@@ -395,9 +421,9 @@ fn for_current(
     able: Abilities,
     now: Timestamp,
 ) -> Next {
-    let changed = match wanted.withdrawn {
-        true => Cause::Withdrawn,
-        false => Cause::Changed,
+    let changed = match wanted.withdrawn.is_empty() {
+        true => Cause::Changed,
+        false => Cause::Withdrawn,
     };
     if is_of_another_kind(current, wanted) {
         return begin(wanted, known, seen, changed, Way::Client, now);
@@ -471,8 +497,18 @@ fn begin(
     let mut alive = known.versions.iter();
     match alive.find(|version| seen.stuck.contains(&version.number)) {
         Some(stuck) => Next::Stuck(cause, stuck.number),
-        None => Next::Wait(cause, known.retires().unwrap_or(now)),
+        None => match too_long(known, now).filter(|_| cause == Cause::Withdrawn) {
+            Some(long) => Next::Shorten(long.number),
+            None => Next::Wait(cause, known.retires().unwrap_or(now)),
+        },
     }
+}
+
+/// The version before the current one, if it is valid for longer than may be where a scope was taken back.
+fn too_long(known: &Known, now: Timestamp) -> Option<&Version> {
+    let limit = now.checked_add(OVERLAP).ok()?;
+    let previous = known.in_state(State::Previous)?;
+    (previous.retires? > limit).then_some(previous)
 }
 
 /// Whether less than a sixth of a life is left.

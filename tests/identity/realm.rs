@@ -1,7 +1,7 @@
 //! A realm of Keycloak that is played, as far as registering goes: what was asked of it is known to the last request, and it
 //! fails when it is told to.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
 
 use bailiwick::identity::{ErrorKind, Inquiry, Method, OAuthServer, RegistrationOptions, Servers};
@@ -18,7 +18,7 @@ const ADMIN: &str = "/admin/realms/r/";
 struct State {
     clients: Vec<Value>,
     /// The scopes of the realm, and what the clients may ask for of them.
-    scopes: BTreeSet<String>,
+    scopes: BTreeMap<String, Value>,
     optional: BTreeSet<String>,
     /// How a request begins that is answered with 503, once.
     fails: Option<&'static str>,
@@ -97,10 +97,6 @@ impl State {
     }
 
     fn admin(&mut self, method: &str, path: &[&str], query: &str, body: &str, own: &str) -> Reply {
-        let named = |names: &BTreeSet<String>| {
-            let list = names.iter().map(|name| json!({"name": name, "id": name}));
-            Reply::json(200, Value::from_iter(list))
-        };
         match (method, path) {
             ("GET", ["client-policies", "profiles"]) => Reply::json(
                 200,
@@ -118,12 +114,21 @@ impl State {
                 Some(flow) => Reply::json(200, flow),
                 None => Reply::json(403, json!({})),
             },
-            ("GET", ["client-scopes"]) => named(&self.scopes),
+            ("GET", ["client-scopes"]) => {
+                Reply::json(200, Value::from_iter(self.scopes.values().cloned()))
+            }
             ("POST", ["client-scopes"]) => {
-                let scope: Value = serde_json::from_str(body).unwrap();
-                let name = scope["name"].as_str().unwrap();
-                self.scopes.insert(name.to_owned());
-                made(own, "client-scopes", name)
+                let mut scope: Value = serde_json::from_str(body).unwrap();
+                let name = scope["name"].as_str().unwrap().to_owned();
+                scope["id"] = json!(name);
+                let reply = made(own, "client-scopes", &name);
+                self.scopes.insert(name, scope);
+                reply
+            }
+            ("PUT", ["client-scopes", name]) => {
+                let scope = serde_json::from_str(body).unwrap();
+                self.scopes.insert((*name).to_owned(), scope);
+                Reply::json(204, "")
             }
             ("GET", ["clients"]) => {
                 let wanted = query.split('&').find_map(|it| it.strip_prefix("clientId="));

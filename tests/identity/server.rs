@@ -148,6 +148,19 @@ pub async fn ask(
     headers: &str,
     body: &str,
 ) -> (u16, String) {
+    let (status, _, body) = exchange(endpoint, method, path, kind, headers, body).await;
+    (status, body)
+}
+
+/// The same, with the answer's headers.
+pub async fn exchange(
+    endpoint: &str,
+    method: &str,
+    path: &str,
+    kind: &str,
+    headers: &str,
+    body: &str,
+) -> (u16, String, String) {
     let address = endpoint.trim_start_matches("http://");
     let mut stream = TcpStream::connect(address).await.unwrap();
     let length = body.len();
@@ -160,5 +173,5 @@ pub async fn ask(
     stream.read_to_string(&mut answer).await.unwrap();
     let (head, body) = answer.split_once("\r\n\r\n").unwrap();
     let status = head.split(' ').nth(1).unwrap().parse().unwrap();
-    (status, body.to_owned())
+    (status, head.to_owned(), body.to_owned())
 }

@@ -279,6 +279,7 @@ fn what_carries_a_secret_does_not_print_it() {
         grant_types: Vec::new(),
         redirect_uris: Vec::new(),
         scopes: Vec::new(),
+        consent: Default::default(),
         method: Method::SecretBasic,
         keys: Vec::new(),
         subject: None,

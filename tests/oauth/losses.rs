@@ -384,6 +384,7 @@ async fn stray(world: &World, number: i64) -> String {
                 grant_types: vec!["client_credentials".to_owned()],
                 redirect_uris: Vec::new(),
                 scopes: Vec::new(),
+                consent: Default::default(),
                 method: Method::SecretBasic,
                 keys: Vec::new(),
                 subject: None,

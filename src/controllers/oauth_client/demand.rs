@@ -30,14 +30,14 @@ impl OAuthClients {
         }
         let held: BTreeSet<String> = record.status.scopes.iter().cloned().collect();
         let of = |name: &str| self.caches.resource_types.get(None, name);
-        let judged = scopes::judge(&object.spec.scopes, &held, holder, of);
+        let judged = scopes::judge(&object.spec.scopes, &held, &holder, of);
         let (desired, closed) = match self.parsed(object, provider, &known, &judged) {
             Ok(parsed) => parsed,
             Err(outcome) => {
                 // What is taken back, and what is revoked, does not wait for whoever is to correct the spec.
                 let revoke = object.annotations().get(ANNOTATION_REVOKE);
-                let is_urgent =
-                    judged.withdrawn || (revoke.is_some() && revoke != known.revoked.as_ref());
+                let is_urgent = !judged.withdrawn.is_empty()
+                    || (revoke.is_some() && revoke != known.revoked.as_ref());
                 let current = known.current().filter(|_| is_urgent);
                 let Some(current) = current else {
                     return Err(outcome);
@@ -92,7 +92,8 @@ impl OAuthClients {
             provider,
             description,
             scopes: judged.granted.clone(),
-            withdrawn: judged.withdrawn,
+            consent: judged.consent.clone(),
+            withdrawn: judged.withdrawn.clone(),
             in_use: known.current().map(|current| current.auth),
         };
         let desired = validate::desired(object, given)?;

@@ -211,7 +211,7 @@ impl OAuthClients {
         desired: &super::validate::Desired,
         provider_suspended: bool,
     ) -> Option<Outcome> {
-        record.status.plan = report::held(record, next, desired);
+        record.status.plan = super::planned::held(record, next, desired);
         let count = record.status.plan.len();
         if count == 0 {
             return None;

@@ -5,17 +5,18 @@
 //! | validate: spec, application, provider, scopes → `Desired` | `demand.rs`, `validate.rs`, `scopes.rs` |
 //! | whether the provider is still the one where it is registered | `elsewhere.rs` |
 //! | decide | `plan::rotation` |
-//! | act: the steps of a rotation | `work.rs`, `create.rs`, `places.rs`, `clean.rs`, `remove.rs`; leave: `leave.rs`, `retain.rs`; what is lost: `loss.rs` |
+//! | act: the steps of a rotation | `work.rs`, `create.rs`, `change.rs`, `places.rs`, `clean.rs`, `remove.rs`; leave: `leave.rs`, `retain.rs`; what is lost: `loss.rs` |
 //! | the user of a version, for the grant type `password` | `user.rs` |
 //! | without credentials: by the identity of a workload | `workload.rs` |
 //! | what is kept of each version; what nobody may guess | `vault.rs`, `make.rs` |
 //! | which moments it takes for its rotations | `turns.rs` |
-//! | report | `report.rs`, `known.rs` |
+//! | report | `report.rs`, `planned.rs`, `known.rs` |
 //!
 //! The order of writes is what keeps credentials from being lost: the intent (status) before what we choose (vault) before the
 //! server is called, what it gave (vault) before the status says so, and the places only with what has been tried. Whatever
 //! does not work, the version in use stays in use: `Ready` says whether it does, `Rotating` how its successor gets on.
 
+mod change;
 mod clean;
 mod create;
 mod demand;
@@ -29,6 +30,7 @@ mod loss;
 pub mod make;
 pub mod outside;
 mod places;
+mod planned;
 pub mod reasons;
 mod remove;
 mod report;

@@ -122,8 +122,14 @@ impl Work<'_> {
         };
         let mut places = self.record.status.destinations.iter();
         let (current, now) = (self.known.current(), self.record.now);
+        // A scope can be taken back while it is under way for another reason.
+        let withdrawn = self.desired.map(|desired| &desired.wanted.withdrawn);
+        let cause = match withdrawn.is_some_and(|scopes| !scopes.is_empty()) {
+            true => Cause::Withdrawn,
+            false => open.cause,
+        };
         places.any(|place| place.version == Some(number) && place.receipt.is_some())
-            && rotation::may_pass_over(open.cause, current, self.server_ends(), now)
+            && rotation::may_pass_over(cause, current, self.server_ends(), now)
     }
 
     /// Brings a version to all places that are declared and do not hold it. What was brought is recorded even if another

@@ -41,6 +41,7 @@ pub const ROTATING: &str = "Rotating";
 pub const ROTATED: &str = "Rotated";
 pub const ROTATION_DELAYED: &str = "RotationDelayed";
 pub const OVERLAP: &str = "Overlap";
+pub const OVERLAP_SHORTENED: &str = "OverlapShortened";
 pub const NOTHING_TO_RENEW: &str = "NothingToRenew";
 pub const REVOCATION_HELD_BACK: &str = "RevocationHeldBack";
 pub const REVOKED: &str = "Revoked";
@@ -223,6 +224,11 @@ pub const ALL: &[Reason] = &[
         OVERLAP,
         "The version before the current one is still valid, and there are never three: a rotation waits for its end.",
         WAIT,
+    ),
+    Reason::new(
+        OVERLAP_SHORTENED,
+        "A scope was taken back, and a version that holds it, or is in the way of one without it, is valid for another hour at most.",
+        DONE,
     ),
     Reason::new(
         NOTHING_TO_RENEW,

@@ -5,11 +5,11 @@ use kube::ResourceExt;
 
 use super::validate::{Desired, SOON};
 use super::{clean, places, reasons};
-use crate::api::{ANNOTATION_REVOKE, ChangeStatus, OAuthClient, Status, VersionStatus};
+use crate::api::{ANNOTATION_REVOKE, OAuthClient, Status, VersionStatus};
 use crate::engine::conditions::{self, Truth};
 use crate::engine::record::Record;
 use crate::engine::{Failure, Outcome};
-use crate::plan::rotation::{self, Cause, Known, Next, Step};
+use crate::plan::rotation::{self, Cause, Known, Step};
 
 /// The condition that says whether there are credentials in use.
 pub(super) const REGISTERED: &str = "Registered";
@@ -19,7 +19,7 @@ pub(super) const ROTATING: &str = "Rotating";
 pub(super) const REVOKED: &str = "Revoked";
 
 /// Why a rotation is, in words.
-fn why(cause: Cause) -> &'static str {
+pub(super) fn why(cause: Cause) -> &'static str {
     match cause {
         Cause::Initial => "there were no credentials",
         Cause::Due => "two thirds of the life of the ones before are over",
@@ -253,60 +253,6 @@ pub(super) fn delayed(record: &mut Record<OAuthClient>, loud: bool, reason: &str
             record.warn(reasons::ROTATION_DELAYED, message);
         }
     }
-}
-
-/// What would be done, if it may not be.
-pub(super) fn held(
-    record: &mut Record<OAuthClient>,
-    next: Next,
-    desired: &Desired,
-) -> Vec<ChangeStatus> {
-    let change = |action: &str, target: String, after: String| ChangeStatus {
-        action: action.to_owned(),
-        target,
-        before: None,
-        after: Some(after),
-    };
-    let version = |number: i64| format!("version {number}");
-    let issuer = || desired.issuer.clone();
-    let mut plan = match next {
-        Next::Rest(_) | Next::Wait(..) | Next::Stuck(..) => Vec::new(),
-        Next::Revoke => vec![change("Revoke", issuer(), "no version".to_owned())],
-        Next::Remove(number) | Next::Abandon(number) => {
-            vec![change("Remove", issuer(), version(number))]
-        }
-        Next::Update(number) => vec![change("Update", issuer(), version(number))],
-        Next::Continue(_) => vec![change("Continue", issuer(), "a new version".to_owned())],
-        Next::Begin(cause, _) => {
-            vec![change(
-                "Register",
-                issuer(),
-                format!("a new version, since {}", why(cause)),
-            )]
-        }
-    };
-    let current: Vec<i64> = record.status.version.into_iter().collect();
-    let begins = matches!(next, Next::Begin(..) | Next::Continue(_) | Next::Revoke);
-    for delivery in &desired.places {
-        if begins || !places::holds(record, delivery, &current) {
-            let after = if begins {
-                "a new version"
-            } else {
-                "the version in use"
-            };
-            plan.push(change("Deliver", delivery.name.clone(), after.to_owned()));
-        }
-    }
-    for place in &record.status.destinations {
-        if !desired.places.contains(&place.delivery) {
-            plan.push(change(
-                "Clean",
-                place.location.clone(),
-                "nothing".to_owned(),
-            ));
-        }
-    }
-    plan
 }
 
 /// What stays when the object goes.

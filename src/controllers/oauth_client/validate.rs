@@ -1,6 +1,6 @@
 //! Validate: the spec, its application and its provider, parsed into what shall be.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use kube::ResourceExt;
@@ -13,12 +13,10 @@ use crate::api::{
 use crate::engine::Outcome;
 use crate::identity::{ClientMetadata, Description, Method};
 use crate::plan::revision::revision;
-use crate::plan::rotation::{Auth, Version, Wanted, Window};
+use crate::plan::rotation::{Auth, OVERLAP, Version, Wanted, Window};
 
 /// How long credentials live if nobody says.
 const PERIOD: Duration = Duration::from_secs(30 * 86_400);
-/// How long two versions are valid if nobody says.
-const OVERLAP: Duration = Duration::from_secs(3600);
 /// How long two versions must be valid at least where hosts fetch them (`bailiwick agent credentials`, every 120 s).
 const FOR_HOSTS: Duration = Duration::from_secs(300);
 /// How soon we look again for something that another controller is about to make.
@@ -43,8 +41,10 @@ pub(super) struct Given<'a> {
     pub(super) provider: &'a OAuthProvider,
     pub(super) description: Option<&'a Description>,
     pub(super) scopes: Vec<String>,
-    /// A scope that it holds was taken back.
-    pub(super) withdrawn: bool,
+    /// What persons read who are asked for consent to one of those.
+    pub(super) consent: BTreeMap<String, String>,
+    /// What it holds and was taken back.
+    pub(super) withdrawn: BTreeSet<String>,
     /// How the version in use authenticates.
     pub(super) in_use: Option<Auth>,
 }
@@ -56,6 +56,7 @@ pub(super) fn desired(object: &OAuthClient, given: Given<'_>) -> Result<Desired,
         provider,
         description,
         scopes,
+        consent,
         withdrawn,
         in_use,
     } = given;
@@ -114,6 +115,7 @@ pub(super) fn desired(object: &OAuthClient, given: Given<'_>) -> Result<Desired,
         grant_types,
         redirect_uris: sorted(spec.redirect_uris.clone()),
         scopes,
+        consent,
         method,
         keys: Vec::new(),
         subject: None,
@@ -222,11 +224,17 @@ fn revision_of(metadata: &ClientMetadata) -> String {
         grant_types,
         redirect_uris,
         scopes,
+        consent,
         method: _,
         keys: _,
         subject: _,
     } = metadata;
-    revision(&format!("{grant_types:?} {redirect_uris:?} {scopes:?}"))
+    let mut registered = format!("{grant_types:?} {redirect_uris:?} {scopes:?}");
+    // What is registered without is what it was before there were such texts.
+    if !consent.is_empty() {
+        registered.push_str(&format!(" {consent:?}"));
+    }
+    revision(&registered)
 }
 
 fn strings<T: serde::Serialize>(values: &[T]) -> Vec<String> {

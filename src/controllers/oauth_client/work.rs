@@ -176,7 +176,10 @@ impl<'a> Work<'a> {
                 next,
                 Next::Begin(..) | Next::Continue(_) | Next::Wait(..) | Next::Stuck(..)
             );
-            if !matches!(next, Next::Rest(_) | Next::Wait(..) | Next::Stuck(..)) {
+            if !matches!(
+                next,
+                Next::Rest(_) | Next::Wait(..) | Next::Stuck(..) | Next::Shorten(_)
+            ) {
                 // What the server can do decides how; without it only what is in use can be looked after.
                 self.server()?;
             }
@@ -188,6 +191,7 @@ impl<'a> Work<'a> {
                 Next::Abandon(number) => self.abandon(number).await?,
                 Next::Remove(number) => self.remove(number).await?,
                 Next::Update(number) => self.update(number).await?,
+                Next::Shorten(number) => self.shorten(number).await?,
                 Next::Begin(cause, way) => self.intend(cause, way).await?,
                 Next::Continue(Step::Create) => self.create().await?,
                 Next::Continue(Step::Deliver) => self.deliver().await?,
@@ -253,38 +257,6 @@ impl<'a> Work<'a> {
         );
         self.record.note(reasons::ABANDONED, message);
         self.known.abandon(number);
-        self.save().await
-    }
-
-    /// Changes what is registered, where the server can.
-    async fn update(&mut self, number: i64) -> Result<(), Stop> {
-        let desired = self.desired()?;
-        let server = self.server()?;
-        let Some(registration) = self.kept.registration(number).cloned() else {
-            self.seen.lost = Some(self.record.now);
-            return Ok(());
-        };
-        let metadata = self.metadata(number, &desired.metadata);
-        self.record.may_write()?;
-        match server.port.update(&registration, &metadata).await {
-            Ok(()) => {}
-            Err(error) if error.kind == ErrorKind::NotFound => {
-                self.not_there(&error.to_string());
-                return Ok(());
-            }
-            Err(error) => return Err(error.into()),
-        }
-        if let Some(version) = self.version_mut(number) {
-            version.revision.clone_from(&desired.wanted.revision);
-        }
-        // Those that share the client share what it is registered with.
-        for version in &mut self.known.versions {
-            if version.client_id.as_ref() == Some(&registration.client_id) {
-                version.scopes.clone_from(&desired.wanted.scopes);
-            }
-        }
-        let message = format!("what is registered for version {number} was changed in place");
-        self.record.note(reasons::UPDATED, message);
         self.save().await
     }
 

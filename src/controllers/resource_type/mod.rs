@@ -140,7 +140,8 @@ impl ResourceTypes {
         Ok(())
     }
 
-    /// Who holds what was taken back. It goes by itself, but not where whoever holds it lets nothing be written.
+    /// Who holds what was taken back, which goes by itself, but not where whoever holds it lets nothing be written; and what is
+    /// held and not declared any more, which nothing takes away, for absence is no order.
     fn beyond_grants(
         &self,
         object: &ResourceType,
@@ -152,27 +153,52 @@ impl ResourceTypes {
         };
         let type_name = object.name_any();
         let mut told = self.caches.clients.each(|client: &OAuthClient| {
+            let mut held = scopes_of(client, &type_name).peekable();
+            // Of most there is nothing to look up.
+            held.peek()?;
             let holder = Holder::of(client, &self.caches);
-            let beyond: Vec<String> = scopes_of(client, &type_name)
+            let beyond: Vec<String> = held
                 .filter(|name| {
                     let scope = format!("{type_name}.{name}");
-                    scopes::is_withdrawn(&scope, holder, Some(&judged))
+                    scopes::is_withdrawn(&scope, &holder, Some(&judged))
                 })
                 .collect();
             let namespace = client.namespace().unwrap_or_default();
             (!beyond.is_empty())
                 .then(|| format!("{namespace}/{} {}", client.name_any(), beyond.join(" and ")))
         });
-        if told.is_empty() {
+        told.sort();
+        let is_gone = |held: &&HeldScope| {
+            let mut scopes = object.spec.scopes.iter();
+            !scopes.any(|scope| scope.name == held.name)
+        };
+        let gone: Vec<String> = record
+            .status
+            .held
+            .iter()
+            .filter(is_gone)
+            .map(whose)
+            .collect();
+        let mut messages = Vec::new();
+        if !told.is_empty() {
+            messages.push(format!(
+                "held and not granted any more: {}. It is taken away by itself, but for a client that is suspended, in mode Plan, \
+                 or to whose places nothing can be delivered, which its own conditions say, and whose owner must be asked",
+                few(&told, NAMED)
+            ));
+        }
+        if !gone.is_empty() {
+            messages.push(format!(
+                "held and not in spec.scopes any more: {}. Nothing takes it away: declare it again without grantedTo, and remove \
+                 it when nobody holds it any more",
+                few(&gone, NAMED)
+            ));
+        }
+        if messages.is_empty() {
             conditions::remove(&mut record.status.conditions, WITHIN_GRANTS);
             return None;
         }
-        told.sort();
-        let message = format!(
-            "held and not granted any more: {}. It is taken away by itself, but for a client that is suspended, in mode Plan, \
-             or to whose places nothing can be delivered, which its own conditions say, and whose owner must be asked",
-            few(&told, NAMED)
-        );
+        let message = messages.join(". ");
         let reason = reasons::HELD_WITHOUT_GRANT;
         record.set(WITHIN_GRANTS, Truth::False, reason, &message);
         Some(Outcome::waiting(reason, message, AGAIN))
@@ -192,6 +218,13 @@ fn holders(name: String, clients: BTreeSet<String>) -> HeldScope {
         clients: clients.into_iter().take(NAMED).collect(),
         more: (more > 0).then(|| i64::try_from(more).unwrap_or(i64::MAX)),
     }
+}
+
+/// Who holds a scope, in words.
+fn whose(scope: &HeldScope) -> String {
+    let more = usize::try_from(scope.more.unwrap_or_default()).unwrap_or_default();
+    let clients = scope.clients.join(", ");
+    format!("{} by {clients}{}", scope.name, and_more(more))
 }
 
 /// The names of the scopes of that resource type with which a client is registered.
@@ -214,18 +247,7 @@ fn leave(record: &mut Record<ResourceType>) -> Outcome {
         record.set("Unheld", Truth::True, reasons::NOT_HELD, message);
         return Outcome::Released;
     }
-    let told: Vec<String> = held
-        .iter()
-        .map(|scope| {
-            let more = usize::try_from(scope.more.unwrap_or_default()).unwrap_or_default();
-            format!(
-                "{} by {}{}",
-                scope.name,
-                scope.clients.join(", "),
-                and_more(more)
-            )
-        })
-        .collect();
+    let told: Vec<String> = held.iter().map(whose).collect();
     let retained = record.status.retained.iter();
     let retained: Vec<String> = retained
         .map(|one| {

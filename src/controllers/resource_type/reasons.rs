@@ -25,8 +25,8 @@ pub const ALL: &[Reason] = &[
     ),
     Reason::new(
         HELD_WITHOUT_GRANT,
-        "Somebody holds a scope that is not granted to its application any more: it is being taken away, or the client lets nothing be written.",
-        "Nothing, if it goes by itself. If it stays: the owner of the client ends the suspension or the mode Plan, or mends the places; or the platform team removes the client at the server.",
+        "Somebody holds a scope that is not granted to its application any more: it is being taken away, or the client lets nothing be written. Or a scope is held that spec.scopes has no more.",
+        "Nothing, if it goes by itself. What is not in spec.scopes any more its owner declares again until nobody holds it. If it stays: the owner of the client ends the suspension or the mode Plan, or mends the places; or the platform team removes the client at the server.",
     ),
     Reason::new(
         STILL_HELD,

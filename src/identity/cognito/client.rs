@@ -80,6 +80,8 @@ pub(super) fn settings(
         redirect_uris,
         scopes,
         method,
+        // It asks nobody.
+        consent: _,
         // It takes no signatures, and nobody else's tokens.
         keys: _,
         subject: _,
@@ -196,6 +198,7 @@ mod tests {
     fn metadata(method: Method, grants: &[&str], scopes: &[&str]) -> ClientMetadata {
         let texts = |list: &[&str]| list.iter().map(|it| (*it).to_owned()).collect();
         ClientMetadata {
+            consent: Default::default(),
             name: "shop/api".to_owned(),
             grant_types: texts(grants),
             redirect_uris: Vec::new(),

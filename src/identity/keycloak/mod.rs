@@ -3,10 +3,10 @@
 mod admin;
 mod probe;
 mod representation;
+mod scopes;
 mod users;
 mod workload;
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Mutex;
 
 use async_trait::async_trait;
@@ -89,67 +89,6 @@ impl Keycloak {
         let put = put.with(Payload::json(&client)).hiding(secret);
         self.admin.send(put).await?.success()?;
         Ok(())
-    }
-
-    /// Gives the client these scopes to ask for, and no others. The scopes that the realm gives every client stay.
-    async fn sync_scopes(
-        &self,
-        operation: &'static str,
-        uuid: &str,
-        scopes: &[String],
-    ) -> Result<()> {
-        let optional = ["clients", uuid, "optional-client-scopes"];
-        let has = named(self.admin.get(operation, &optional, &[]).await?)?;
-        let default = ["clients", uuid, "default-client-scopes"];
-        let always = named(self.admin.get(operation, &default, &[]).await?)?;
-        // `openid` is of the protocol itself.
-        let wanted: BTreeSet<&String> = scopes
-            .iter()
-            .filter(|scope| *scope != "openid" && !always.contains_key(*scope))
-            .collect();
-        let known = match wanted.iter().all(|scope| has.contains_key(*scope)) {
-            true => BTreeMap::new(),
-            false => named(self.admin.get(operation, &["client-scopes"], &[]).await?)?,
-        };
-        for scope in wanted.iter().filter(|scope| !has.contains_key(**scope)) {
-            let id = match known.get(*scope) {
-                Some(id) => id.clone(),
-                None => self.create_scope(operation, scope).await?,
-            };
-            let path = [&optional[..], &[&id]].concat();
-            let put = self.admin.ask(operation, HttpMethod::PUT, &path);
-            self.admin.send(put).await?.success()?;
-        }
-        for (_, id) in has.iter().filter(|(name, _)| !wanted.contains(name)) {
-            let path = [&optional[..], &[id]].concat();
-            let delete = self.admin.ask(operation, HttpMethod::DELETE, &path);
-            gone(self.admin.send(delete).await?)?;
-        }
-        Ok(())
-    }
-
-    /// A scope is declared by a `ResourceType`, and nobody else would enter it in the realm. It is never removed: others may
-    /// use it by then.
-    async fn create_scope(&self, operation: &'static str, name: &str) -> Result<String> {
-        let scope = json!({
-            "name": name,
-            "description": "Declared by a ResourceType of bailiwick",
-            "protocol": "openid-connect",
-            "attributes": {"include.in.token.scope": "true", "display.on.consent.screen": "true"},
-        });
-        let post = self
-            .admin
-            .ask(operation, HttpMethod::POST, &["client-scopes"]);
-        let reply = self.admin.send(post.with(Payload::json(&scope))).await?;
-        if reply.status == StatusCode::CONFLICT {
-            // Another client that wants the same scope was faster. Which id it has now, only the list says.
-            let known = named(self.admin.get(operation, &["client-scopes"], &[]).await?)?;
-            return known.get(name).cloned().ok_or_else(|| {
-                let message = format!("the scope {name} is there and is not listed");
-                IdentityError::new(ErrorKind::Unavailable, operation, message)
-            });
-        }
-        created(&reply.success()?)
     }
 
     async fn secret(&self, operation: &'static str, uuid: &str) -> Result<Secret> {
@@ -251,8 +190,7 @@ impl OAuthServer for Keycloak {
         } else {
             created(&reply.success()?)?
         };
-        self.sync_scopes(OPERATION, &uuid, &new.metadata.scopes)
-            .await?;
+        self.sync_scopes(OPERATION, &uuid, &new.metadata).await?;
         self.registration(OPERATION, &new.handle).await
     }
 
@@ -273,7 +211,7 @@ impl OAuthServer for Keycloak {
         let uuid = text(OPERATION, &client["id"])?.to_owned();
         let secret = registration.secret.as_ref();
         self.write(OPERATION, client, changes, secret).await?;
-        self.sync_scopes(OPERATION, &uuid, &metadata.scopes).await
+        self.sync_scopes(OPERATION, &uuid, metadata).await
     }
 
     async fn add_secret(&self, registration: &Registration) -> Result<Registration> {
@@ -394,14 +332,4 @@ fn foreign(operation: &'static str, id: &str) -> IdentityError {
         "the realm has a client {id} that is not ours (its attribute {UID} is another's, or missing): rename or remove it"
     );
     IdentityError::new(ErrorKind::AlreadyExists, operation, message)
-}
-
-/// The ids of what a list of Keycloak's has, by their names.
-fn named(reply: Reply) -> Result<BTreeMap<String, String>> {
-    let list: Vec<Value> = reply.success()?.json()?;
-    let pair = |entry: &Value| {
-        let member = |key: &str| entry[key].as_str().map(str::to_owned);
-        member("name").zip(member("id"))
-    };
-    Ok(list.iter().filter_map(pair).collect())
 }

@@ -24,6 +24,7 @@ pub(super) fn wanted(
         redirect_uris,
         // Kept apart: assigned one by one.
         scopes: _,
+        consent,
         method,
         keys,
         subject,
@@ -66,7 +67,7 @@ pub(super) fn wanted(
         Method::PrivateKeyJwt => "client-jwt",
         Method::SecretBasic | Method::SecretPost | Method::Public => "client-secret",
     };
-    Ok(json!({
+    let mut client = json!({
         "name": name,
         "enabled": true,
         "publicClient": *method == Method::Public,
@@ -80,7 +81,12 @@ pub(super) fn wanted(
         "fullScopeAllowed": false,
         "redirectUris": redirect_uris,
         "attributes": attributes,
-    }))
+    });
+    // Where nobody need be asked for our sake, an administrator may still want it.
+    if !consent.is_empty() {
+        client["consentRequired"] = Value::from(true);
+    }
+    Ok(client)
 }
 
 /// Puts the changes in, member by member; what they do not name stays.
@@ -113,6 +119,7 @@ mod tests {
     fn metadata(method: Method, grants: &[&str]) -> ClientMetadata {
         let (_, key) = super::super::super::keys::make();
         ClientMetadata {
+            consent: Default::default(),
             name: "shop/api".to_owned(),
             grant_types: grants.iter().map(|grant| (*grant).to_owned()).collect(),
             redirect_uris: Vec::new(),
@@ -152,6 +159,18 @@ mod tests {
         )
         .unwrap_err();
         assert_eq!(error.kind, ErrorKind::Refused);
+    }
+
+    /// And what an administrator says of a client that needs nobody's consent stays.
+    #[test]
+    fn persons_are_asked_for_what_is_theirs() {
+        let mut people = metadata(Method::SecretBasic, &["authorization_code"]);
+        let client = wanted("register", &people, None).unwrap();
+        assert_eq!(client["consentRequired"], Value::Null);
+        let text = ("sales-order.mine".to_owned(), "See your orders.".to_owned());
+        people.consent = [text].into();
+        let client = wanted("register", &people, None).unwrap();
+        assert_eq!(client["consentRequired"], true);
     }
 
     #[test]

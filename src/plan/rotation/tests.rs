@@ -19,7 +19,7 @@ fn wanted() -> Wanted {
         service_account: None,
         revision: "one".to_owned(),
         scopes: Vec::new(),
-        withdrawn: false,
+        withdrawn: BTreeSet::new(),
         window: None,
         renew: None,
         revoke: None,
@@ -181,6 +181,62 @@ fn a_change_is_made_in_place_where_that_can_be() {
         ..public
     };
     assert_eq!(decide(&public, &one, NOTHING, 100 * DAY), Next::Rest(None));
+}
+
+/// How long two versions overlap is the holder's to say, but not for how long it keeps what was taken back.
+#[test]
+fn what_was_taken_back_is_kept_for_no_overlap_but_ours() {
+    use State::*;
+    let withdrawn = |revision: &str| Wanted {
+        revision: revision.to_owned(),
+        withdrawn: ["orders.read".to_owned()].into(),
+        ..wanted()
+    };
+    let long = Duration::from_secs(3333 * 86_400);
+    for (cause, until) in [(Cause::Withdrawn, HOUR), (Cause::Changed, 3333 * DAY)] {
+        let mut open = known(&[Current, Pending]);
+        open.open.as_mut().unwrap().cause = cause;
+        open.promote(long, at(0));
+        assert_eq!(open.retires(), Some(at(until)), "{cause:?}");
+        open.open = known(&[Current, Pending]).open;
+        open.versions[0].state = Current;
+        open.versions[1].state = Pending;
+        open.promote(Duration::from_secs(60), at(0));
+        assert_eq!(
+            open.retires(),
+            Some(at(60)),
+            "{cause:?}: shorter is shorter"
+        );
+    }
+    // The version before may hold it still, whatever becomes of the one in use.
+    let mut both = known(&[Previous, Current]);
+    both.versions[0].retires = Some(at(3333 * DAY));
+    let rests = decide(&withdrawn("one"), &both, EVERYTHING, 0);
+    assert!(matches!(rests, Next::Rest(_)), "it does not hold it");
+    both.versions[0].scopes = vec!["orders.read".to_owned()];
+    for (able, revision) in [(NOTHING, "one"), (EVERYTHING, "two")] {
+        let shorten = decide(&withdrawn(revision), &both, able, 0);
+        assert_eq!(shorten, Next::Shorten(1));
+    }
+    // Or be in the way of one without it.
+    both.versions[0].scopes.clear();
+    assert_eq!(
+        decide(&withdrawn("two"), &both, EVERYTHING, 0),
+        Next::Update(2)
+    );
+    assert_eq!(
+        decide(&withdrawn("two"), &both, NOTHING, 0),
+        Next::Shorten(1)
+    );
+    both.shorten(1, at(0));
+    let wait = Next::Wait(Cause::Withdrawn, at(HOUR));
+    for now in [0, 60, HOUR - 1] {
+        assert_eq!(decide(&withdrawn("two"), &both, NOTHING, now), wait);
+    }
+    assert_eq!(
+        decide(&withdrawn("two"), &both, NOTHING, HOUR),
+        Next::Remove(1)
+    );
 }
 
 #[test]
