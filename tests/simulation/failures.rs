@@ -6,7 +6,7 @@ use bailiwick::cloud::simulated::{
     CONSTRAINT_VIOLATIONS, CREATION_FAILURES, Options, SlotRefusal, invalid_input, refused,
     violated,
 };
-use bailiwick::model::Tags;
+use bailiwick::model::{TAG_UID, Tags};
 use bailiwick::plan::creation::{self, Verdict};
 use serde_json::json;
 
@@ -327,4 +327,27 @@ async fn a_creation_whose_class_is_not_valid_any_more_is_followed_to_its_end() {
     for fault in [None, Some(Fault::KillAfter)] {
         begun_and_not_valid_any_more(fault).await;
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_object_of_no_valid_class_lets_go_of_what_aws_was_creating() {
+    let world = World::with_one(true);
+    world.cloud.configure(|options| options.creation = HOUR / 2);
+    let mut run = world.start();
+    let begun = || !world.cloud.requests().is_empty();
+    world.must(&mut run, "a request", begun).await;
+    let mut class = world.server.get("accountclasses", "", "test").unwrap();
+    class["spec"]["regions"] = json!(["us-east-1"]);
+    world.server.put(&class).unwrap();
+    world.delete("acc0");
+    world.pass_time(&mut run, 10 * MINUTE).await;
+    assert!(world.object("acc0").is_some(), "AWS is still at it");
+    let gone = || world.object("acc0").is_none();
+    assert!(world.until(&mut run, HOUR, gone).await, "it stays for ever");
+    let account = world.cloud.account_by_email(EMAIL).expect("it is kept");
+    assert!(
+        !account.tags.contains_key(TAG_UID),
+        "nobody's any more: {account:?}"
+    );
+    run.stop();
 }

@@ -244,3 +244,30 @@ impl Place {
 fn absolute(path: &Path) -> Result<PathBuf, Failure> {
     Ok(fs::canonicalize(path).map_err(|source| dev::Error::io("find", path, source))?)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_step_that_fails_says_what_to_do() {
+        let log = PathBuf::from("operator.log");
+        let (place, said) = ("secret a/b".to_owned(), "no".to_owned());
+        for failure in [
+            Failure::Command {
+                command: "helm upgrade".to_owned(),
+                said: said.clone(),
+            },
+            Failure::NotReady {
+                seconds: 1,
+                objects: "Team a".to_owned(),
+                log: log.clone(),
+            },
+            Failure::Token { place, said },
+            Failure::OperatorEnded { log },
+        ] {
+            let says = failure.to_string();
+            assert!(says.contains("run this again"), "{says}");
+        }
+    }
+}
