@@ -9,6 +9,8 @@ mod approvals;
 mod guards;
 #[path = "chart/image.rs"]
 mod image;
+#[path = "chart/parts.rs"]
+mod parts;
 #[path = "chart/rendered.rs"]
 mod rendered;
 #[path = "chart/resource_types.rs"]

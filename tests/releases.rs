@@ -8,6 +8,8 @@ mod people;
 #[allow(dead_code)]
 #[path = "registry/server.rs"]
 mod server;
+#[path = "releases/signed.rs"]
+mod signed;
 #[path = "releases/sources.rs"]
 mod sources;
 #[allow(dead_code)]

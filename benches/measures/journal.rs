@@ -51,8 +51,8 @@ struct Cluster {
     server: ApiServer,
     cloud: SimulatedCloud,
     clock: VirtualClock,
-    /// The generations that there were, by uid.
-    changes: BTreeMap<String, Vec<i64>>,
+    /// The generations that there were, by uid, and of each whether an operator saw it made.
+    changes: BTreeMap<String, Vec<(i64, bool)>>,
     /// Those of them that were deleted.
     deleted: Vec<String>,
 }
@@ -95,8 +95,8 @@ impl Cluster {
         }))
     }
 
-    /// Declares a team, or changes it.
-    fn change(&mut self, number: u32, text: &str) -> Result<(), Problem> {
+    /// Declares a team, or changes it; `watched`: before the eyes of an operator.
+    fn change(&mut self, number: u32, text: &str, watched: bool) -> Result<(), Problem> {
         let name = format!("team{number}");
         let old = self.server.get("teams", "", &name);
         let mut object = old.unwrap_or_else(|| {
@@ -116,7 +116,7 @@ impl Cluster {
         self.changes
             .entry(uid.to_owned())
             .or_default()
-            .push(generation);
+            .push((generation, watched));
         Ok(())
     }
 
@@ -142,7 +142,7 @@ impl Cluster {
             });
             let object = self.server.put(&object).ok_or("the release is refused")?;
             let uid = object["metadata"]["uid"].as_str().unwrap_or_default();
-            self.changes.insert(uid.to_owned(), vec![1]);
+            self.changes.insert(uid.to_owned(), vec![(1, true)]);
         }
         Ok(())
     }
@@ -159,8 +159,9 @@ impl Cluster {
         }
     }
 
-    /// How many changes are in no record, and how many in more than one.
-    async fn count(&self) -> Result<(usize, usize), Problem> {
+    /// How many changes are in no record, and how many in more than one; and how many are told by the record of a gap alone,
+    /// which counts for those that no operator saw.
+    async fn count(&self) -> Result<(usize, usize, usize), Problem> {
         let reader = Reader::new(self.cloud.bucket(None), "journal", "bench");
         let verdict = reader.verify(&Wanted::default()).await?;
         if !verdict.whole {
@@ -170,14 +171,16 @@ impl Cluster {
         for record in reader.records(&Wanted::default()).await? {
             records.entry(record.uid.clone()).or_default().push(record);
         }
-        let (mut lost, mut doubled) = (0, 0);
+        let (mut lost, mut doubled, mut gaps) = (0, 0, 0);
         for (uid, generations) in &self.changes {
             let chain = records.get(uid).map(Vec::as_slice).unwrap_or_default();
-            for generation in generations {
+            for (generation, watched) in generations {
                 let told = chain.iter().filter(|record| tells(record, *generation));
-                let told = told.count();
-                lost += usize::from(told == 0);
-                doubled += told.saturating_sub(1);
+                let told: Vec<bool> = told.map(is_gap).collect();
+                let in_gap = told.contains(&true);
+                lost += usize::from(told.is_empty() || (in_gap && *watched));
+                gaps += usize::from(in_gap && !watched);
+                doubled += told.len().saturating_sub(1);
             }
         }
         for uid in &self.deleted {
@@ -189,8 +192,12 @@ impl Cluster {
             lost += usize::from(ends == 0);
             doubled += ends.saturating_sub(1);
         }
-        Ok((lost, doubled))
+        Ok((lost, doubled, gaps))
     }
+}
+
+fn is_gap(record: &Record) -> bool {
+    record.operation == Operation::Gap
 }
 
 fn tells(record: &Record, generation: i64) -> bool {
@@ -215,13 +222,16 @@ async fn an_hour_away(seed: u64) -> Result<Vec<Figure>, Problem> {
     let mut chance = StdRng::seed_from_u64(seed);
     let mut operator = Some(cluster.operator());
     for number in 0..OBJECTS {
-        cluster.change(number, "new")?;
+        cluster.change(number, "new", true)?;
     }
     tokio::time::sleep(Duration::from_secs(300)).await;
     cluster.cloud.set_bucket_away(true);
     let killed = chance.random_range(CHANGES / 4..CHANGES / 2);
     for change in 0..CHANGES {
-        cluster.change(chance.random_range(0..OBJECTS), &format!("change {change}"))?;
+        let number = chance.random_range(0..OBJECTS);
+        // What is done in the moment of the kill is seen by nobody any more.
+        let watched = operator.is_some() && change != killed;
+        cluster.change(number, &format!("change {change}"), watched)?;
         if change % RELEASED_EVERY == 0 {
             cluster.release(change)?;
             if let Some(before) = change.checked_sub(RELEASED_EVERY) {
@@ -240,7 +250,7 @@ async fn an_hour_away(seed: u64) -> Result<Vec<Figure>, Problem> {
     cluster.cloud.set_bucket_away(false);
     tokio::time::sleep(Duration::from_secs(300)).await;
     drop(operator);
-    let (lost, doubled) = cluster.count().await?;
+    let (lost, doubled, gaps) = cluster.count().await?;
     let about = |what: &str| {
         format!(
             "changes {what} by the journal, of {}, its bucket away for an hour and the operator killed in it, seed {seed}",
@@ -262,6 +272,14 @@ async fn an_hour_away(seed: u64) -> Result<Vec<Figure>, Problem> {
             "changes",
             Goal::AtMost(0.0),
             &about("doubled"),
+        ),
+        // No more than were made while no operator ran.
+        Figure::new(
+            "R6.gaps",
+            gaps as f64,
+            "changes",
+            Goal::AtMost(16.0),
+            &about("told as a gap, with the spec before it and after it, since no operator ran,"),
         ),
     ])
 }

@@ -22,12 +22,13 @@ use crate::model::{DECLARED_RULES, DeclaredRule, LONGEST_DECLARED};
     derive = "PartialEq",
     doc = "An application: whose it is, where its source is, and what must hold before it is deployed. The object's \
         name is the application's id, unique in the company.",
+    printcolumn = r#"{"name":"Team","type":"string","jsonPath":".status.team"}"#,
     printcolumn = r#"{"name":"Active","type":"boolean","jsonPath":".spec.active"}"#,
     printcolumn = r#"{"name":"Release","type":"string","jsonPath":".status.latestReadyVersion"}"#,
+    printcolumn = r#"{"name":"Credentials","type":"string","jsonPath":".status.credentialsReady"}"#,
     printcolumn = r#"{"name":"Ready","type":"string","jsonPath":".status.conditions[?(@.type==\"Ready\")].status"}"#,
     printcolumn = r#"{"name":"Reason","type":"string","jsonPath":".status.conditions[?(@.type==\"Ready\")].reason"}"#,
     printcolumn = r#"{"name":"Age","type":"date","jsonPath":".metadata.creationTimestamp"}"#,
-    printcolumn = r#"{"name":"Team","type":"string","jsonPath":".status.team","priority":1}"#,
     printcolumn = r#"{"name":"Tier","type":"string","jsonPath":".spec.tier","priority":1}"#,
     printcolumn = r#"{"name":"Releases","type":"integer","jsonPath":".status.releaseCount","priority":1}"#,
     printcolumn = r#"{"name":"Incident contact","type":"string","jsonPath":".spec.incidentContact","priority":1}"#
@@ -180,7 +181,8 @@ fn default_people() -> u8 {
     1
 }
 
-/// What the controller knows of an application.
+/// What the controller knows of an application: whose it is, which versions are released, as which image, and whether they
+/// are Ready, whether it has its credentials, and what is wrong.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ApplicationStatus {
@@ -199,9 +201,15 @@ pub struct ApplicationStatus {
     /// The newest release that is Ready.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub latest_ready_version: Option<String>,
-    /// The newest releases, newest first, twenty at most.
+    /// The newest releases, newest first, twenty at most: what may run, by version and digest.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub releases: Vec<ReleaseSummary>,
+    /// How many of its credentials are Ready, of how many: `1/2`. Left out if it has none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub credentials_ready: Option<String>,
+    /// Its credentials, by name, twenty at most: those that are not Ready before the others.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub credentials: Vec<CredentialsSummary>,
     /// What releases need, if that is more than `spec.requiredApprovals`: what was demanded before stays until the
     /// platform team lowers it in the `ApplicationName`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -235,6 +243,22 @@ pub struct ReleaseSummary {
     /// Why it is not.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
+}
+
+/// One of an application's `OAuthClient`s.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct CredentialsSummary {
+    /// The `OAuthClient`'s name.
+    pub name: String,
+    /// Whether it is Ready.
+    pub ready: bool,
+    /// Why it is not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// Until when the current version is valid by itself, or should be by its period.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expires_at: Option<Time>,
 }
 
 /// The retirement of an application: announced first, then carried out.

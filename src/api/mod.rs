@@ -26,7 +26,7 @@ pub use account_class::{
     PasswordPolicyOverrides, PasswordPolicySpec, QuarantineSpec,
 };
 pub use application::{
-    Application, ApplicationSpec, ApplicationStatus, LinkSpec, ReleaseSummary,
+    Application, ApplicationSpec, ApplicationStatus, CredentialsSummary, LinkSpec, ReleaseSummary,
     RequiredApprovalsSpec, RetirementStatus, TicketSystemSpec, Tier,
 };
 pub use application_name::{

@@ -144,6 +144,10 @@ pub struct SourceStatus {
     /// Who signed it, for an attestation: the name of the trusted key or identity.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub signed_by: Option<String>,
+    /// Why it may be said of the image's base image rather than of the image. Nobody can tell where an image does not name
+    /// its base image, or not truly, and nobody has signed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub doubt: Option<String>,
 }
 
 /// How the source of an image is known; the first is the best.
@@ -231,7 +235,8 @@ pub const CONDITIONS: &[(&str, &str)] = &[
     ),
     (
         "TagMoved",
-        "the tag names another image now; only there while it does, and no part of Ready",
+        "the tag named another image when the release was last looked at, which the annotation \
+         bailiwick.dev/reconcile-requested-at asks for; only there while it does, and no part of Ready",
     ),
     (
         "SourceUnconfirmed",

@@ -12,7 +12,7 @@ use crate::api::{
     AccountClass, Application, LABEL_TEAM, OAuthClient, Release, ResourceType, Status, Team,
     TeamAccount,
 };
-use crate::controllers::application::{ACCEPTED, summary};
+use crate::controllers::application::{ACCEPTED, credentials, summary};
 use crate::controllers::team::report::summary_of;
 use crate::controllers::team::{MEMBER_ROLE, is_accepted, namespace_of};
 use crate::controllers::{Caches, Watches, keys};
@@ -224,7 +224,10 @@ fn to_repositories(caches: &Caches, watches: &mut Watches) {
     });
     let repositories = caches.repositories.clone();
     watches.applications.on_change(move |change| {
-        if let (None, Some(application)) = (change.before, change.after) {
+        // What waits for its application goes on once that has its name.
+        if let Some(application) = change.after
+            && change.of(accepted)
+        {
             let (name, namespace) = (application.name_any(), application.namespace());
             repositories.wake_where(|repository| {
                 repository.spec.application == name && repository.namespace() == namespace
@@ -316,7 +319,8 @@ fn to_clients(caches: &Caches, watches: &mut Watches) {
     });
 }
 
-/// A client's scopes concern their resource types, and whether it has credentials its provider, which counts them.
+/// A client's scopes concern their resource types, whether it has credentials its provider, which counts them, and how it
+/// is its application, which lists it.
 fn of_clients(caches: &Caches, watches: &mut Watches) {
     let of = caches.clone();
     watches.clients.on_change(move |change| {
@@ -340,6 +344,15 @@ fn of_clients(caches: &Caches, watches: &mut Watches) {
         }
         if change.of(|client| client.status.as_ref().and_then(|it| it.version).is_some()) {
             of.providers.wake(None, &client.spec.provider);
+        }
+        let listed = |client: &OAuthClient| {
+            let lives = client.metadata.deletion_timestamp.is_none();
+            lives.then(|| credentials(client))
+        };
+        if change.of(listed) {
+            let namespace = client.namespace();
+            of.applications
+                .wake(namespace.as_deref(), &client.spec.application);
         }
     });
 }

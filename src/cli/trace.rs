@@ -147,15 +147,55 @@ pub fn text(chain: &Chain) -> String {
             text.push_str(&format!("    {:<12} to mend it: {mend}\n", ""));
         }
     }
-    let broken = chain
-        .hops
-        .iter()
-        .filter(|hop| hop.mark == Mark::Broken)
-        .count();
-    text.push_str(&match broken {
+    let count = |mark: Mark| chain.hops.iter().filter(|hop| hop.mark == mark).count();
+    text.push_str(&match count(Mark::Broken) {
         0 => "The chain is whole.\n".to_owned(),
         1 => "The chain is broken at one hop.\n".to_owned(),
         many => format!("The chain is broken at {many} hops.\n"),
     });
+    if count(Mark::Unknown) > 0 {
+        text.push_str("Nobody can tell for certain what has a question mark.\n");
+    }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::trace::Hop;
+
+    #[test]
+    fn what_is_not_certain_has_its_mark_and_the_last_line_says_so() {
+        let hop = |hop: &'static str, mark: Mark| Hop {
+            hop,
+            mark,
+            says: "so it is".to_owned(),
+            evidence: None,
+            mend: None,
+        };
+        let of = |marks: [Mark; 2]| {
+            let [image, source] = marks;
+            text(&Chain {
+                subject: "Release team-a/shop-1".to_owned(),
+                whole: !marks.contains(&Mark::Broken),
+                hops: vec![hop("image", image), hop("source", source)],
+            })
+        };
+        let certain = of([Mark::Holds, Mark::Holds]);
+        assert!(certain.ends_with("The chain is whole.\n"), "{certain}");
+        for (mark, words) in [
+            (
+                Mark::Holds,
+                "The chain is whole.\nNobody can tell for certain",
+            ),
+            (
+                Mark::Broken,
+                "broken at one hop.\nNobody can tell for certain",
+            ),
+        ] {
+            let doubtful = of([mark, Mark::Unknown]);
+            assert!(doubtful.contains("? source"), "{doubtful}");
+            assert!(doubtful.contains(words), "{doubtful}");
+        }
+    }
 }

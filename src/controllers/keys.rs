@@ -3,9 +3,9 @@
 
 use kube::ResourceExt;
 
-use crate::api::{Approval, Release, TeamAccount};
+use crate::api::{Approval, OAuthClient, Release, TeamAccount};
 
-/// Of the releases of this application.
+/// Of the releases of this application, and of its credentials.
 pub fn application(namespace: &str, application: &str) -> String {
     format!("application {namespace}/{application}")
 }
@@ -49,6 +49,12 @@ pub fn of_release(object: &Release) -> Vec<String> {
 pub fn of_approval(object: &Approval) -> Vec<String> {
     let place = object.namespace().unwrap_or_default();
     vec![release(&place, &object.spec.release)]
+}
+
+/// The keys of credentials.
+pub fn of_client(object: &OAuthClient) -> Vec<String> {
+    let place = object.namespace().unwrap_or_default();
+    vec![application(&place, &object.spec.application)]
 }
 
 /// The keys of an account.

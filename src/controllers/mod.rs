@@ -75,7 +75,7 @@ kinds! {
     /// All authorization servers.
     providers: OAuthProvider,
     /// All applications' credentials at them.
-    clients: OAuthClient,
+    clients: OAuthClient => keys::of_client,
     /// All resource types, with their scopes.
     resource_types: ResourceType,
 }

@@ -252,7 +252,11 @@ impl Draft {
     fn time(&self, seen: &Seen) -> (Timestamp, TimeSource) {
         let (time, source) = match self.operation {
             Operation::Created => (seen.created, TimeSource::Created),
-            Operation::Changed | Operation::Gap => (seen.changed, TimeSource::ManagedFields),
+            // Whoever changes an object may write what its managed fields say: what is yet to come was not done.
+            Operation::Changed | Operation::Gap => (
+                seen.changed.filter(|at| *at <= seen.observed),
+                TimeSource::ManagedFields,
+            ),
             Operation::Deleted => (
                 seen.departed.and_then(|departure| departure.at),
                 TimeSource::Deletion,

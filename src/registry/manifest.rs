@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 
 use super::attestation::BUNDLE_CONTENT;
+use super::base::{BASE_DIGEST, BASE_NAME};
 use super::error::{ErrorKind, RegistryError};
-use super::find::{BASE_DIGEST, BASE_NAME};
 use super::source::{REVISION, SOURCE, TICKETS};
 use crate::model::Digest;
 

@@ -1,12 +1,13 @@
 //! Reading images: which digest a tag has, what a manifest says, who signed what about it, and where its source is.
 //!
 //! [`Images`] is the port; [`oci`] is its adapter for the OCI distribution API. On the port stand [`find`] (a file in the
-//! layers), [`source`] (where an image comes from) and [`attestation`] (what was signed about it).
+//! layers), [`base`] (what is the base image's), [`source`] (where an image comes from) and [`attestation`] (what was signed about it).
 //!
 //! Registries are somebody else's machines, and images anybody's work: everything that is read has a bound in bytes and
 //! in time, and what contradicts its digest is refused.
 
 pub mod attestation;
+pub mod base;
 pub mod code_hosts;
 pub mod error;
 pub mod files;

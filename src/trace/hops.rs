@@ -12,6 +12,14 @@ use crate::model::ImageRef;
 const TEAM: &str = "the team";
 const PLATFORM: &str = "the platform team";
 
+/// Why a release is not Ready that no other hop tells.
+const REFUSED: [&str; 4] = [
+    "Duplicate",
+    "InvalidSpec",
+    "MovingTag",
+    "ApplicationRetired",
+];
+
 fn holds(hop: &'static str, says: impl Into<String>, evidence: impl Into<String>) -> Hop {
     Hop {
         hop,
@@ -122,6 +130,13 @@ pub(super) fn of_release(release: &Release, seen: &Seen) -> Vec<Hop> {
         approved(&status),
     ];
     hops.extend(of_application(application, name, &namespace, seen));
+    // Whatever else keeps it from being Ready: what is not Ready is no whole chain.
+    if !is_ready(release)
+        && hops.iter().all(|hop| hop.mark != Mark::Broken)
+        && let Some(hop) = hops.iter_mut().find(|hop| hop.hop == "release")
+    {
+        *hop = broken("release", message(&status, "Ready"), TEAM);
+    }
     hops
 }
 
@@ -138,9 +153,16 @@ fn image(release: &Release, status: &ReleaseStatus) -> Hop {
         .tag
         .as_deref()
         .map_or(String::new(), |tag| format!(":{tag}"));
-    let mut evidence = format!("resolved at {}, and kept", image.resolved_at.0);
-    if let Some(moved) = &image.moved_to {
-        evidence.push_str(&format!("; the tag names {moved} by now"));
+    let mut evidence = format!(
+        "the release's digest, resolved at {} and kept",
+        image.resolved_at.0
+    );
+    match &image.moved_to {
+        Some(moved) => evidence.push_str(&format!("; the tag names {moved} by now")),
+        None if image.tag.is_some() => {
+            evidence.push_str("; what the tag names now is not asked for here");
+        }
+        None => {}
     }
     holds(
         "image",
@@ -156,8 +178,8 @@ fn requested(release: &Release, status: &ReleaseStatus) -> Hop {
         release.spec.application,
         release.name_any()
     );
-    let refused = condition(status, "Ready")
-        .filter(|ready| ["Duplicate", "InvalidSpec", "MovingTag"].contains(&ready.reason.as_str()));
+    let refused =
+        condition(status, "Ready").filter(|ready| REFUSED.contains(&ready.reason.as_str()));
     match (refused, &status.requester) {
         (Some(ready), _) => broken("release", ready.message.clone(), TEAM),
         (None, Some(requester)) => holds(
@@ -192,7 +214,14 @@ fn source(status: &ReleaseStatus) -> Hop {
         source.repository,
         source.revision.as_deref().unwrap_or_default()
     );
-    holds("source", says, evidence)
+    match &source.doubt {
+        None => holds("source", says, evidence),
+        // It holds unless an image passes its base image's word on.
+        Some(why) => Hop {
+            evidence: Some(format!("{evidence}; it may be its base image's: {why}")),
+            ..unknown("source", says)
+        },
+    }
 }
 
 fn repository(status: &ReleaseStatus) -> Hop {

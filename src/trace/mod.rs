@@ -31,7 +31,7 @@ pub enum Mark {
     Holds,
     /// It does not, and the chain is broken here.
     Broken,
-    /// It is not known, and the chain does not depend on it.
+    /// It is not known, or not for certain, and does not break the chain.
     Unknown,
 }
 

@@ -155,6 +155,70 @@ fn a_broken_hop_says_who_can_mend_it_and_the_others_still_speak() {
     }
 }
 
+/// Whatever keeps a release from being Ready breaks its chain, also where all its other conditions hold.
+#[test]
+fn what_is_not_ready_is_no_whole_chain() {
+    let of = |reason: &str, wrong: &[(&str, &str)]| {
+        let mut one = release("shop-1", wrong);
+        let conditions = &mut one.status.as_mut().unwrap().conditions;
+        reason.clone_into(&mut conditions[0].reason);
+        traced("shop-1", &seen(vec![one]))
+    };
+    for reason in [
+        "ApplicationRetired",
+        "MovingTag",
+        "Duplicate",
+        "SomethingElse",
+    ] {
+        let chain = of(reason, &[("Ready", "False")]);
+        assert_eq!(broken(&chain), ["release"], "{reason}");
+        assert_eq!(chain.hops[1].says, "Ready is wrong");
+    }
+    // Of several that keep it, none is left out.
+    let all = [("Ready", "False"), ("Approved", "False")];
+    for reason in ["ApplicationRetired", "MovingTag"] {
+        assert_eq!(broken(&of(reason, &all)), ["release", "approvals"]);
+    }
+    assert_eq!(broken(&of("AwaitingApproval", &all)), ["approvals"]);
+}
+
+#[test]
+fn a_source_that_may_be_the_base_images_is_not_shown_as_certain() {
+    let mut one = release("shop-1", &[]);
+    let source = one.status.as_mut().unwrap().source.as_mut().unwrap();
+    source.evidence = crate::api::Evidence::Annotation;
+    source.doubt = Some("it names none".to_owned());
+    let chain = traced("shop-1", &seen(vec![one]));
+    let hop = &chain.hops[2];
+    assert_eq!((hop.hop, hop.mark), ("source", Mark::Unknown));
+    let evidence = hop.evidence.as_deref().unwrap();
+    assert!(
+        evidence.contains("may be its base image's: it names none"),
+        "{evidence}"
+    );
+    assert!(chain.whole);
+}
+
+/// The registry is not asked, and so nothing is said of what a tag names now but what the release has seen.
+#[test]
+fn a_tag_is_traced_to_the_digest_that_its_release_kept() {
+    let mut moved = release("shop-1", &[]);
+    let image = moved.status.as_mut().unwrap().image.as_mut().unwrap();
+    image.moved_to = Some("sha256:2".to_owned());
+    for (one, words) in [
+        (
+            release("shop-1", &[]),
+            "what the tag names now is not asked for here",
+        ),
+        (moved, "the tag names sha256:2 by now"),
+    ] {
+        let chain = traced("registry.example.com/a/shop:1", &seen(vec![one]));
+        let evidence = chain.hops[0].evidence.as_deref().unwrap();
+        assert!(evidence.contains("the release's digest"), "{evidence}");
+        assert!(evidence.contains(words), "{evidence}");
+    }
+}
+
 #[test]
 fn what_is_around_a_release_can_be_broken_too() {
     let mut unclaimed = seen(vec![release("shop-1", &[])]);

@@ -220,6 +220,7 @@ pub fn built_from(repository: &str) -> Searched {
             evidence: bailiwick::api::Evidence::Annotation,
             evidence_digest: None,
             signed_by: None,
+            doubt: None,
         }),
         ..Searched::default()
     }

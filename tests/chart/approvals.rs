@@ -10,6 +10,7 @@ use kube::api::{Patch, PatchParams};
 use serde_json::{Value, json};
 
 use super::guards::{OPERATOR, may, may_not};
+use super::parts;
 use super::{World, text};
 
 const ROBOT: &str = "--as=system:serviceaccount:team-a:robot";
@@ -25,13 +26,13 @@ fn digest(letter: &str) -> String {
     format!("sha256:{}", letter.repeat(64))
 }
 
-fn application(spec: &str) -> String {
+pub(super) fn application(spec: &str) -> String {
     format!(
         "{{apiVersion: bailiwick.dev/v1alpha1, kind: Application, metadata: {{name: shop, namespace: team-a}}, spec: {spec}}}"
     )
 }
 
-fn release(name: &str, annotations: &str) -> String {
+pub(super) fn release(name: &str, annotations: &str) -> String {
     format!(
         "{{apiVersion: bailiwick.dev/v1alpha1, kind: Release, metadata: {{name: {name}, namespace: team-a, annotations: \
          {annotations}}}, spec: {{application: shop, version: '1', image: '{IMAGE}'}}}}"
@@ -45,15 +46,15 @@ fn approval(name: &str, approver: &str, release: &str, digest: &str) -> String {
     )
 }
 
-struct People {
-    member: PathBuf,
-    ann: PathBuf,
+pub(super) struct People {
+    pub member: PathBuf,
+    pub ann: PathBuf,
     bob: PathBuf,
     platform: PathBuf,
-    admin: PathBuf,
+    pub admin: PathBuf,
 }
 
-const CREATE: [&str; 3] = ["create", "-f", "-"];
+pub(super) const CREATE: [&str; 3] = ["create", "-f", "-"];
 
 pub async fn approvals_are_the_word_of_different_people(world: &World) {
     world.accepted(MEMBERS).await;
@@ -66,13 +67,14 @@ pub async fn approvals_are_the_word_of_different_people(world: &World) {
         admin: world.plane.admin_kubeconfig(),
     };
     stamps_are_written_and_cannot_be_forged(world, &people).await;
+    parts::hold_by_themselves(world, &people).await;
     repositories_are_urls(world, &people).await;
     nobody_approves_their_own_or_for_others(world, &people).await;
     a_name_in_use_is_not_released(world, &people).await;
 }
 
 /// Waits until stamps are written: a new policy takes a second or two.
-async fn stamped(world: &World, people: &People) {
+pub(super) async fn stamped(world: &World, people: &People) {
     let deadline = Instant::now() + Duration::from_secs(15);
     loop {
         let dry = [&CREATE[..], &["--dry-run=server", "-o", "json"]].concat();
@@ -87,7 +89,7 @@ async fn stamped(world: &World, people: &People) {
     }
 }
 
-async fn annotations(world: &World, kind: &str, name: &str) -> Value {
+pub(super) async fn annotations(world: &World, kind: &str, name: &str) -> Value {
     let admin = world.plane.admin_kubeconfig();
     let arguments = ["-n", "team-a", "get", kind, name, "-o", "json"];
     let output = world.kubectl(&admin, &arguments, "").await;
@@ -295,6 +297,15 @@ async fn nobody_approves_their_own_or_for_others(world: &World, people: &People)
         &person,
     )
     .await;
+
+    // Nor is a service account whatever it is called.
+    let named = [
+        &CREATE[..],
+        &["--as=ann", "--as-group=system:serviceaccounts"],
+    ]
+    .concat();
+    let person = ["ann is not a person", "never approve them"];
+    may_not(world, &people.admin, &named, &by("ann", &right), &person).await;
 
     // Robots that the cluster authenticates like people, by their name and by their group.
     let robots = [("gitops", &[][..]), ("builder", &["bots"])];

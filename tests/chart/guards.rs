@@ -238,6 +238,19 @@ pub async fn only_the_members_role_is_given(world: &World) {
         ("bailiwick-team-member", somebody, true, true),
         ("bailiwick-credentials-writer", itself, true, true),
         ("bailiwick-credentials-writer", somebody, true, false),
+        // Of the same name elsewhere, and another one beside it.
+        (
+            "bailiwick-credentials-writer",
+            "--serviceaccount=default:bailiwick",
+            true,
+            false,
+        ),
+        (
+            "bailiwick-credentials-writer",
+            "--serviceaccount=bailiwick-system:default",
+            true,
+            false,
+        ),
         ("bailiwick-platform", somebody, false, false),
         ("cluster-admin", somebody, false, false),
         // It has all the rights of this one, so that RBAC alone would let it give them away.
@@ -369,19 +382,21 @@ pub async fn members_read_their_team_and_the_classes(world: &World) {
 
 async fn the_operator_makes_no_other_role(world: &World, roles: &Api<ClusterRole>) {
     let params = PatchParams::apply("bailiwick").force();
-    let write = async |name: &str, group: &str, resource: &str| {
+    let write = async |name: &str, group: &str, resource: &str, verb: &str| {
         let role = json!({
             "apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRole",
             "metadata": {"name": name},
-            "rules": [{"apiGroups": [group], "resources": [resource], "verbs": ["get"]}],
+            "rules": [{"apiGroups": [group], "resources": [resource], "verbs": ["get", verb]}],
         });
         let written = roles.patch(name, &params, &Patch::Apply(&role)).await;
         written.unwrap_err().to_string()
     };
     // By name, whatever it may do; and whatever its name, what is more than to read.
-    let refusal = write("bailiwick-team-member", "bailiwick.dev", "teams").await;
+    let refusal = write("bailiwick-team-member", "bailiwick.dev", "teams", "list").await;
     assert!(refusal.contains("begins with bailiwick:team:"), "{refusal}");
-    let refusal = write("bailiwick:team:more", "", "secrets").await;
+    let refusal = write("bailiwick:team:more", "", "secrets", "get").await;
+    assert!(refusal.contains("and nothing else"), "{refusal}");
+    let refusal = write("bailiwick:team:more", "bailiwick.dev", "teamaccounts", "patch").await;
     assert!(refusal.contains("and nothing else"), "{refusal}");
     // What it may bind in the namespaces of teams it may not bind everywhere.
     let bindings: Api<ClusterRoleBinding> = Api::all(roles.clone().into_client());

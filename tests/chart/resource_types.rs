@@ -45,6 +45,21 @@ pub async fn are_their_applications_owners(world: &World) {
     let delete = ["delete", "resourcetype", "sales-order"];
     may_not(world, &theirs, &delete, "", &words).await;
 
+    // The operator writes its finalizer, and nothing that its owner declares.
+    let patch =
+        r#"{"spec":{"scopes":[{"name":"read","summary":"Reads all.","class":"Application"}]}}"#;
+    let change = [
+        "patch",
+        "resourcetype",
+        "sales-order",
+        "--type=merge",
+        "-p",
+        patch,
+    ];
+    let admin = world.plane.admin_kubeconfig();
+    let as_operator = [&change[..], &[super::guards::OPERATOR]].concat();
+    may_not(world, &admin, &as_operator, "", &words).await;
+
     // kubectl would read the status first, which the operator has no right to and does not do.
     let client = world.plane.client("outside", &[]).await.unwrap();
     let api: Api<ResourceType> = Api::all(client);

@@ -265,3 +265,44 @@ async fn an_account_that_does_not_let_us_in_is_said_and_looked_at_again() {
     world.until("ledger", "Ready").await;
     operator.abort();
 }
+
+/// Who declares an application has not its name yet: another team's application of that name may be the older one.
+#[tokio::test(start_paused = true)]
+async fn no_repository_is_made_for_an_application_that_has_not_its_name() {
+    let world = World::new();
+    world.put("Application", "team-search", "ledger", json!({}));
+    let other = world.server.get("applications", "team-search", "ledger");
+    let taken = json!({"state": "Held", "owner": {
+        "team": "search", "namespace": "team-search", "uid": other.unwrap()["metadata"]["uid"],
+    }});
+    world.put("ApplicationName", "", "ledger", taken.clone());
+    let message = refusal(&world, json!({}), "ApplicationNotAccepted").await;
+    for words in [
+        "spec.application: Application ledger is not accepted",
+        "team search",
+    ] {
+        assert!(message.contains(words), "{message}");
+    }
+
+    // The other team gives it up, and the platform team frees the name.
+    let life = Life::new(None);
+    let operator = world.operator(&life);
+    world.server.delete("applications", "team-search", "ledger");
+    tokio::time::sleep(Duration::from_secs(60)).await;
+    world.server.delete("applicationnames", "", "ledger");
+    world.until("ledger", "Ready").await;
+    let before = world.only();
+
+    // What there is goes on being kept, whatever becomes of the name.
+    world.put("ApplicationName", "", "ledger", taken);
+    tokio::time::sleep(Duration::from_secs(60)).await;
+    world
+        .patch(
+            "ledger",
+            json!({"pushRoles": ["arn:aws:iam::999988887777:role/ci"]}),
+        )
+        .await;
+    world.until("ledger", "Ready").await;
+    assert_ne!(world.only(), before);
+    operator.abort();
+}

@@ -65,6 +65,58 @@ async fn a_settled_client_costs_no_write_and_few_calls() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn an_application_shows_its_credentials() {
+    let (world, operator) = settled(Profile::Keycloak, json!({})).await;
+    let shown = async |count: &str| {
+        let status = |world: &World| {
+            let application = world.server.get("applications", NAMESPACE, "api");
+            application.unwrap_or_default()["status"].clone()
+        };
+        world
+            .until(HOUR, count, |world| {
+                status(world)["credentialsReady"] == count
+            })
+            .await;
+        status(&world)["credentials"].clone()
+    };
+    let all = shown("1/1").await;
+    let expires =
+        |name: &str| world.object(name).unwrap()["status"]["versions"][0]["expiresAt"].clone();
+    assert!(expires("api").is_string());
+    let ours = json!({"name": "api", "ready": true, "expiresAt": expires("api")});
+    assert_eq!(all, json!([ours]));
+
+    // What is wrong comes first; another application's are not its own.
+    let web = json!({"application": "web", "provider": "as"});
+    world.put("OAuthClient", NAMESPACE, "other", web);
+    world.declare("late", &["late"], json!({"provider": "nowhere"}));
+    let all = shown("1/2").await;
+    assert_eq!(
+        (&all[0]["name"], &all[0]["ready"]),
+        (&json!("late"), &json!(false))
+    );
+    world
+        .until(HOUR, "its reason", |world| {
+            let application = world.server.get("applications", NAMESPACE, "api").unwrap();
+            application["status"]["credentials"][0]["reason"] == "ProviderNotFound"
+        })
+        .await;
+    assert_eq!(all[1], ours);
+
+    world.delete("late").await;
+    assert_eq!(shown("1/1").await, json!([ours]));
+    // The time of the next ones, once they are there.
+    world.ask("api", "renew", "now").await;
+    world
+        .until(HOUR, "version 2", |world| world.settled("api", 2))
+        .await;
+    assert_ne!(json!(expires("api")), ours["expiresAt"]);
+    let ours = json!({"name": "api", "ready": true, "expiresAt": expires("api")});
+    assert_eq!(shown("1/1").await, json!([ours]));
+    operator.abort();
+}
+
+#[tokio::test(start_paused = true)]
 async fn credentials_are_replaced_when_their_time_comes_for_a_long_time() {
     for profile in Profile::ALL {
         let world = World::new(profile);

@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use bailiwick::dev::registries::Kind;
 use bailiwick::model::{Digest, ImageRef};
-use bailiwick::registry::find::{Base, Found, USUAL_BUDGET, find_file};
+use bailiwick::registry::base::Base;
+use bailiwick::registry::find::{Found, USUAL_BUDGET, find_file};
 use bailiwick::registry::oci::{Registries, Settings};
 use bailiwick::registry::source::{FILE, REVISION, SOURCE, from_annotations, from_scm_source};
 use bailiwick::registry::{Content, ErrorKind, Images, Manifest, sha256};

@@ -136,4 +136,42 @@ async fn the_chain_is_shown(world: &World, digest: &str) {
     assert_eq!(code, Some(2), "{said}");
     let application = world.object("payments", "application", "shop").await;
     assert_eq!(application["status"]["latestReadyVersion"], "annotated");
+    tables_answer(world).await;
+}
+
+/// What a person sees without asking for more.
+async fn tables_answer(world: &World) {
+    let dev = world.person("dev");
+    let rows = async |kind: &str| {
+        let shown = world
+            .kubectl(&dev, &["-n", "team-payments", "get", kind], "")
+            .await;
+        let shown = text(&shown);
+        let rows: Vec<Vec<String>> = shown
+            .lines()
+            .map(|line| line.split_whitespace().map(str::to_owned).collect())
+            .collect();
+        rows
+    };
+    let releases = rows("releases").await;
+    let columns = "NAME APPLICATION VERSION SOURCE APPROVED READY REASON";
+    assert_eq!(releases[0].join(" "), columns);
+    for row in [
+        "shop-annotated shop annotated Annotation True True Ready",
+        "shop-dirty shop dirty ScmSourceFile False False Dirty",
+    ] {
+        assert!(
+            releases.iter().any(|one| one.join(" ") == row),
+            "{row}: {releases:?}"
+        );
+    }
+    let applications = rows("applications").await;
+    let columns = "NAME TEAM ACTIVE RELEASE CREDENTIALS READY REASON AGE";
+    assert_eq!(applications[0].join(" "), columns);
+    // Without credentials that column is empty.
+    let row = applications[1].join(" ");
+    assert!(
+        row.starts_with("shop payments true annotated True Ready "),
+        "{row}"
+    );
 }

@@ -6,16 +6,23 @@ use bailiwick::model::ImageRef;
 use bailiwick::registry::source::{REVISION, SOURCE};
 use serde_json::json;
 
+use super::signed;
 use super::stage::{COMMIT, SHOP, archive, scm_source};
 use super::world::{World, attest};
 
 pub async fn are_found_and_judged(world: &World, ours: &str, foreign: &str) {
     let dev = world.person("dev");
-    for (version, image) in pushed(world, ours, foreign).await {
-        world.release(&dev, version, &image).await;
+    let signed = signed::everywhere(world, ours).await;
+    let all = pushed(world, ours, foreign).await.into_iter();
+    let all = all.chain(on_base_images(world));
+    let all = all.map(|(version, image)| (version.to_owned(), image));
+    for (version, image) in all.chain(signed) {
+        world.release(&dev, &version, &image).await;
     }
     verdicts(world).await;
     evidence(world).await;
+    of_base_images(world, &dev).await;
+    signed::are_judged(world).await;
     a_moved_tag(world, &dev).await;
 }
 
@@ -55,11 +62,11 @@ async fn pushed(world: &World, ours: &str, foreign: &str) -> [(&'static str, Ima
         (REVISION, "1234567"),
     ];
     stage.annotate(&signed, &says);
-    attest(stage, &signed, ours, SHOP).await;
+    attest(stage, &signed, ours, SHOP, true).await;
     let wrongly = world.push("wrongly", &[("a", b"5")]);
-    attest(stage, &wrongly, foreign, SHOP).await;
+    attest(stage, &wrongly, foreign, SHOP, true).await;
     let other = world.push("other", &[("a", b"6")]);
-    attest(stage, &other, ours, "https://github.com/acme/web").await;
+    attest(stage, &other, ours, "https://github.com/acme/web", true).await;
 
     [
         ("annotated", annotated),
@@ -71,6 +78,92 @@ async fn pushed(world: &World, ours: &str, foreign: &str) -> [(&'static str, Ima
         ("wrongly", wrongly),
         ("other", other),
     ]
+}
+
+/// Images on a base image that says of itself, in every way, from where it is: of the same repository.
+fn on_base_images(world: &World) -> [(&'static str, ImageRef); 4] {
+    let stage = &world.stage;
+    let base = stage.image("acme/base:annotated");
+    let file = scm_source("acme/shop", "");
+    stage.push(
+        &base,
+        &[stage.write("below.tar", &archive(&[("scm-source.json", &file)]))],
+    );
+    let says = [
+        (SOURCE, SHOP),
+        (REVISION, "ba5eba5"),
+        ("dev.bailiwick.tickets", "BASE-1"),
+    ];
+    stage.annotate(&base, &says);
+    let layer = |content: &[u8]| stage.write("above.tar", &archive(&[("b", content)]));
+    let [heir, own, later, silent] =
+        ["heir", "own", "later", "silent"].map(|tag| stage.image(&format!("acme/shop:{tag}")));
+    stage.append(&heir, Some(&base), &[layer(b"heir")]);
+    let file = archive(&[("scm-source.json", &scm_source("acme/shop", ""))]);
+    stage.append(&own, Some(&base), &[stage.write("own.tar", &file)]);
+    // The base's repository, and a commit of its own.
+    stage.append(&later, Some(&base), &[layer(b"later")]);
+    stage.annotate(&later, &[(REVISION, COMMIT)]);
+    // It does not name its base image, and has what that one says.
+    let (layer, base) = (layer(b"silent"), base.to_string());
+    let image = silent.to_string();
+    stage.crane(&[
+        "append",
+        "--insecure",
+        "-b",
+        &base,
+        "-f",
+        &layer,
+        "-t",
+        &image,
+    ]);
+    [
+        ("heir", heir),
+        ("own", own),
+        ("later", later),
+        ("silent", silent),
+    ]
+}
+
+/// What a base image says is not taken for what is built on it, and where nobody can tell, that is said.
+async fn of_base_images(world: &World, dev: &Path) {
+    let known = async |version: &str, wanted: &str| {
+        let name = format!("shop-{version}");
+        let said = world
+            .until("payments", "release", &name, "SourceKnown", wanted)
+            .await;
+        let release = world.object("payments", "release", &name).await;
+        (said, release["status"].clone())
+    };
+    let (said, status) = known("heir", "False SourceUnknown").await;
+    for words in ["its base image says the same of", SOURCE, REVISION] {
+        assert!(said.contains(words), "{said}");
+    }
+    assert_eq!(status["tickets"], json!(null), "BASE-1 is the base's");
+    let (_, status) = known("own", "True SourceKnown").await;
+    let source = &status["source"];
+    assert_eq!(
+        (&source["evidence"], &source["doubt"]),
+        (&json!("ScmSourceFile"), &json!(null))
+    );
+    let (_, status) = known("later", "True SourceKnown").await;
+    let source = &status["source"];
+    assert_eq!(
+        (&source["evidence"], &source["doubt"]),
+        (&json!("Annotation"), &json!(null))
+    );
+    assert_eq!(source["revision"], COMMIT);
+    let (said, status) = known("silent", "True SourceKnown").await;
+    assert!(said.contains("unless that is its base image's"), "{said}");
+    let doubt = status["source"]["doubt"].as_str().unwrap();
+    assert!(
+        doubt.contains("no annotation org.opencontainers.image.base.digest"),
+        "{doubt}"
+    );
+    let (_, said) = world.trace(dev, &["release/shop-silent", "-n", "team-payments"]);
+    for words in ["? source", "it may be its base image's", "Nobody can tell"] {
+        assert!(said.contains(words), "{said}");
+    }
 }
 
 async fn verdicts(world: &World) {

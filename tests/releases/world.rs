@@ -39,7 +39,9 @@ struct Arguments {
 
 pub struct World {
     pub plane: ControlPlane,
+    /// A registry that lists what is attached to an image, and one that does not.
     pub stage: Stage,
+    pub plain: Stage,
     code_host: Server,
 }
 
@@ -69,6 +71,7 @@ impl World {
         let world = Self {
             plane: ControlPlane::start(&assets, None).await.unwrap(),
             stage: Stage::new(Kind::Referrers).await,
+            plain: Stage::new(Kind::Distribution).await,
             code_host: Server::start(github).await,
         };
         let home = tempfile::tempdir().unwrap();
@@ -108,7 +111,8 @@ impl World {
             "true",
         ]);
         let clock = simulated::tokio_clock(k8s_openapi::jiff::Timestamp::now());
-        let images = stage::client(&[self.stage.registry.host()]);
+        let hosts = [&self.stage, &self.plain].map(|stage| stage.registry.host());
+        let images = stage::client(&hosts);
         let parts = Parts {
             client: self.plane.client("outside", &[]).await.unwrap(),
             cloud: SimulatedCloud::new(Options::default(), 1, clock).cloud(),
@@ -219,10 +223,7 @@ impl World {
 
     /// Pushes an image of which nothing is known but its content.
     pub fn push(&self, tag: &str, files: &[(&str, &[u8])]) -> ImageRef {
-        let image = self.stage.image(&format!("acme/shop:{tag}"));
-        let layer = self.stage.write(&format!("{tag}.tar"), &archive(files));
-        self.stage.push(&image, &[layer]);
-        image
+        push(&self.stage, tag, files)
     }
 
     pub async fn release(&self, config: &Path, version: &str, image: &ImageRef) {
@@ -242,6 +243,14 @@ impl World {
             .unwrap();
         (output.status.code(), text(&output))
     }
+}
+
+/// Pushes an image of which nothing is known but its content.
+pub fn push(stage: &Stage, tag: &str, files: &[(&str, &[u8])]) -> ImageRef {
+    let image = stage.image(&format!("acme/shop:{tag}"));
+    let layer = stage.write(&format!("{tag}.tar"), &archive(files));
+    stage.push(&image, &[layer]);
+    image
 }
 
 pub fn team(name: &str, members: &[&str]) -> String {
@@ -274,7 +283,9 @@ pub fn key(stage: &Stage, name: &str) -> (String, TrustEntry) {
     (format!("{prefix}.key"), entry)
 }
 
-pub async fn attest(stage: &Stage, image: &ImageRef, key: &str, repository: &str) {
+/// Attests from where the image is, as a bundle of Sigstore's or in the older format.
+pub async fn attest(stage: &Stage, image: &ImageRef, key: &str, repository: &str, bundle: bool) {
+    let format = format!("--new-bundle-format={bundle}");
     let predicate = json!({
         "buildDefinition": {
             "buildType": "https://example.com/build/v1",
@@ -298,7 +309,7 @@ pub async fn attest(stage: &Stage, image: &ImageRef, key: &str, repository: &str
         "--tlog-upload=false",
         "--allow-insecure-registry",
         "--allow-http-registry",
-        "--new-bundle-format=true",
+        &format,
         &at,
     ]);
 }

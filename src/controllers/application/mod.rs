@@ -5,7 +5,7 @@
 //! | validate: what the schema cannot say | `validate.rs` |
 //! | decide | `plan::claim`, `plan::retirement` |
 //! | act: claim the name; bury it | `claim.rs` |
-//! | report: releases, retirement | `report.rs` |
+//! | report: releases, credentials, retirement | `report.rs` |
 
 mod claim;
 pub mod reasons;
@@ -13,7 +13,7 @@ mod report;
 mod validate;
 
 pub use claim::{demanded, in_force};
-pub use report::summary;
+pub use report::{credentials, summary};
 
 use std::time::Duration;
 
@@ -23,7 +23,7 @@ use kube::{Client, ResourceExt};
 
 use super::{Caches, keys};
 use crate::api::{ANNOTATION_RECONCILE, Application};
-use crate::engine::conditions::Truth;
+use crate::engine::conditions::{self, Truth};
 use crate::engine::frame::Reconcile;
 use crate::engine::reasons::Reason;
 use crate::engine::record::Record;
@@ -33,6 +33,16 @@ use crate::engine::{Failure, Outcome};
 pub const ACCEPTED: &str = "Accepted";
 /// The condition that says whether the application is in use.
 pub const ACTIVE: &str = "Active";
+
+/// Why the application does not have its name, or cannot be carried out as declared; `None`: it is accepted.
+pub fn refusal(application: &Application) -> Option<String> {
+    let status = application.status.as_ref();
+    let accepted = status.and_then(|status| conditions::find(&status.conditions, ACCEPTED));
+    match accepted {
+        None => Some("it has not been looked at yet".to_owned()),
+        Some(accepted) => (accepted.status != "True").then(|| accepted.message.clone()),
+    }
+}
 
 /// The controller of `Application`.
 pub struct Applications {
@@ -89,6 +99,7 @@ impl Reconcile for Applications {
         record.status.repositories = valid.repositories;
         self.kept_approvals(object, record);
         self.list_releases(record, &namespace, &object.name_any());
+        self.list_credentials(record, &namespace, &object.name_any());
         let effective_at = report::retirement(object, record, valid.retirement_period);
         record.status.last_handled_reconcile_at =
             object.annotations().get(ANNOTATION_RECONCILE).cloned();
@@ -122,6 +133,15 @@ impl Applications {
         let key = keys::application(namespace, name);
         let lines = releases.each_by(&key, |release| Some(report::Line::of(release)));
         report::releases(record, lines, |name| releases.get(Some(namespace), name));
+    }
+
+    fn list_credentials(&self, record: &mut Record<Application>, namespace: &str, name: &str) {
+        let key = keys::application(namespace, name);
+        let all = self.caches.clients.each_by(&key, |client| {
+            let lives = client.metadata.deletion_timestamp.is_none();
+            lives.then(|| report::credentials(client))
+        });
+        (record.status.credentials, record.status.credentials_ready) = report::all_credentials(all);
     }
 }
 

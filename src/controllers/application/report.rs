@@ -1,4 +1,4 @@
-//! Report: which releases there are, and what becomes of an application that was set inactive.
+//! Report: which releases and which credentials there are, and what becomes of an application that was set inactive.
 
 use std::cmp::Reverse;
 use std::time::Duration;
@@ -8,12 +8,15 @@ use k8s_openapi::jiff::Timestamp;
 use kube::ResourceExt;
 
 use super::{ACTIVE, reasons};
-use crate::api::{Application, Release, ReleaseSummary, RetirementStatus};
+use crate::api::{
+    Application, CredentialsSummary, OAuthClient, Release, ReleaseSummary, RetirementStatus,
+    VersionState,
+};
 use crate::engine::conditions::{self, Truth};
 use crate::engine::record::Record;
 use crate::plan::retirement::{Retirement, Step, step};
 
-/// How many releases are listed.
+/// How many releases, and how many credentials, are listed.
 const LISTED: usize = 20;
 
 /// As much of a release as is looked at of each, be there thousands.
@@ -70,6 +73,36 @@ pub fn summary(release: &Release) -> ReleaseSummary {
         reason: condition
             .filter(|_| !ready)
             .map(|condition| condition.reason.clone()),
+    }
+}
+
+/// The credentials as they are listed, those first that are not Ready; and how many of all are.
+pub fn all_credentials(
+    mut all: Vec<CredentialsSummary>,
+) -> (Vec<CredentialsSummary>, Option<String>) {
+    let ready = all.iter().filter(|one| one.ready).count();
+    let count = (!all.is_empty()).then(|| format!("{ready}/{}", all.len()));
+    all.sort_by(|a, b| (a.ready, &a.name).cmp(&(b.ready, &b.name)));
+    all.truncate(LISTED);
+    (all, count)
+}
+
+/// Credentials, in short: what their application shows of them.
+pub fn credentials(client: &OAuthClient) -> CredentialsSummary {
+    let status = client.status.as_ref();
+    let ready = status.and_then(|status| conditions::find(&status.conditions, conditions::READY));
+    let current = status.and_then(|status| {
+        let mut versions = status.versions.iter();
+        versions.find(|version| version.state == VersionState::Current)
+    });
+    let is_ready = ready.is_some_and(|ready| ready.status == "True");
+    CredentialsSummary {
+        name: client.name_any(),
+        ready: is_ready,
+        reason: ready
+            .filter(|_| !is_ready)
+            .map(|ready| ready.reason.clone()),
+        expires_at: current.and_then(|version| version.expires_at.clone()),
     }
 }
 
@@ -130,4 +163,24 @@ pub fn retirement(
     after
         .filter(|after| !after.effective)
         .map(|after| after.effective_at)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_many_credentials_those_are_listed_that_are_not_ready() {
+        let all = (0..30).map(|number| CredentialsSummary {
+            name: format!("{number:02}"),
+            ready: number != 29,
+            reason: None,
+            expires_at: None,
+        });
+        let (listed, count) = all_credentials(all.collect());
+        assert_eq!((listed.len(), count.as_deref()), (LISTED, Some("29/30")));
+        assert_eq!(listed[0].name, "29");
+        assert_eq!(listed[1].name, "00");
+        assert_eq!(all_credentials(Vec::new()), (Vec::new(), None));
+    }
 }

@@ -27,7 +27,7 @@ use async_trait::async_trait;
 use kube::ResourceExt;
 use tokio::sync::OnceCell;
 
-use super::{Caches, keys};
+use super::{Caches, application, keys};
 use crate::api::{
     ANNOTATION_RECONCILE, Evidence, ImageRepository, Mode, Release, Team, TeamAccount,
 };
@@ -117,7 +117,7 @@ impl Reconcile for ImageRepositories {
             let resync = Some(self.checks.next(&uid, false));
             return Ok(Outcome::Settled { resync });
         }
-        if let Some(outcome) = self.application(object) {
+        if let Some(outcome) = self.application(object, record) {
             return Ok(outcome);
         }
         if let Some(outcome) = self.settle(object, record, &place, &desired).await? {
@@ -233,14 +233,22 @@ impl ImageRepositories {
         Ok(None)
     }
 
-    /// Every repository is an application's.
-    fn application(&self, object: &ImageRepository) -> Option<Outcome> {
+    /// Every repository is an application's, and is not made before that has its name: it may be another team's. What there
+    /// is goes on being kept, whatever becomes of the name.
+    fn application(
+        &self,
+        object: &ImageRepository,
+        record: &Record<ImageRepository>,
+    ) -> Option<Outcome> {
         let (namespace, name) = (
             object.namespace().unwrap_or_default(),
             &object.spec.application,
         );
         match self.caches.applications.get(Some(&namespace), name) {
-            Some(_) => None,
+            Some(_) if record.status.created_at.is_some() => None,
+            Some(application) => {
+                application::refusal(&application).map(|why| validate::not_accepted(name, &why))
+            }
             None => Some(validate::no_application(name, &namespace)),
         }
     }

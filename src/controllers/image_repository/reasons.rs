@@ -8,6 +8,7 @@ pub const ACCEPTED: &str = "Accepted";
 pub const INVALID_SPEC: &str = "InvalidSpec";
 pub const TEAM_NOT_FOUND: &str = "TeamNotFound";
 pub const APPLICATION_NOT_FOUND: &str = "ApplicationNotFound";
+pub const APPLICATION_NOT_ACCEPTED: &str = "ApplicationNotAccepted";
 pub const ACCOUNT_NOT_FOUND: &str = "AccountNotFound";
 pub const ACCOUNT_NOT_READY: &str = "AccountNotReady";
 pub const NO_PLATFORM_ACCOUNT: &str = "NoPlatformAccount";
@@ -50,6 +51,11 @@ pub const ALL: &[Reason] = &[
         APPLICATION_NOT_FOUND,
         "There is no application of that name in the namespace yet.",
         "A member of the team declares the application, or corrects spec.application.",
+    ),
+    Reason::new(
+        APPLICATION_NOT_ACCEPTED,
+        "The application does not have its name, as its own condition Accepted says, and no repository is made for it.",
+        "Whoever the message names; then it goes on by itself.",
     ),
     Reason::new(
         ACCOUNT_NOT_FOUND,

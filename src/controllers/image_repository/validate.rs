@@ -112,6 +112,11 @@ pub(super) fn no_application(name: &str, namespace: &str) -> Outcome {
     Outcome::waiting(reasons::APPLICATION_NOT_FOUND, message, SOON)
 }
 
+pub(super) fn not_accepted(name: &str, why: &str) -> Outcome {
+    let message = format!("spec.application: Application {name} is not accepted: {why}");
+    Outcome::waiting(reasons::APPLICATION_NOT_ACCEPTED, message, SOON)
+}
+
 /// The organization's id. The account that manages it holds no images: its role could do anything, and no policy of
 /// the organization binds it.
 pub(super) fn company<'a>(

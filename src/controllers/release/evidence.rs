@@ -6,19 +6,29 @@ use super::origins::{Origin, Searched, Trouble};
 use crate::api;
 use crate::model::{Digest, ImageName, ImageRef};
 use crate::registry::attestation::attestations;
+use crate::registry::base::{Base, below};
 use crate::registry::code_hosts::is_commit;
-use crate::registry::find::{BUDGET_OF_ALL, Base, Found, USUAL_BUDGET, find_file};
+use crate::registry::find::{BUDGET_OF_ALL, Found, USUAL_BUDGET, find_file};
 use crate::registry::source::{
-    Evidence, FILE, SourceFacts, TICKETS, from_annotations, from_scm_source,
+    Evidence, FILE, REVISION, SOURCE, SourceFacts, TICKETS, from_annotations, from_scm_source,
 };
 use crate::registry::{LARGEST_DOCUMENT, Manifest};
 
 /// How many images of an index are looked into.
 const PLATFORMS: usize = 20;
 
-/// A source, where it is said, and who signed it.
-type Named = (SourceFacts, Option<Digest>, Option<String>);
-/// The same; or why there is none.
+/// A source.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Named {
+    facts: SourceFacts,
+    /// Where it is said.
+    at: Option<Digest>,
+    signed_by: Option<String>,
+    /// Why it may be the base image's.
+    doubt: Option<String>,
+}
+
+/// The same, if anything is said; or why that is of no use.
 type Claim = Result<Option<Named>, String>;
 
 /// A kind of evidence.
@@ -39,7 +49,7 @@ impl RegistryOrigins {
             Err(why) => (Vec::new(), Some(why)),
         };
         let mut searched = Searched {
-            tickets: tickets(&whole, &singles),
+            tickets: self.tickets(name, &whole, &singles).await?,
             ..Searched::default()
         };
         let mut budget = BUDGET_OF_ALL;
@@ -142,23 +152,74 @@ impl RegistryOrigins {
                     return Ok(Err(message.to_owned()));
                 }
                 let source = verdict.source;
-                Ok(Ok(
-                    source.map(|one| (one.facts, Some(one.carrier), Some(one.key)))
-                ))
+                Ok(Ok(source.map(|one| Named {
+                    facts: one.facts,
+                    at: Some(one.carrier),
+                    signed_by: Some(one.key),
+                    doubt: None,
+                })))
             }
-            Step::Annotated => Ok(match from_annotations(&manifest.annotations) {
-                None => Ok(None),
-                Some(Ok(facts)) => Ok(Some((facts, Some(manifest.digest.clone()), None))),
-                Some(Err(error)) => Err(error.to_string()),
-            }),
+            Step::Annotated => self.annotated(name, manifest, &mut searched.remarks).await,
             Step::InTheImage if manifest.layers().is_empty() => Ok(Ok(None)),
             Step::InTheImage => {
-                let (remarks, most) = (&mut searched.remarks, USUAL_BUDGET.min(*budget));
-                let (claim, read) = self.in_the_image(name, manifest, remarks, most).await?;
+                let most = USUAL_BUDGET.min(*budget);
+                let (claim, read) = self.in_the_image(name, manifest, most).await?;
                 *budget = budget.saturating_sub(read);
                 Ok(claim)
             }
         }
+    }
+
+    /// What the annotations say that are not the base image's.
+    async fn annotated(
+        &self,
+        name: &ImageName,
+        manifest: &Manifest,
+        remarks: &mut Vec<String>,
+    ) -> Result<Claim, Trouble> {
+        let said = &manifest.annotations;
+        if !said.contains_key(SOURCE) {
+            return Ok(Ok(None));
+        }
+        let below = below(&*self.images, name, manifest).await?;
+        let own = below.own(said);
+        let inherited = |key: &&str| said.contains_key(*key) && !own.contains_key(*key);
+        let inherited = Vec::from_iter([SOURCE, REVISION].into_iter().filter(inherited));
+        if !inherited.is_empty() {
+            let remark = format!(
+                "its base image says the same of {}, so that it is not the image's own word, and does not count",
+                inherited.join(" and ")
+            );
+            remarks.push(remark);
+        }
+        Ok(match from_annotations(&own) {
+            None => Ok(None),
+            Some(Ok(facts)) => Ok(Some(Named {
+                facts,
+                at: Some(manifest.digest.clone()),
+                signed_by: None,
+                doubt: doubt(below.base),
+            })),
+            Some(Err(error)) => Err(error.to_string()),
+        })
+    }
+
+    /// The tickets that the image names itself.
+    async fn tickets(
+        &self,
+        name: &ImageName,
+        whole: &Manifest,
+        singles: &[Manifest],
+    ) -> Result<Vec<String>, Trouble> {
+        let mut manifests = std::iter::once(whole).chain(singles);
+        let Some(named) = manifests.find(|one| one.annotations.contains_key(TICKETS)) else {
+            return Ok(Vec::new());
+        };
+        let own = below(&*self.images, name, named).await?;
+        let own = own.own(&named.annotations);
+        let ids = own.get(TICKETS).map(String::as_str).unwrap_or_default();
+        let ids = ids.split([',', ' ', ';']).filter(|id| !id.is_empty());
+        Ok(ids.map(str::to_owned).collect())
     }
 
     /// What a file in the image says, and how many bytes were unpacked for that.
@@ -166,7 +227,6 @@ impl RegistryOrigins {
         &self,
         name: &ImageName,
         manifest: &Manifest,
-        remarks: &mut Vec<String>,
         budget: u64,
     ) -> Result<(Claim, u64), Trouble> {
         let (found, read) = find_file(&*self.images, name, manifest, FILE, budget).await?;
@@ -175,16 +235,15 @@ impl RegistryOrigins {
                 content,
                 layer,
                 base,
-            } => {
-                if let Base::Unknown(why) = base {
-                    let remark = format!("its {FILE} may be that of its base image: {why}");
-                    remarks.push(remark);
-                }
-                match from_scm_source(&content) {
-                    Ok(facts) => Ok(Some((facts, Some(layer), None))),
-                    Err(error) => Err(format!("its {FILE} in {layer}: {error}")),
-                }
-            }
+            } => match from_scm_source(&content) {
+                Ok(facts) => Ok(Some(Named {
+                    facts,
+                    at: Some(layer),
+                    signed_by: None,
+                    doubt: doubt(base),
+                })),
+                Err(error) => Err(format!("its {FILE} in {layer}: {error}")),
+            },
             Found::Nowhere { .. } => Ok(None),
             Found::TooLarge => Err(format!(
                 "no {FILE} in the first {} MiB of the image, and no more of it was searched",
@@ -198,10 +257,18 @@ impl RegistryOrigins {
     }
 }
 
+/// Why what an image says may be said of its base image instead.
+fn doubt(base: Base) -> Option<String> {
+    match base {
+        Base::Known { .. } => None,
+        Base::Unknown(why) => Some(why),
+    }
+}
+
 /// Whether another place may say it better: nothing is said here, or no commit, and nobody has signed for it.
 fn may_be_said_better(step: Step, said: &Claim) -> bool {
     match said {
-        Ok(Some((facts, ..))) => facts.revision.is_none() && step != Step::Attested,
+        Ok(Some(named)) => named.facts.revision.is_none() && step != Step::Attested,
         Ok(None) => true,
         Err(_) => false,
     }
@@ -211,7 +278,7 @@ fn may_be_said_better(step: Step, said: &Claim) -> bool {
 fn of_both(whole: Claim, each: Claim) -> Claim {
     match (whole, each) {
         (Ok(Some(whole)), Ok(Some(each)))
-            if each.0.repository == whole.0.repository && each.0.revision.is_some() =>
+            if each.facts.repository == whole.facts.repository && each.facts.revision.is_some() =>
         {
             Ok(Some(each))
         }
@@ -223,20 +290,19 @@ fn of_both(whole: Claim, each: Claim) -> Claim {
 /// Takes what a step names for the image's source. Gives back whether a further step may still name it better: where
 /// somebody who is not signed for says from which repository, and not from which commit.
 fn better(searched: &mut Searched, step: Step, claim: Named) -> bool {
-    let (facts, digest, signed_by) = claim;
     let Some(before) = &searched.origin else {
-        let is_open = facts.revision.is_none() && step != Step::Attested;
-        searched.origin = Some(origin(facts, digest, signed_by));
+        let is_open = claim.facts.revision.is_none() && step != Step::Attested;
+        searched.origin = Some(origin(claim));
         return is_open;
     };
-    if facts.repository != before.repository {
+    if claim.facts.repository != before.repository {
         let remark = format!(
             "its {FILE} names another repository than its annotations, {}, and does not count",
-            facts.repository
+            claim.facts.repository
         );
         searched.remarks.push(remark);
-    } else if facts.revision.is_some() {
-        searched.origin = Some(origin(facts, digest, signed_by));
+    } else if claim.facts.revision.is_some() {
+        searched.origin = Some(origin(claim));
     }
     false
 }
@@ -258,31 +324,29 @@ fn agreed(of_each: Vec<Claim>, remarks: &mut Vec<String>) -> Claim {
     let Some(mut first) = said.next() else {
         return Ok(None);
     };
-    for (facts, ..) in said {
-        if facts.repository != first.0.repository || facts.revision != first.0.revision {
+    for Named { facts, doubt, .. } in said {
+        let of_all = &mut first.facts;
+        if facts.repository != of_all.repository || facts.revision != of_all.revision {
             return Err("the images of the index do not name the same source".to_owned());
         }
-        first.0.dirty = match (first.0.dirty, facts.dirty) {
+        of_all.dirty = match (of_all.dirty, facts.dirty) {
             (Some(true), _) | (_, Some(true)) => Some(true),
             (Some(false), Some(false)) => Some(false),
             _ => None,
         };
+        first.doubt = first.doubt.or(doubt);
     }
     Ok(Some(first))
 }
 
-fn tickets(whole: &Manifest, singles: &[Manifest]) -> Vec<String> {
-    let mut manifests = std::iter::once(whole).chain(singles);
-    let text = manifests.find_map(|one| one.annotations.get(TICKETS));
-    let ids = text.map(String::as_str).unwrap_or_default();
-    ids.split([',', ' ', ';'])
-        .filter(|id| !id.is_empty())
-        .map(str::to_owned)
-        .collect()
-}
-
-fn origin(facts: SourceFacts, digest: Option<Digest>, signed_by: Option<String>) -> Origin {
+fn origin(named: Named) -> Origin {
     // Taken apart in full, so that no fact is forgotten.
+    let Named {
+        facts,
+        at,
+        signed_by,
+        doubt,
+    } = named;
     let SourceFacts {
         repository,
         revision,
@@ -300,8 +364,9 @@ fn origin(facts: SourceFacts, digest: Option<Digest>, signed_by: Option<String>)
             Evidence::Annotation => api::Evidence::Annotation,
             Evidence::ScmSourceFile => api::Evidence::ScmSourceFile,
         },
-        evidence_digest: digest,
+        evidence_digest: at,
         signed_by,
+        doubt,
     }
 }
 
@@ -320,7 +385,12 @@ mod tests {
     }
 
     fn says(name: &str, dirty: Option<bool>) -> Claim {
-        Ok(Some((facts(name, dirty), None, None)))
+        Ok(Some(Named {
+            facts: facts(name, dirty),
+            at: None,
+            signed_by: None,
+            doubt: None,
+        }))
     }
 
     #[test]
@@ -329,11 +399,23 @@ mod tests {
         let mut agreed = |of_each| agreed(of_each, &mut remarks);
         assert_eq!(agreed(vec![Ok(None), Ok(None)]), Ok(None));
         let (clean, unsaid) = (says("shop", Some(false)), says("shop", None));
-        let mut dirty = |of_each| agreed(of_each).unwrap().unwrap().0.dirty;
+        let mut dirty = |of_each| agreed(of_each).unwrap().unwrap().facts.dirty;
         assert_eq!(dirty(vec![clean.clone(), clean.clone()]), Some(false));
         assert_eq!(dirty(vec![clean.clone(), unsaid.clone()]), None);
         let modified = says("shop", Some(true));
         assert_eq!(dirty(vec![unsaid, modified, clean.clone()]), Some(true));
+        let doubtful = |doubt: &str| {
+            let mut named = says("shop", None).unwrap().unwrap();
+            named.doubt = Some(doubt.to_owned());
+            Ok(Some(named))
+        };
+        for of_each in [
+            vec![clean.clone(), doubtful("x")],
+            vec![doubtful("x"), clean.clone()],
+        ] {
+            let doubt = agreed(of_each).unwrap().unwrap().doubt;
+            assert_eq!(doubt.as_deref(), Some("x"));
+        }
         for (of_each, words) in [
             (vec![clean.clone(), says("web", None)], "the same source"),
             (vec![clean, Err("rubbish".to_owned())], "rubbish"),

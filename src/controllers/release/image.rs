@@ -254,6 +254,9 @@ fn enter(record: &mut Record<Release>, searched: Searched) -> Look {
         evidence: origin.evidence,
         evidence_digest: origin.evidence_digest.map(|digest| digest.to_string()),
         signed_by: origin.signed_by,
+        doubt: origin
+            .doubt
+            .map(|doubt| doubt.chars().take(REMARK_LENGTH).collect()),
     });
     if source != record.status.source {
         // What was said of another commit, or of one that was better known, is not said of this one.

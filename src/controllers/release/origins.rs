@@ -36,6 +36,8 @@ pub struct Origin {
     pub evidence_digest: Option<Digest>,
     /// Who signed it.
     pub signed_by: Option<String>,
+    /// Why it may be the base image's; never where somebody signed it.
+    pub doubt: Option<String>,
 }
 
 /// What the search for an image's origin came to.

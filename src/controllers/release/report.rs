@@ -171,12 +171,18 @@ fn known(source: &SourceStatus) -> Option<Known> {
 /// By what the source is known, or why by nothing.
 fn evidence(record: &Record<Release>) -> String {
     match &record.status.source {
-        Some(source) => match (source.evidence, &source.signed_by) {
-            (Evidence::Attestation, Some(who)) => format!("signed by {who}"),
-            (Evidence::Attestation, None) => "signed".to_owned(),
-            (Evidence::Annotation, _) => "by the image's annotations".to_owned(),
-            (Evidence::ScmSourceFile, _) => "by the scm-source.json in the image".to_owned(),
-        },
+        Some(source) => {
+            let evidence = match (source.evidence, &source.signed_by) {
+                (Evidence::Attestation, Some(who)) => format!("signed by {who}"),
+                (Evidence::Attestation, None) => "signed".to_owned(),
+                (Evidence::Annotation, _) => "by the image's annotations".to_owned(),
+                (Evidence::ScmSourceFile, _) => "by the scm-source.json in the image".to_owned(),
+            };
+            match &source.doubt {
+                None => evidence,
+                Some(why) => format!("{evidence}, unless that is its base image's: {why}"),
+            }
+        }
         None if record.status.remarks.is_empty() => {
             "no signed provenance, no annotations, no scm-source.json".to_owned()
         }

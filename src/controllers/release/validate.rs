@@ -6,9 +6,8 @@ use regex::{Regex, RegexBuilder};
 
 use super::reasons;
 use crate::api::{Application, Release, TeamAccount, TicketSystemSpec};
-use crate::controllers::application::{ACCEPTED, demanded, in_force};
+use crate::controllers::application::{demanded, in_force, refusal};
 use crate::controllers::{Caches, keys};
-use crate::engine::conditions;
 use crate::model::{ImageRef, SourceRepository, Version};
 use crate::plan::approval::Required;
 use crate::plan::naming;
@@ -126,16 +125,13 @@ fn application(namespace: &str, name: &str, caches: &Caches) -> Result<Applicati
         );
         return Err((reasons::APPLICATION_NOT_FOUND, message));
     };
-    let status = application.status.clone().unwrap_or_default();
-    let accepted = conditions::find(&status.conditions, ACCEPTED);
-    if accepted.is_some_and(|accepted| accepted.status == "True") {
-        return Ok(application);
+    match refusal(&application) {
+        None => Ok(application),
+        Some(why) => {
+            let message = format!("spec.application: Application {name} is not accepted: {why}");
+            Err((reasons::APPLICATION_NOT_ACCEPTED, message))
+        }
     }
-    let why = accepted.map_or("it has not been looked at yet", |accepted| {
-        &accepted.message
-    });
-    let message = format!("spec.application: Application {name} is not accepted: {why}");
-    Err((reasons::APPLICATION_NOT_ACCEPTED, message))
 }
 
 /// The older release of the same version, if there is one.

@@ -50,6 +50,24 @@ fn a_life_is_created_changed_deleted() {
     assert_eq!(chain.append(&leaving(seen("u", 3))), []);
 }
 
+/// Whoever changes an object may write into its managed fields when that was: also a year that is to come.
+#[test]
+fn what_is_said_to_be_done_after_it_was_seen_was_not_done_then() {
+    for (changed, wanted) in [
+        (time(103), (time(102), TimeSource::Observed)),
+        (time(102), (time(102), TimeSource::ManagedFields)),
+    ] {
+        let mut chain = Chain::of("u", 1);
+        let record = chain.append(&Seen {
+            changed: Some(changed),
+            ..seen("u", 2)
+        });
+        let record = record.first().unwrap();
+        assert_eq!((record.at, record.at_from), wanted);
+        assert_eq!(record.observed_at, time(102));
+    }
+}
+
 #[test]
 fn what_is_written_is_not_written_again() {
     let mut chain = Chain::of("u", 3);
