@@ -169,3 +169,11 @@ pub struct TeamAccountSummary {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub message: Option<String>,
 }
+
+impl Team {
+    /// The namespace of the team, as declared.
+    pub fn home(&self) -> String {
+        let name = || format!("team-{}", self.metadata.name.as_deref().unwrap_or_default());
+        self.spec.namespace.clone().unwrap_or_else(name)
+    }
+}

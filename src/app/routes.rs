@@ -14,7 +14,7 @@ use crate::api::{
 };
 use crate::controllers::application::{ACCEPTED, credentials, summary};
 use crate::controllers::team::report::summary_of;
-use crate::controllers::team::{MEMBER_ROLE, is_accepted, namespace_of};
+use crate::controllers::team::{MEMBER_ROLE, is_accepted};
 use crate::controllers::{Caches, Watches, keys};
 use crate::engine::cache::Cached;
 use crate::engine::conditions;
@@ -55,7 +55,7 @@ fn of_teams_and_classes(caches: &Caches, watches: &mut Watches) {
             .object()
             .filter(|_| change.of(|team| (team.metadata.generation, is_accepted(team))))
         {
-            let namespace = namespace_of(team);
+            let namespace = team.home();
             of.accounts
                 .wake_where(|account| account.namespace().as_deref() == Some(&namespace));
             of.applications
@@ -74,7 +74,7 @@ fn of_accounts(caches: &Caches, watches: &mut Watches) {
         let namespace = account.namespace().unwrap_or_default();
         // Most changes of an account are steps on its way that nobody else tells of.
         if change.of(shown) {
-            of.teams.wake_where(|team| namespace_of(team) == namespace);
+            of.teams.wake_where(|team| team.home() == namespace);
             for account in change.before.iter().chain(&change.after) {
                 of.classes.wake(None, &account.spec.class_name);
             }
@@ -104,7 +104,7 @@ fn of_applications(caches: &Caches, watches: &mut Watches) {
             status.and_then(|status| status.retirement.as_ref().map(|it| it.effective))
         };
         if change.of(|one| (is_retired(one), accepted(one))) {
-            of.teams.wake_where(|team| namespace_of(team) == namespace);
+            of.teams.wake_where(|team| team.home() == namespace);
         }
         if change.of(|one| (one.metadata.generation, accepted(one), is_retired(one))) {
             of.releases

@@ -23,7 +23,8 @@ pub struct TraceOptions {
     /// say which of the two.
     #[arg(value_name = "IMAGE|RELEASE|APPLICATION")]
     subject: String,
-    /// The namespace of the release or application. All that you may read if left out.
+    /// The namespace of the release or application. If left out: all, or, for whoever may not read all, the one of the
+    /// kubeconfig's context.
     #[arg(short, long)]
     namespace: Option<String>,
     /// As JSON or YAML; a list for people if left out.
@@ -57,8 +58,20 @@ async fn find(options: &TraceOptions) -> Result<Chain, String> {
     let client = Client::try_from(config).map_err(|error| error.to_string())?;
     let seen = gather(&client, options.namespace.as_deref(), &own)
         .await
-        .map_err(|error| format!("the cluster cannot be read: {error}"))?;
+        .map_err(|error| unreadable(&error, options.namespace.is_some()))?;
     chain(&subject, &seen).map_err(|error| error.to_string())
+}
+
+/// Why there is nothing to look at, in the API server's words and not in its library's.
+fn unreadable(error: &kube::Error, is_named: bool) -> String {
+    match error {
+        kube::Error::Api(status) if status.is_forbidden() && !is_named => format!(
+            "{}; nor may you read all namespaces: name your team's with --namespace",
+            status.message
+        ),
+        kube::Error::Api(status) => format!("the cluster cannot be read: {}", status.message),
+        error => format!("the cluster cannot be read: {error}"),
+    }
 }
 
 async fn gather(client: &Client, namespace: Option<&str>, own: &str) -> Result<Seen, kube::Error> {
@@ -130,6 +143,11 @@ fn print(chain: &Chain, output: Option<Output>) -> Result<(), String> {
     super::print::text(text).map_err(|error| format!("the chain could not be printed: {error}"))
 }
 
+/// In one line, whatever was quoted.
+fn line(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
 /// For people: a mark, the hop, what it says; below it by what that is known, or who can mend it.
 pub fn text(chain: &Chain) -> String {
     let mut text = format!("{}\n", chain.subject);
@@ -139,9 +157,9 @@ pub fn text(chain: &Chain) -> String {
             Mark::Broken => '✗',
             Mark::Unknown => '?',
         };
-        text.push_str(&format!("  {mark} {:<12} {}\n", hop.hop, hop.says));
+        text.push_str(&format!("  {mark} {:<12} {}\n", hop.hop, line(&hop.says)));
         if let Some(evidence) = &hop.evidence {
-            text.push_str(&format!("    {:<12} {evidence}\n", ""));
+            text.push_str(&format!("    {:<12} {}\n", "", line(evidence)));
         }
         if let Some(mend) = &hop.mend {
             text.push_str(&format!("    {:<12} to mend it: {mend}\n", ""));

@@ -90,7 +90,7 @@ impl Caches {
     /// can be accepted.
     pub fn team_of(&self, namespace: &str) -> Option<Team> {
         let age = |team: &Team| (team.metadata.creation_timestamp.clone(), team.uid());
-        let has = |team: &Team| team::namespace_of(team) == namespace && team::is_accepted(team);
+        let has = |team: &Team| team.home() == namespace && team::is_accepted(team);
         self.teams.select(has).into_iter().min_by_key(age)
     }
 

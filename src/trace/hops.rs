@@ -112,8 +112,8 @@ pub(super) fn no_release(application: &str) -> Hop {
     )
 }
 
-/// All hops of a release.
-pub(super) fn of_release(release: &Release, seen: &Seen) -> Vec<Hop> {
+/// All hops of a release. `asked_by_tag`: what is asked for is the image that its tag names now, and not the release.
+pub(super) fn of_release(release: &Release, seen: &Seen, asked_by_tag: bool) -> Vec<Hop> {
     let status = release.status.clone().unwrap_or_default();
     let namespace = release.namespace().unwrap_or_default();
     let name = &release.spec.application;
@@ -121,13 +121,13 @@ pub(super) fn of_release(release: &Release, seen: &Seen) -> Vec<Hop> {
         application.name_any() == *name && application.namespace().as_deref() == Some(&namespace)
     });
     let mut hops = vec![
-        image(release, &status),
+        image(release, &status, asked_by_tag),
         requested(release, &status),
         source(&status),
         repository(&status),
         clean(&status),
         tickets(&status),
-        approved(&status),
+        approved(&status, application.is_some()),
     ];
     hops.extend(of_application(application, name, &namespace, seen));
     // Whatever else keeps it from being Ready: what is not Ready is no whole chain.
@@ -140,7 +140,7 @@ pub(super) fn of_release(release: &Release, seen: &Seen) -> Vec<Hop> {
     hops
 }
 
-fn image(release: &Release, status: &ReleaseStatus) -> Hop {
+fn image(release: &Release, status: &ReleaseStatus, asked_by_tag: bool) -> Hop {
     let Some(image) = &status.image else {
         let says = format!("{}: {}", release.spec.image, message(status, "Resolved"));
         return broken(
@@ -158,6 +158,18 @@ fn image(release: &Release, status: &ReleaseStatus) -> Hop {
         image.resolved_at.0
     );
     match &image.moved_to {
+        // Whoever goes by the tag gets what nobody has released.
+        Some(moved) if asked_by_tag => {
+            let says = format!(
+                "{}{tag} names {moved} by now; what was released is {}",
+                image.repository, image.digest
+            );
+            let mend = format!(
+                "{TEAM} deploys {}@{}, or releases what the tag names now under another version",
+                image.repository, image.digest
+            );
+            return broken("image", says, mend);
+        }
         Some(moved) => evidence.push_str(&format!("; the tag names {moved} by now")),
         None if image.tag.is_some() => {
             evidence.push_str("; what the tag names now is not asked for here");
@@ -258,7 +270,11 @@ fn tickets(status: &ReleaseStatus) -> Hop {
     )
 }
 
-fn approved(status: &ReleaseStatus) -> Hop {
+fn approved(status: &ReleaseStatus, is_declared: bool) -> Hop {
+    if !is_declared {
+        let says = "what the application demands cannot be told without it";
+        return unknown("approvals", says);
+    }
     if !is_true(Some(status), "Approved") {
         let mend = match &status.requester {
             Some(requester) => format!("people of {} other than {requester}", "the team"),
@@ -291,45 +307,69 @@ pub(super) fn of_application(
     namespace: &str,
     seen: &Seen,
 ) -> Vec<Hop> {
-    let Some(application) = application else {
-        let says = format!("there is no Application {name} in namespace {namespace}");
-        return vec![broken("application", says, format!("{TEAM} declares it"))];
+    let declared = match application {
+        Some(application) => claimed(application, seen),
+        None => {
+            let says = format!("there is no Application {name} in namespace {namespace}");
+            broken("application", says, format!("{TEAM} declares it"))
+        }
     };
-    let status = application.status.clone().unwrap_or_default();
-    let mut hops = vec![claimed(application, seen)];
-    let team = status.team.clone().unwrap_or_default();
-    hops.push(match &seen.teams {
-        None if team.is_empty() => broken("team", "no team has it", PLATFORM),
-        None => holds(
-            "team",
-            team,
-            "the application's status; you may not read teams",
-        ),
-        Some(teams) => match teams.iter().find(|one| one.name_any() == team) {
-            None => broken(
+    vec![declared, team(application, namespace, seen)]
+}
+
+/// Whose the namespace is, whatever became of the application in it.
+fn team(application: Option<&Application>, namespace: &str, seen: &Seen) -> Hop {
+    let told = application
+        .and_then(|application| application.status.as_ref())
+        .and_then(|status| status.team.clone());
+    let Some(teams) = &seen.teams else {
+        return match told {
+            Some(team) => holds(
                 "team",
-                format!("namespace {namespace} belongs to no Team"),
-                format!("{PLATFORM} declares it"),
+                team,
+                "the application's status; you may not read teams",
             ),
-            Some(found) => {
-                let contact = found.spec.contact.as_ref();
-                let contact =
-                    contact.and_then(|contact| contact.email.as_ref().or(contact.chat.as_ref()));
-                let members = found.spec.members.len();
-                let evidence = format!("namespace {namespace}, {members} member(s)");
-                let says = contact.map_or(team.clone(), |contact| format!("{team}, {contact}"));
-                holds("team", says, evidence)
-            }
-        },
+            None => unknown(
+                "team",
+                format!("whose namespace {namespace} is; you may not read teams"),
+            ),
+        };
+    };
+    let found = teams.iter().find(|one| match &told {
+        Some(team) => one.name_any() == *team,
+        None => one.home() == namespace,
     });
-    hops
+    let Some(found) = found else {
+        let says = format!("namespace {namespace} belongs to no Team");
+        return broken("team", says, format!("{PLATFORM} declares it"));
+    };
+    let (name, contact) = (found.name_any(), found.spec.contact.as_ref());
+    let contact = contact.and_then(|contact| contact.email.as_ref().or(contact.chat.as_ref()));
+    let members = found.spec.members.len();
+    let evidence = format!("namespace {namespace}, {members} member(s)");
+    let says = contact.map_or(name.clone(), |contact| format!("{name}, {contact}"));
+    holds("team", says, evidence)
+}
+
+/// Who can mend an application that does not have its name.
+fn mends(reason: &str) -> &'static str {
+    match reason {
+        "TeamNotFound" => "the platform team declares a Team for the namespace",
+        "NameTaken" => {
+            "the team chooses another name, or the team that has it sets spec.transferTo, or the platform team frees a \
+             name that nobody uses"
+        }
+        "Transferred" => "the team that has it now; here the Application is deleted",
+        _ => "the team corrects what the message names",
+    }
 }
 
 fn claimed(application: &Application, seen: &Seen) -> Hop {
     let name = application.name_any();
     let status = application.status.clone().unwrap_or_default();
     if !is_accepted(application) {
-        let mend = "whoever the message names";
+        let reason = condition(&status, "Accepted").map(|one| one.reason.as_str());
+        let mend = mends(reason.unwrap_or_default());
         return broken("application", message(&status, "Accepted"), mend);
     }
     let claim = seen.names.as_ref().map(|names| {

@@ -160,7 +160,13 @@ fn of_image(image: &ImageRef, seen: &Seen) -> Chain {
     // Of several, one that is Ready says most.
     found.sort_by_key(|release| (!hops::is_ready(release), release.name_any()));
     match found.first() {
-        Some(release) => Chain::new(format!("Image {image}"), hops::of_release(release, seen)),
+        Some(release) => {
+            let by_tag = image.digest().is_none();
+            Chain::new(
+                format!("Image {image}"),
+                hops::of_release(release, seen, by_tag),
+            )
+        }
         None => Chain::new(format!("Image {image}"), vec![hops::unreleased(image)]),
     }
 }
@@ -171,7 +177,7 @@ fn of_release(release: &Release, seen: &Seen) -> Chain {
         release.namespace().unwrap_or_default(),
         release.name_any()
     );
-    Chain::new(subject, hops::of_release(release, seen))
+    Chain::new(subject, hops::of_release(release, seen, false))
 }
 
 /// An application's chain is that of its newest release that is Ready, or else of its newest.
@@ -189,7 +195,7 @@ fn of_application(application: &Application, seen: &Seen) -> Chain {
         (hops::is_ready(release), made, release.name_any())
     });
     let hops = match newest {
-        Some(release) => hops::of_release(release, seen),
+        Some(release) => hops::of_release(release, seen, false),
         None => {
             let mut hops = vec![hops::no_release(&name)];
             hops.extend(hops::of_application(

@@ -199,23 +199,55 @@ fn a_source_that_may_be_the_base_images_is_not_shown_as_certain() {
     assert!(chain.whole);
 }
 
-/// The registry is not asked, and so nothing is said of what a tag names now but what the release has seen.
+/// The registry is not asked, and so nothing is said of what a tag names now but what the release has seen. That suffices
+/// to stop whoever goes by the tag; the release itself stays what it is.
 #[test]
-fn a_tag_is_traced_to_the_digest_that_its_release_kept() {
+fn a_tag_is_traced_to_the_digest_that_its_release_kept_unless_it_names_another() {
+    const IMAGE: &str = "registry.example.com/a/shop:1";
+    let kept = traced(IMAGE, &seen(vec![release("shop-1", &[])]));
+    let evidence = kept.hops[0].evidence.as_deref().unwrap();
+    assert!(
+        evidence.contains("what the tag names now is not asked for here"),
+        "{evidence}"
+    );
     let mut moved = release("shop-1", &[]);
     let image = moved.status.as_mut().unwrap().image.as_mut().unwrap();
     image.moved_to = Some("sha256:2".to_owned());
-    for (one, words) in [
-        (
-            release("shop-1", &[]),
-            "what the tag names now is not asked for here",
-        ),
-        (moved, "the tag names sha256:2 by now"),
-    ] {
-        let chain = traced("registry.example.com/a/shop:1", &seen(vec![one]));
+    let seen = seen(vec![moved]);
+    let by_tag = traced(IMAGE, &seen);
+    assert_eq!(broken(&by_tag), ["image"]);
+    let mend = by_tag.hops[0].mend.as_deref().unwrap();
+    assert!(mend.contains(&digest()), "{mend}");
+    let by_digest = format!("registry.example.com/a/shop@{}", digest());
+    for subject in ["shop-1", "application/shop", &by_digest] {
+        let chain = traced(subject, &seen);
         let evidence = chain.hops[0].evidence.as_deref().unwrap();
-        assert!(evidence.contains("the release's digest"), "{evidence}");
-        assert!(evidence.contains(words), "{evidence}");
+        assert!(chain.whole && evidence.contains("the tag names sha256:2 by now"));
+    }
+}
+
+/// What is wrong with an application is said of it, and not of its team.
+#[test]
+fn an_application_that_is_not_accepted_has_a_team_and_says_who_mends_it() {
+    for (reason, mend) in [
+        ("InvalidSpec", "the team corrects"),
+        ("NameTaken", "another name"),
+        ("TeamNotFound", "the platform team"),
+        ("Transferred", "the team that has it now"),
+    ] {
+        let mut seen = seen(vec![release("shop-1", &[])]);
+        let status = seen.applications[0].status.as_mut().unwrap();
+        status.team = None;
+        status.conditions[0].status = "False".to_owned();
+        status.conditions[0].reason = reason.to_owned();
+        let chain = traced("shop-1", &seen);
+        assert_eq!(broken(&chain), ["application"], "{reason}");
+        let hop = chain.hops.iter().find(|hop| hop.hop == "application");
+        let told = hop.unwrap().mend.as_deref().unwrap();
+        assert!(told.contains(mend), "{told}");
+        seen.teams = None;
+        let team = traced("shop-1", &seen).hops.pop().unwrap();
+        assert_eq!((team.hop, team.mark), ("team", Mark::Unknown));
     }
 }
 
@@ -229,7 +261,13 @@ fn what_is_around_a_release_can_be_broken_too() {
     assert_eq!(broken(&traced("shop-1", &orphaned)), ["team"]);
     let mut homeless = seen(vec![release("shop-1", &[])]);
     homeless.applications.clear();
-    assert_eq!(broken(&traced("shop-1", &homeless)), ["application"]);
+    let chain = traced("shop-1", &homeless);
+    assert_eq!(broken(&chain), ["application"]);
+    let mark = |hop: &str| chain.hops.iter().find(|one| one.hop == hop).unwrap().mark;
+    assert_eq!(
+        (mark("approvals"), mark("team")),
+        (Mark::Unknown, Mark::Holds)
+    );
     // Whoever may not read claims and teams goes by what the application says.
     let mut limited = seen(vec![release("shop-1", &[])]);
     (limited.names, limited.teams) = (None, None);

@@ -114,11 +114,13 @@ fn approved(
         let message = format!("Application {} demands no approvals", valid.application);
         (Truth::True, reasons::NONE_REQUIRED, message)
     } else if approvals.is_enough() {
-        let people: Vec<&str> = approvals
-            .counted
-            .iter()
-            .map(|one| one.approver.as_str())
-            .collect();
+        let mut people: Vec<&str> = Vec::new();
+        for one in &approvals.counted {
+            // Whoever gave several stands for one.
+            if !people.contains(&one.approver.as_str()) {
+                people.push(&one.approver);
+            }
+        }
         let message = format!("approved by {}", people.join(", "));
         (Truth::True, reasons::APPROVED, message)
     } else if record.status.requester.is_none() || approvals.unknown {

@@ -106,14 +106,6 @@ pub struct Teams {
     pub operator_namespace: String,
 }
 
-/// The namespace of a team, as declared.
-pub fn namespace_of(team: &Team) -> String {
-    team.spec
-        .namespace
-        .clone()
-        .unwrap_or_else(|| format!("team-{}", team.name_any()))
-}
-
 /// Whether the team has its namespace: not only named it, but found it to be its own.
 pub fn is_accepted(team: &Team) -> bool {
     let status = team.status.as_ref();
@@ -128,7 +120,7 @@ impl Reconcile for Teams {
 
     async fn pass(&self, object: &Team, record: &mut Record<Team>) -> Result<Outcome, Failure> {
         self.caches.filled().await;
-        let namespace = namespace_of(object);
+        let namespace = object.home();
         record.status.namespace = Some(namespace.clone());
         record.status.members = i64::try_from(object.spec.members.len()).ok();
         if object.metadata.deletion_timestamp.is_some() {
