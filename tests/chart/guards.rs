@@ -359,7 +359,13 @@ async fn the_operator_makes_no_other_role(world: &World, roles: &Api<ClusterRole
     assert!(refusal.contains("begins with bailiwick:team:"), "{refusal}");
     let refusal = write("bailiwick:team:more", "", "secrets", "get").await;
     assert!(refusal.contains("and nothing else"), "{refusal}");
-    let refusal = write("bailiwick:team:more", "bailiwick.dev", "teamaccounts", "patch").await;
+    let refusal = write(
+        "bailiwick:team:more",
+        "bailiwick.dev",
+        "teamaccounts",
+        "patch",
+    )
+    .await;
     assert!(refusal.contains("and nothing else"), "{refusal}");
     // What it may bind in the namespaces of teams it may not bind everywhere.
     let bindings: Api<ClusterRoleBinding> = Api::all(roles.clone().into_client());
