@@ -1,17 +1,15 @@
 //! Gather: the best evidence of an image's source counts: a signed provenance, then its annotations, then a
 //! `scm-source.json` in it. Where an index has images for several platforms, all of them must say the same.
 
+use super::annotated::doubt;
 use super::gather::RegistryOrigins;
 use super::origins::{Origin, Searched, Trouble};
 use crate::api;
 use crate::model::{Digest, ImageName, ImageRef};
 use crate::registry::attestation::attestations;
-use crate::registry::base::{Base, below};
 use crate::registry::code_hosts::is_commit;
 use crate::registry::find::{BUDGET_OF_ALL, Found, USUAL_BUDGET, find_file};
-use crate::registry::source::{
-    Evidence, FILE, REVISION, SOURCE, SourceFacts, TICKETS, from_annotations, from_scm_source,
-};
+use crate::registry::source::{Evidence, FILE, SourceFacts, from_scm_source};
 use crate::registry::{LARGEST_DOCUMENT, Manifest};
 
 /// How many images of an index are looked into.
@@ -19,17 +17,19 @@ const PLATFORMS: usize = 20;
 
 /// A source.
 #[derive(Debug, Clone, PartialEq, Eq)]
-struct Named {
-    facts: SourceFacts,
+pub(super) struct Named {
+    /// Which.
+    pub facts: SourceFacts,
     /// Where it is said.
-    at: Option<Digest>,
-    signed_by: Option<String>,
+    pub at: Option<Digest>,
+    /// Who signed it.
+    pub signed_by: Option<String>,
     /// Why it may be the base image's.
-    doubt: Option<String>,
+    pub doubt: Option<String>,
 }
 
 /// The same, if anything is said; or why that is of no use.
-type Claim = Result<Option<Named>, String>;
+pub(super) type Claim = Result<Option<Named>, String>;
 
 /// A kind of evidence.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -170,58 +170,6 @@ impl RegistryOrigins {
         }
     }
 
-    /// What the annotations say that are not the base image's.
-    async fn annotated(
-        &self,
-        name: &ImageName,
-        manifest: &Manifest,
-        remarks: &mut Vec<String>,
-    ) -> Result<Claim, Trouble> {
-        let said = &manifest.annotations;
-        if !said.contains_key(SOURCE) {
-            return Ok(Ok(None));
-        }
-        let below = below(&*self.images, name, manifest).await?;
-        let own = below.own(said);
-        let inherited = |key: &&str| said.contains_key(*key) && !own.contains_key(*key);
-        let inherited = Vec::from_iter([SOURCE, REVISION].into_iter().filter(inherited));
-        if !inherited.is_empty() {
-            let remark = format!(
-                "its base image says the same of {}, so that it is not the image's own word, and does not count",
-                inherited.join(" and ")
-            );
-            remarks.push(remark);
-        }
-        Ok(match from_annotations(&own) {
-            None => Ok(None),
-            Some(Ok(facts)) => Ok(Some(Named {
-                facts,
-                at: Some(manifest.digest.clone()),
-                signed_by: None,
-                doubt: doubt(below.base),
-            })),
-            Some(Err(error)) => Err(error.to_string()),
-        })
-    }
-
-    /// The tickets that the image names itself.
-    async fn tickets(
-        &self,
-        name: &ImageName,
-        whole: &Manifest,
-        singles: &[Manifest],
-    ) -> Result<Vec<String>, Trouble> {
-        let mut manifests = std::iter::once(whole).chain(singles);
-        let Some(named) = manifests.find(|one| one.annotations.contains_key(TICKETS)) else {
-            return Ok(Vec::new());
-        };
-        let own = below(&*self.images, name, named).await?;
-        let own = own.own(&named.annotations);
-        let ids = own.get(TICKETS).map(String::as_str).unwrap_or_default();
-        let ids = ids.split([',', ' ', ';']).filter(|id| !id.is_empty());
-        Ok(ids.map(str::to_owned).collect())
-    }
-
     /// What a file in the image says, and how many bytes were unpacked for that.
     async fn in_the_image(
         &self,
@@ -254,14 +202,6 @@ impl RegistryOrigins {
             }
         };
         Ok((claim, read))
-    }
-}
-
-/// Why what an image says may be said of its base image instead.
-fn doubt(base: Base) -> Option<String> {
-    match base {
-        Base::Known { .. } => None,
-        Base::Unknown(why) => Some(why),
     }
 }
 
@@ -404,18 +344,6 @@ mod tests {
         assert_eq!(dirty(vec![clean.clone(), unsaid.clone()]), None);
         let modified = says("shop", Some(true));
         assert_eq!(dirty(vec![unsaid, modified, clean.clone()]), Some(true));
-        let doubtful = |doubt: &str| {
-            let mut named = says("shop", None).unwrap().unwrap();
-            named.doubt = Some(doubt.to_owned());
-            Ok(Some(named))
-        };
-        for of_each in [
-            vec![clean.clone(), doubtful("x")],
-            vec![doubtful("x"), clean.clone()],
-        ] {
-            let doubt = agreed(of_each).unwrap().unwrap().doubt;
-            assert_eq!(doubt.as_deref(), Some("x"));
-        }
         for (of_each, words) in [
             (vec![clean.clone(), says("web", None)], "the same source"),
             (vec![clean, Err("rubbish".to_owned())], "rubbish"),
@@ -430,5 +358,22 @@ mod tests {
             assert_eq!(agreed(of_each), Ok(None));
         }
         assert_eq!(remarks.len(), 2, "{remarks:?}");
+    }
+
+    #[test]
+    fn a_doubt_about_one_image_is_one_about_the_index() {
+        let clean = says("shop", Some(false));
+        let doubtful = |doubt: &str| {
+            let mut named = says("shop", None).unwrap().unwrap();
+            named.doubt = Some(doubt.to_owned());
+            Ok(Some(named))
+        };
+        for of_each in [
+            vec![clean.clone(), doubtful("x")],
+            vec![doubtful("x"), clean.clone()],
+        ] {
+            let doubt = agreed(of_each, &mut Vec::new()).unwrap().unwrap().doubt;
+            assert_eq!(doubt.as_deref(), Some("x"));
+        }
     }
 }

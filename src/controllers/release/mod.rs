@@ -2,12 +2,13 @@
 //!
 //! | step | file |
 //! |---|---|
-//! | gather: what registries and code hosts say, aside of the passes | `origins.rs` (the port), `gather.rs`, `evidence.rs`, `lookups.rs`, `turns.rs` |
+//! | gather: what registries and code hosts say, aside of the passes | `origins.rs` (the port), `gather.rs`, `evidence.rs`, `annotated.rs`, `lookups.rs`, `turns.rs` |
 //! | validate: the application, the version, the image | `validate.rs` |
 //! | decide | `plan::release`, `plan::approval` |
 //! | act: the digest, once; the source; what is said of the commit | `image.rs`, `commit.rs` |
 //! | report: conditions | `report.rs` |
 
+mod annotated;
 mod commit;
 mod evidence;
 pub mod gather;
