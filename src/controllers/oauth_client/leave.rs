@@ -115,10 +115,10 @@ impl OAuthClients {
             let after = until_then(now, leaves_at);
             return Ok(Some(Outcome::waiting(reasons::LEAVING, message, after)));
         }
-        let uid = object.uid().unwrap_or_default();
-        if let Err(after) = self.departures.admit(record, &uid).await? {
+        if let Err(after) = self.admit(object, record).await? {
             let message = format!(
-                "{} clients are removed in an hour at most (--credential-removals-per-hour), and there were so many; {how}",
+                "{} clients are removed in an hour at most (--credential-removals-per-hour), of the namespaces that wait by turns, \
+                 and it is not this one's turn yet; {how}",
                 self.departures.limit
             );
             return Ok(Some(Outcome::waiting(
