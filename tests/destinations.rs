@@ -305,6 +305,31 @@ async fn a_place_takes_a_version_after_the_other_and_knows_what_it_holds() {
     }
 }
 
+/// The Secret says of each version when it ends, and of one that has no end nothing: whoever made the annotation.
+#[tokio::test(start_paused = true)]
+async fn a_version_without_an_end_is_not_said_to_have_one() {
+    let world = World::new().await;
+    let place = world.open(secret()).await.unwrap();
+    let said = |field: &str| {
+        let found = world.server.get("secrets", "team-a", "api-oauth").unwrap();
+        let of = &found["metadata"]["annotations"];
+        of[format!("bailiwick.dev/credentials-{field}")].clone()
+    };
+    // The first is made by a create, the second by an apply.
+    for version in [1, 2] {
+        place.put(&bundle(version)).await.unwrap();
+        assert_eq!(said("not-after"), "2026-02-01T00:00:00Z");
+        let endless = Bundle {
+            not_after: None,
+            ..bundle(version + 10)
+        };
+        let receipt = place.put(&endless).await.unwrap();
+        assert_eq!(said("not-after"), Value::Null);
+        assert_eq!(said("version"), (version + 10).to_string());
+        assert_eq!(place.look().await.unwrap(), Some(receipt));
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn what_somebody_writes_by_hand_is_seen_and_healed() {
     let world = World::new().await;

@@ -1,6 +1,6 @@
 //! The port to authorization servers, over the adapters: its whole contract against real servers, and against answers of our
-//! own for what no server does when it is asked: to be slow, to lie, to be somebody else. And, since a Keycloak is here already,
-//! the whole life of credentials at it, made by the operator.
+//! own for what no server does when it is asked: to be slow, to lie, to be somebody else. And, since they are here already, the
+//! whole life of credentials at them, made by the operator.
 
 #![cfg(feature = "dev")]
 #![allow(clippy::unwrap_used, clippy::expect_used)]

@@ -107,9 +107,10 @@ pub struct ResourceTypeStatus {
     #[schemars(length(max = 200), extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["name"]))]
     pub held: Vec<HeldScope>,
     /// Who holds a scope although the `OAuthClient` is gone: it was deleted with `deletionPolicy: Retain`. One goes from here when
-    /// the operator's Secret of it is removed, which whoever has removed the client at the server does.
+    /// the operator's Secret of it is removed, which whoever has removed the client at the server does. Of a namespace that has
+    /// twenty here no more is let go.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["uid"]))]
+    #[schemars(length(max = 200), extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["uid"]))]
     pub retained: Vec<RetainedHolder>,
     /// `Ready` is the summary of the others.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]

@@ -1,29 +1,88 @@
 //! Against npm's `oidc-provider`: RFC 7591 and RFC 7592.
 
+use std::collections::BTreeSet;
 use std::path::Path;
+use std::sync::Mutex;
 
 use bailiwick::dev::oauth::{INITIAL_ACCESS_TOKEN, OAuthAssets, OidcProvider};
 use bailiwick::identity::{Capabilities, ErrorKind, Inquiry, Method};
 use bailiwick::model::Secret;
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
+use serde_json::Value;
 use tokio::sync::OnceCell;
 
 use super::contract::{
     a_life_for_people, a_life_with_a_key, a_life_with_a_secret, a_life_without_scopes, accepts,
     with_secret,
 };
+use super::server::ask;
+use super::world::World;
 use super::{dynamic_options, new_client, open};
 
 /// One for all tests; it ends with this process.
 static SERVER: OnceCell<OidcProvider> = OnceCell::const_new();
 
-async fn issuer() -> &'static str {
+pub async fn issuer() -> &'static str {
     let server = SERVER.get_or_init(async || {
         let assets = OAuthAssets::find(Path::new(env!("CARGO_MANIFEST_DIR"))).unwrap();
-        OidcProvider::start(&assets, &["api.read", "api.write"])
+        OidcProvider::start(&assets, &["api.read", "api.write", "ledger.read"])
             .await
             .unwrap()
     });
     server.await.issuer()
+}
+
+/// Where the clients of an object are managed, and by which tokens: all that there ever were.
+#[derive(Default)]
+pub struct Managed(Mutex<BTreeSet<(String, String)>>);
+
+impl Managed {
+    /// The clients of this object that are there, as the server says, with their secrets. It lists none: so it is asked for
+    /// each that the operator kept at any of the moments at which this was called.
+    pub async fn live(&self, world: &World, uid: &str) -> BTreeSet<(String, String)> {
+        let vault = format!("bailiwick-oauth-{uid}");
+        let get = [
+            "get",
+            "secret",
+            &vault,
+            "-n",
+            "default",
+            "-o",
+            "json",
+            "--ignore-not-found",
+        ];
+        let found = world.kubectl(&get).await.unwrap();
+        let found: Value = serde_json::from_str(&found).unwrap_or_default();
+        for entry in found["data"]
+            .as_object()
+            .into_iter()
+            .flat_map(|it| it.values())
+        {
+            let bytes = BASE64_STANDARD.decode(entry.as_str().unwrap()).unwrap();
+            let entry: Value = serde_json::from_slice(&bytes).unwrap();
+            let text = |member: &str| entry[member].as_str().unwrap().to_owned();
+            let managed = (text("managementUri"), text("managementToken"));
+            self.0.lock().unwrap().insert(managed);
+        }
+        let (mut live, endpoint) = (BTreeSet::new(), issuer().await);
+        let all = self.0.lock().unwrap().clone();
+        for (uri, token) in all {
+            let (path, bearer) = (
+                uri.strip_prefix(endpoint).unwrap(),
+                format!("Authorization: Bearer {token}\r\n"),
+            );
+            let (status, body) = ask(endpoint, "GET", path, "text/plain", &bearer, "").await;
+            if status == 200 {
+                let client: Value = serde_json::from_str(&body).unwrap();
+                let text = |member: &str| client[member].as_str().unwrap().to_owned();
+                live.insert((text("client_id"), text("client_secret")));
+            } else {
+                assert_eq!(status, 401, "{body}");
+            }
+        }
+        live
+    }
 }
 
 #[tokio::test]

@@ -1,49 +1,57 @@
-//! The whole life of credentials at Keycloak: the real binary registers, delivers, rotates, retires, revokes and removes them
-//! on a real control plane, in a realm where a client has one secret and in one where it has two for a while. What is
-//! there is what Keycloak's own admin API and kubectl say.
+//! The whole life of credentials: the real binary registers, delivers, rotates, retires, revokes and removes them on a real
+//! control plane, at Keycloak, in a realm where a client has one secret and in one where it has two for a while, and by RFC
+//! 7591 and 7592. What is there is what the servers themselves and kubectl say.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use bailiwick::dev::oauth::ADMINISTRATOR;
+use bailiwick::dev::oauth::{ADMINISTRATOR, INITIAL_ACCESS_TOKEN};
 use bailiwick::identity::{Credential, OAuthServer, TokenRequest};
 use k8s_openapi::jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::administrator::start_operator;
 use super::contract::knows_not;
+use super::dynamic::{self, Managed};
 use super::keycloak::{PLAIN, ROTATING, administer, attempt, endpoint, realm};
 use super::reader::asked_once;
 use super::scan::clean;
 use super::world::World;
+use super::{dynamic_options, open};
 
 const NAMESPACE: &str = "team-payments";
 const READY: &str = ".status.conditions[?(@.type==\"Ready\")].status";
 const SCOPE: &str = "ledger.read";
 
-/// A realm, what our objects of it are called, and how secrets are replaced there.
+/// A realm, or none for dynamic registration; what our objects of it are called, and how secrets are replaced there.
 #[derive(Clone, Copy)]
 struct Case {
-    realm: &'static str,
+    realm: Option<&'static str>,
     name: &'static str,
     rotation: &'static str,
     /// With a user for each version, for the grant type `password`.
     user: bool,
 }
 
-const CASES: [Case; 2] = [
+const CASES: [Case; 3] = [
     Case {
-        realm: PLAIN,
+        realm: Some(PLAIN),
         name: "plain",
         rotation: "Beside",
         user: false,
     },
     Case {
-        realm: ROTATING,
+        realm: Some(ROTATING),
         name: "rotating",
         rotation: "InPlace",
         user: true,
+    },
+    Case {
+        realm: None,
+        name: "dynamic",
+        rotation: "Beside",
+        user: false,
     },
 ];
 
@@ -54,6 +62,9 @@ fn platform() -> String {
         r#"
 {{apiVersion: v1, kind: Secret, metadata: {{name: keycloak, namespace: default}}, stringData: {{
   username: {user}, password: {password}}}}}
+---
+{{apiVersion: v1, kind: Secret, metadata: {{name: login, namespace: default}}, stringData: {{
+  token: {INITIAL_ACCESS_TOKEN}}}}}
 ---
 {{apiVersion: bailiwick.dev/v1alpha1, kind: Team, metadata: {{name: payments}}, spec: {{members: [{{user: dev}}]}}}}
 "#
@@ -70,17 +81,30 @@ const TEAM: &str = r#"
 "#;
 
 impl Case {
-    fn declared(self, endpoint: &str) -> String {
-        let Self { realm, name, .. } = self;
-        let realm = realm.replace(' ', "%20");
-        let (open, grant) = match self.user {
-            true => (", passwordGrant: Allowed", ", password"),
-            false => ("", ""),
+    /// Its issuer, and how it is reached.
+    async fn provider(self) -> (String, String) {
+        let Some(realm) = self.realm else {
+            let how = "dynamicRegistration: {initialAccessToken: {name: login, key: token}}";
+            return (dynamic::issuer().await.to_owned(), how.to_owned());
         };
+        let open = if self.user {
+            ", passwordGrant: Allowed"
+        } else {
+            ""
+        };
+        let realm = realm.replace(' ', "%20");
+        let issuer = format!("{}/realms/{realm}", endpoint().await);
+        let how = format!("keycloak: {{credentialsSecret: keycloak{open}}}");
+        (issuer, how)
+    }
+
+    async fn declared(self) -> String {
+        let (name, (issuer, how)) = (self.name, self.provider().await);
+        let grant = if self.user { ", password" } else { "" };
         format!(
             r#"
 {{apiVersion: bailiwick.dev/v1alpha1, kind: OAuthProvider, metadata: {{name: {name}}}, spec: {{
-  issuer: "{endpoint}/realms/{realm}", keycloak: {{credentialsSecret: keycloak{open}}}}}}}
+  issuer: "{issuer}", {how}}}}}
 ---
 {{apiVersion: bailiwick.dev/v1alpha1, kind: OAuthClient, metadata: {{name: {name}, namespace: team-payments}}, spec: {{
   application: ledger, provider: {name}, grantTypes: [client_credentials{grant}], scopes: [{SCOPE}], authMethod: client_secret_basic,
@@ -90,10 +114,21 @@ impl Case {
         )
     }
 
-    /// All secrets that are valid in the realm for this object, by its clients there, as Keycloak says.
-    async fn live(self, uid: &str) -> BTreeSet<(String, String)> {
-        let endpoint = endpoint().await;
-        let realm = self.realm.replace(' ', "%20");
+    /// As the applications reach it.
+    async fn server(self) -> Arc<dyn OAuthServer> {
+        match self.realm {
+            Some(name) => realm(name).await,
+            None => open(dynamic_options(dynamic::issuer().await, None)),
+        }
+    }
+
+    /// All secrets that are valid at the server for this object, by its clients there, as the server says.
+    async fn live(self, life: &Life<'_>) -> BTreeSet<(String, String)> {
+        let (endpoint, uid) = (endpoint().await, life.uid.as_str());
+        let Some(realm) = self.realm else {
+            return life.managed.live(life.world, uid).await;
+        };
+        let realm = realm.replace(' ', "%20");
         let path = format!("/admin/realms/{realm}/clients?clientId=ledger-{uid}&search=true");
         let clients = administer(endpoint, "GET", &path, None).await;
         let mut live = BTreeSet::new();
@@ -119,7 +154,10 @@ impl Case {
 impl Case {
     /// The users of this object, as Keycloak says, must be of these versions, if it has any.
     async fn users_are_of(self, uid: &str, versions: &[i64]) {
-        let realm = self.realm.replace(' ', "%20");
+        let Some(realm) = self.realm else {
+            return;
+        };
+        let realm = realm.replace(' ', "%20");
         let path = format!("/admin/realms/{realm}/users?lastName={uid}&exact=true");
         let found = administer(endpoint().await, "GET", &path, None).await;
         let names = found.as_array().unwrap().iter();
@@ -131,6 +169,13 @@ impl Case {
         let wanted: BTreeSet<&str> = wanted.iter().map(String::as_str).collect();
         assert_eq!(names, wanted, "{}", self.name);
     }
+}
+
+/// An object, and where its clients are managed.
+struct Life<'w> {
+    world: &'w World,
+    uid: String,
+    managed: Managed,
 }
 
 /// What asked for a token, in the order in which it was found in the Secret: the client's id and its secret.
@@ -186,7 +231,8 @@ async fn annotate(world: &World, case: Case, what: &str) {
 const VERSIONS: &str = ".status.versions[*].number";
 
 /// Renewed while somebody reads: both versions live, and then, as soon as the overlap is over, the new one alone.
-async fn renewed(world: &World, case: Case, server: &dyn OAuthServer, uid: &str, found: &Found) {
+async fn renewed(life: &Life<'_>, case: Case, server: &dyn OAuthServer, found: &Found) {
+    let (world, uid) = (life.world, life.uid.as_str());
     let old = found.last();
     annotate(world, case, "renew").await;
     world.until("oc", case.name, ".status.version", "2").await;
@@ -203,7 +249,7 @@ async fn renewed(world: &World, case: Case, server: &dyn OAuthServer, uid: &str,
         old.0
     );
     let live = BTreeSet::from([old.clone(), new.clone()]);
-    assert_eq!(case.live(uid).await, live, "{}: both", case.name);
+    assert_eq!(case.live(life).await, live, "{}: both", case.name);
 
     case.users_are_of(uid, &[1, 2]).await;
 
@@ -225,7 +271,12 @@ async fn renewed(world: &World, case: Case, server: &dyn OAuthServer, uid: &str,
     annotate(world, case, "reconcile").await;
     world.until("oc", case.name, VERSIONS, "2").await;
     world.until("oc", case.name, READY, "True").await;
-    assert_eq!(case.live(uid).await, BTreeSet::from([new]), "{}", case.name);
+    assert_eq!(
+        case.live(life).await,
+        BTreeSet::from([new]),
+        "{}",
+        case.name
+    );
     case.users_are_of(uid, &[2]).await;
     knows_not(server, &request(&old)).await;
     // Those who read go on for a while after it.
@@ -246,7 +297,7 @@ fn request((id, secret): &(String, String)) -> TokenRequest {
 }
 
 /// From the first version to nothing; all secrets that there were.
-async fn life(world: &World, case: Case) -> Vec<(String, String)> {
+async fn lived(world: &World, case: Case) -> Vec<(String, String)> {
     let name = case.name;
     world.until("oauthprovider", name, READY, "True").await;
     assert_eq!(
@@ -258,14 +309,19 @@ async fn life(world: &World, case: Case) -> Vec<(String, String)> {
     world.until("oc", name, READY, "True").await;
     assert_eq!(world.field("oc", name, ".status.version").await, "1");
     let uid = world.field("oc", name, ".metadata.uid").await;
-    let (server, found) = (realm(case.realm).await, Found::default());
+    let (server, found) = (case.server().await, Found::default());
+    let life = Life {
+        world,
+        uid: uid.clone(),
+        managed: Managed::default(),
+    };
     let renewing = async {
         while found.count() == 0 {
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
         let first = BTreeSet::from([found.last()]);
-        assert_eq!(case.live(&uid).await, first, "{name}: one");
-        renewed(world, case, &*server, &uid, &found).await;
+        assert_eq!(case.live(&life).await, first, "{name}: one");
+        renewed(&life, case, &*server, &found).await;
     };
     tokio::select! {
         () = reading(world, case, &*server, &found) => unreachable!(),
@@ -292,7 +348,7 @@ async fn life(world: &World, case: Case) -> Vec<(String, String)> {
     }
     let third = found.last();
     assert_eq!(
-        case.live(&uid).await,
+        case.live(&life).await,
         BTreeSet::from([third.clone()]),
         "{name}"
     );
@@ -302,7 +358,7 @@ async fn life(world: &World, case: Case) -> Vec<(String, String)> {
     let delete = ["delete", "oc", name, "-n", NAMESPACE, "--timeout=30s"];
     world.kubectl(&delete).await.unwrap();
     assert_eq!(
-        case.live(&uid).await,
+        case.live(&life).await,
         BTreeSet::new(),
         "{name}: nothing stays"
     );
@@ -325,30 +381,27 @@ async fn life(world: &World, case: Case) -> Vec<(String, String)> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn credentials_live_their_whole_life_in_both_kinds_of_realms() {
+async fn credentials_live_their_whole_life_at_every_kind_of_server() {
     // Keycloak takes longest, and needs nobody meanwhile.
-    let (endpoint, mut world) = tokio::join!(endpoint(), World::start());
+    let (_, mut world) = tokio::join!(endpoint(), World::start());
     let begun = Instant::now();
     world.operator = Some(start_operator(&world, &["--credential-removal-grace=1s"]));
     world.apply(&platform()).await;
     world.until("team", "payments", READY, "True").await;
     world.apply(TEAM).await;
     for case in CASES {
-        world.apply(&case.declared(endpoint)).await;
+        world.apply(&case.declared().await).await;
     }
-    let [one, other] = CASES.map(|case| life(&world, case));
-    let (one, other) = tokio::join!(one, other);
-    println!("both lives took {:?}", begun.elapsed());
+    let [plain, rotating, dynamic] = CASES.map(|case| lived(&world, case));
+    let (plain, rotating, dynamic) = tokio::join!(plain, rotating, dynamic);
+    println!("the lives took {:?}", begun.elapsed());
 
-    let secrets: BTreeSet<_> = one
-        .into_iter()
-        .chain(other)
-        .map(|(_, secret)| secret)
-        .collect();
+    let all = plain.into_iter().chain(rotating).chain(dynamic);
+    let secrets: BTreeSet<_> = all.map(|(_, secret)| secret).collect();
     assert_eq!(
         secrets.len(),
-        9,
-        "three versions in each realm, one with users"
+        12,
+        "three versions at each server, one with users"
     );
     let named = |(number, secret)| (format!("secret {number}"), secret);
     let secrets: BTreeMap<_, _> = secrets.into_iter().enumerate().map(named).collect();

@@ -161,13 +161,23 @@ fn forgiven(case: Case, strike: Option<Strike>, struck: Option<&str>) -> usize {
     usize::from(case.profile == Profile::Dynamic && (unknown || unkept))
 }
 
-/// Delivered elsewhere, made public and confidential again, revoked, and deleted, with one blow at the operator.
+/// Delivered elsewhere, made public and confidential again, revoked, and deleted, with one blow at the operator. One with a
+/// user cannot be public: it sends its secret in another way for a while.
 async fn later_life(case: Case, strike: Option<Strike>) -> (u64, Option<String>) {
     let world = World::new(case.profile);
-    let fields = json!({
+    let mut fields = json!({
         "grantTypes": ["authorization_code"], "redirectUris": ["https://shop.example.com/back"],
         "authMethod": case.method, "deletionPolicy": "Delete",
     });
+    if case.user {
+        world.open_password_grant(true);
+        fields["grantTypes"] = json!(["authorization_code", "password"]);
+    }
+    let other = if case.user {
+        "client_secret_post"
+    } else {
+        "none"
+    };
     world.declare("api", &["one", "s3:two"], fields);
     let first = Life::new(strike);
     let mut operators = vec![world.operator(&first)];
@@ -184,7 +194,7 @@ async fn later_life(case: Case, strike: Option<Strike>) -> (u64, Option<String>)
     reached(&world, &first, &mut operators, &context, moved).await;
     // A reader of the place that was removed has nothing to read, and is none of these.
     let readers = Readers::start(&world);
-    for method in ["none", case.method] {
+    for method in [other, case.method] {
         world
             .patch("api", json!({"spec": {"authMethod": method}}))
             .await;
@@ -213,6 +223,8 @@ async fn later_life(case: Case, strike: Option<Strike>) -> (u64, Option<String>)
     let context = format!("{context} at {:?}", struck());
     let live = world.oauth[0].live("api");
     assert!(live.len() <= spared(), "{context}: {live:?}");
+    let users = world.oauth[0].users(uid.as_str().unwrap());
+    assert!(users.is_empty(), "{context}: {users:?}");
     assert!(world.places.all().is_empty(), "{context}");
     let kept = world.server.get("secrets", "default", &vault);
     assert!(kept.is_none(), "{context}");
@@ -315,6 +327,24 @@ async fn dynamic_registration_later_in_its_life() {
 async fn keycloak_later_in_its_life() {
     let case = Case::new(Profile::Keycloak, "private_key_jwt");
     later_table(case, &LATER).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn keycloak_with_two_secrets_later_in_its_life() {
+    let case = Case::new(Profile::KeycloakRotating, "client_secret_basic");
+    later_table(case, &LATER).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn cognito_later_in_its_life() {
+    let case = Case::new(Profile::Cognito, "client_secret_basic");
+    later_table(case, &LATER).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn users_later_in_their_lives() {
+    let case = Case::with_user(Profile::Keycloak, "client_secret_basic");
+    later_table(case, &[&LATER[..], &OF_USERS].concat()).await;
 }
 
 const ALWAYS: [&str; 5] = [

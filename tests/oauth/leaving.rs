@@ -1,9 +1,11 @@
 //! Credentials go by explicit objects alone, after a grace period, and only so many in an hour; or stay.
 
+use bailiwick::api::OAuthClient;
 use bailiwick::identity::simulated::Profile;
+use kube::api::DeleteParams;
 use serde_json::json;
 
-use super::world::{HOUR, Life, MINUTE, NAMESPACE, Readers, World};
+use super::world::{HOUR, Life, MINUTE, NAMESPACE, Readers, World, condition};
 
 #[tokio::test(start_paused = true)]
 async fn what_is_retained_stays_and_is_named() {
@@ -152,6 +154,62 @@ async fn a_wave_of_deletions_goes_bit_by_bit() {
     assert_eq!(world.server.objects("oauthclients").len(), 2);
     tokio::time::sleep(HOUR).await;
     assert!(world.server.objects("oauthclients").is_empty());
+    operator.abort();
+}
+
+/// Whoever deletes many does not keep another team's from going.
+#[tokio::test(start_paused = true)]
+async fn a_wave_of_one_team_lets_another_team_go_first() {
+    let mut world = World::new(Profile::Keycloak);
+    let limit = "--credential-removals-per-hour=4".to_owned();
+    world.arguments.push(limit);
+    let delete = json!({"deletionPolicy": "Delete"});
+    for number in 0..12 {
+        let name = format!("c{number}");
+        world.declare(&name, &[&name], delete.clone());
+    }
+    world.server.put(&json!({
+        "apiVersion": "v1", "kind": "Namespace",
+        "metadata": {"name": "team-mail", "labels": {"bailiwick.dev/team": "mail"}},
+    }));
+    world.put("Team", "", "mail", json!({"members": [{"user": "eve"}]}));
+    world.put("Application", "team-mail", "mail", json!({}));
+    let delivery = json!([{"name": "one", "secret": {"name": "mail"}}]);
+    let mut mail = json!({"application": "mail", "provider": "as", "delivery": delivery});
+    mail["deletionPolicy"] = json!("Delete");
+    for name in ["m0", "m1"] {
+        world.put("OAuthClient", "team-mail", name, mail.clone());
+    }
+    let operator = world.operator(&Life::new(None));
+    let all_ready = |world: &World| {
+        let clients = world.server.objects("oauthclients");
+        let ready = |client: &serde_json::Value| {
+            condition(client, "Ready").is_some_and(|(ready, ..)| ready == "True")
+        };
+        clients.iter().all(ready)
+    };
+    world.until(HOUR, "all ready", all_ready).await;
+    let left = |world: &World, namespace: &str| {
+        let clients = world.server.objects("oauthclients");
+        let of = |client: &&serde_json::Value| client["metadata"]["namespace"] == namespace;
+        clients.iter().filter(of).count()
+    };
+    for number in 0..12 {
+        world.delete(&format!("c{number}")).await;
+    }
+    tokio::time::sleep(30 * MINUTE).await;
+    let clients = kube::Api::<OAuthClient>::namespaced(world.server.client(), "team-mail");
+    for name in ["m0", "m1"] {
+        clients
+            .delete(name, &DeleteParams::default())
+            .await
+            .unwrap();
+    }
+    // When its grace period is over as many went as may.
+    tokio::time::sleep(85 * MINUTE).await;
+    assert_eq!((left(&world, NAMESPACE), left(&world, "team-mail")), (8, 2));
+    tokio::time::sleep(10 * MINUTE).await;
+    assert_eq!((left(&world, NAMESPACE), left(&world, "team-mail")), (6, 0));
     operator.abort();
 }
 

@@ -75,3 +75,49 @@ async fn what_is_retained_is_held_until_it_is_removed() {
         .await;
     operator.abort();
 }
+
+/// Whoever makes and deletes clients without end does not make another team's object grow.
+#[tokio::test(start_paused = true)]
+async fn of_a_namespace_so_many_are_retained_and_the_next_stays_until_there_is_room() {
+    let (world, operator) = holding(Profile::Dynamic).await;
+    let names: Vec<String> = (0..21).map(|number| format!("c{number:02}")).collect();
+    for name in &names {
+        world.declare(name, &[name], json!({"scopes": ["sales-order.read"]}));
+    }
+    for name in &names {
+        world
+            .until(HOUR, "version 1", |world| world.settled(name, 1))
+            .await;
+    }
+    let vault = |name: &str| {
+        let uid = world.object(name).unwrap()["metadata"]["uid"].clone();
+        format!("bailiwick-oauth-{}", uid.as_str().unwrap())
+    };
+    let first = vault(&names[0]);
+    for name in &names[..20] {
+        world.delete(name).await;
+        world
+            .until(MINUTE, "gone", |world| world.object(name).is_none())
+            .await;
+    }
+    let last = names[20].as_str();
+    world.delete(last).await;
+    let message = world.until_ready_says(last, "TooManyRetained").await;
+    for word in ["sales-order", "team-shop", "status.retained"] {
+        assert!(message.contains(word), "{word}: {message}");
+    }
+    tokio::time::sleep(HOUR).await;
+    let retained = || {
+        of_type(&world).unwrap()["retained"]
+            .as_array()
+            .unwrap()
+            .len()
+    };
+    assert_eq!((retained(), world.object(last).is_some()), (20, true));
+    assert!(world.server.delete("secrets", "default", &first));
+    world
+        .until(HOUR, "gone", |world| world.object(last).is_none())
+        .await;
+    assert_eq!(retained(), 20);
+    operator.abort();
+}

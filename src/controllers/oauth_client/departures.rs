@@ -1,26 +1,31 @@
-//! How many clients may be removed in an hour: a wave of deletions that nobody meant is noticed before it is over.
+//! How many clients may be removed in an hour: a wave of deletions that nobody meant is noticed before it is over. Where
+//! several namespaces wait, those come first of which the fewest went: no team's wave holds up the others.
 //!
 //! Who was let go lately is in a ConfigMap of the operator's namespace, written before the first of it is removed: objects
 //! that are gone say nothing any more, and whoever restarts the operator, or kills it again and again, begins no new hour.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use k8s_openapi::api::core::v1::ConfigMap;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use k8s_openapi::jiff::Timestamp;
 use kube::api::PostParams;
-use kube::{Api, Client};
+use kube::{Api, Client, ResourceExt};
 use tokio::sync::Mutex;
 
-use super::reasons;
 use super::work::until_then;
+use super::{OAuthClients, reasons};
 use crate::api::OAuthClient;
+use crate::engine::conditions;
 use crate::engine::reasons::CONFLICT;
 use crate::engine::record::Record;
 use crate::engine::{Failure, FailureKind};
 
 /// An hour.
 const HOUR: Duration = Duration::from_secs(3600);
+/// How soon one asks again who has let others go first.
+const NEXT_TURN: Duration = Duration::from_secs(60);
 /// The ConfigMap, and the one key in it.
 const NAME: &str = "bailiwick-credential-removals";
 const KEY: &str = "lately.json";
@@ -33,7 +38,7 @@ pub struct Departures {
     written: Mutex<Option<Lately>>,
 }
 
-/// Those who were let go within the last hour, and since when.
+/// Those who were let go within the last hour, as `<namespace>/<uid>`, and since when.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 struct Lately {
     gone: Vec<(Timestamp, String)>,
@@ -53,14 +58,19 @@ enum Verdict {
 }
 
 impl Lately {
-    fn judge(&mut self, limit: usize, uid: &str, now: Timestamp) -> Verdict {
+    /// What becomes of this one, while those wait, each called as in the list.
+    fn judge(&mut self, limit: usize, who: &str, waiting: &[String], now: Timestamp) -> Verdict {
         let end = |since: Timestamp| since.checked_add(HOUR).unwrap_or(since);
         self.gone.retain(|(since, _)| end(*since) > now);
-        if self.gone.iter().any(|(_, admitted)| admitted == uid) {
+        if self.has(who) {
             return Verdict::GoesOn;
         }
-        if self.gone.len() < limit {
+        let room = limit.saturating_sub(self.gone.len());
+        if room > self.before(namespace_of(who), waiting) {
             return Verdict::Goes;
+        }
+        if room > 0 {
+            return Verdict::Waits(NEXT_TURN);
         }
         // With a smaller limit than before, more than the first must be an hour ago.
         let over = self.gone.len() - limit;
@@ -68,6 +78,54 @@ impl Lately {
         ends.sort_unstable();
         let at = ends.get(over);
         Verdict::Waits(at.map_or(HOUR, |at| until_then(now, *at)))
+    }
+
+    fn has(&self, who: &str) -> bool {
+        self.gone.iter().any(|(_, admitted)| admitted == who)
+    }
+
+    /// How many of other namespaces come before the next of this one: until as many of theirs went.
+    fn before(&self, namespace: &str, waiting: &[String]) -> usize {
+        let went = |of: &str| {
+            let gone = self.gone.iter();
+            gone.filter(|(_, who)| namespace_of(who) == of).count()
+        };
+        let ours = went(namespace);
+        let mut others: BTreeMap<&str, usize> = BTreeMap::new();
+        for who in waiting.iter().filter(|who| !self.has(who)) {
+            *others.entry(namespace_of(who)).or_default() += 1;
+        }
+        let others = others.into_iter();
+        others
+            .map(|(of, wait)| ours.saturating_sub(went(of)).min(wait))
+            .sum()
+    }
+}
+
+fn called(object: &OAuthClient) -> String {
+    let namespace = object.namespace().unwrap_or_default();
+    format!("{namespace}/{}", object.uid().unwrap_or_default())
+}
+
+fn namespace_of(who: &str) -> &str {
+    who.split_once('/').map_or("", |(namespace, _)| namespace)
+}
+
+impl OAuthClients {
+    /// Whether this one may be removed now, and goes on if it was let go before. `Err`: when it is to ask again.
+    pub(super) async fn admit(
+        &self,
+        object: &OAuthClient,
+        record: &Record<OAuthClient>,
+    ) -> Result<Result<(), Duration>, Failure> {
+        // Whoever waits for something else is told something else, and holds up nobody here.
+        let waiting = self.caches.clients.each(|client: &OAuthClient| {
+            let conditions = &client.status.as_ref()?.conditions;
+            let ready = conditions::find(conditions, conditions::READY)?;
+            (ready.reason == reasons::REMOVALS_LIMITED).then(|| called(client))
+        });
+        let who = called(object);
+        self.departures.admit(record, &who, &waiting).await
     }
 }
 
@@ -81,20 +139,20 @@ impl Departures {
         }
     }
 
-    /// Whether this one may go now; one that may goes on. `Err`: when the next one may.
-    pub(super) async fn admit(
+    async fn admit(
         &self,
         record: &Record<OAuthClient>,
-        uid: &str,
+        who: &str,
+        waiting: &[String],
     ) -> Result<Result<(), Duration>, Failure> {
         let mut written = self.written.lock().await;
         let mut lately = match written.take() {
             Some(lately) => lately,
             None => self.read().await?,
         };
-        let verdict = lately.judge(self.limit, uid, record.now);
+        let verdict = lately.judge(self.limit, who, waiting, record.now);
         if verdict == Verdict::Goes {
-            lately.gone.push((record.now, uid.to_owned()));
+            lately.gone.push((record.now, who.to_owned()));
             record.may_write_in_cluster()?;
             // If that fails it is not known what is there, and read again.
             self.write(&mut lately).await?;
@@ -166,7 +224,7 @@ mod tests {
         let mut lately = Lately::default();
         let at = |second| Timestamp::from_second(second).unwrap();
         let mut admit = |limit, uid: &str, second| {
-            let verdict = lately.judge(limit, uid, at(second));
+            let verdict = lately.judge(limit, uid, &[], at(second));
             if verdict == Verdict::Goes {
                 lately.gone.push((at(second), uid.to_owned()));
             }
@@ -182,5 +240,34 @@ mod tests {
         assert_eq!(admit(2, "c", 3600), Verdict::Goes);
         assert_eq!(admit(2, "d", 3600), waits(60));
         assert_eq!(admit(2, "a", 3600), waits(60));
+    }
+    #[test]
+    fn of_those_that_wait_the_namespaces_come_first_of_which_fewer_went() {
+        let mut lately = Lately::default();
+        let at = |second| Timestamp::from_second(second).unwrap();
+        let mut admit = |who: &str, waiting: &[&str], second| {
+            let waiting: Vec<String> = waiting.iter().map(|one| (*one).to_owned()).collect();
+            let verdict = lately.judge(4, who, &waiting, at(second));
+            if verdict == Verdict::Goes {
+                lately.gone.push((at(second), who.to_owned()));
+            }
+            verdict
+        };
+        // Alone it may have all.
+        assert_eq!(admit("a/1", &[], 0), Verdict::Goes);
+        assert_eq!(admit("a/2", &["a/3"], 0), Verdict::Goes);
+        // One that waits is kept room for; two would be, but none of them goes before that many of its own went.
+        assert_eq!(admit("a/3", &["b/1"], 0), Verdict::Goes);
+        assert_eq!(admit("a/4", &["b/1"], 0), Verdict::Waits(NEXT_TURN));
+        assert_eq!(admit("b/1", &["a/4"], 0), Verdict::Goes);
+        // An hour later they take turns.
+        let waiting = ["a/4", "a/5", "a/6", "a/7", "b/2", "b/3", "b/4", "c/1"];
+        assert_eq!(admit("a/4", &waiting, 3600), Verdict::Goes);
+        assert_eq!(admit("a/5", &waiting, 3600), Verdict::Goes);
+        assert_eq!(admit("a/6", &waiting, 3600), Verdict::Waits(NEXT_TURN));
+        assert_eq!(admit("b/2", &waiting, 3600), Verdict::Goes);
+        assert_eq!(admit("b/3", &waiting, 3600), Verdict::Waits(NEXT_TURN));
+        assert_eq!(admit("c/1", &waiting, 3600), Verdict::Goes);
+        assert!(matches!(admit("a/6", &waiting, 3600), Verdict::Waits(after) if after >= HOUR));
     }
 }

@@ -31,15 +31,16 @@ impl OAuthClients {
             return Ok(Outcome::Released);
         }
         let vault = Vault::name(object);
-        if object.spec.mode == Mode::Plan {
-            let why = "with mode Plan nothing is written outside";
-            self.retain(object, record).await?;
+        let retained = object.spec.deletion_policy == CredentialsDeletionPolicy::Retain;
+        let why = match object.spec.mode {
+            Mode::Plan => Some("with mode Plan nothing is written outside"),
+            _ => retained.then_some("spec.deletionPolicy is Retain"),
+        };
+        if let Some(why) = why {
+            if let Some(outcome) = self.retain(object, record).await? {
+                return Ok(outcome);
+            }
             report::retained(record, &vault, why);
-            return Ok(Outcome::Released);
-        }
-        if object.spec.deletion_policy == CredentialsDeletionPolicy::Retain {
-            self.retain(object, record).await?;
-            report::retained(record, &vault, "spec.deletionPolicy is Retain");
             return Ok(Outcome::Released);
         }
         let how = "set spec.deletionPolicy to Retain to keep them";
@@ -115,10 +116,10 @@ impl OAuthClients {
             let after = until_then(now, leaves_at);
             return Ok(Some(Outcome::waiting(reasons::LEAVING, message, after)));
         }
-        let uid = object.uid().unwrap_or_default();
-        if let Err(after) = self.departures.admit(record, &uid).await? {
+        if let Err(after) = self.admit(object, record).await? {
             let message = format!(
-                "{} clients are removed in an hour at most (--credential-removals-per-hour), and there were so many; {how}",
+                "{} clients are removed in an hour at most (--credential-removals-per-hour), of the namespaces that wait by turns, \
+                 and it is not this one's turn yet; {how}",
                 self.departures.limit
             );
             return Ok(Some(Outcome::waiting(

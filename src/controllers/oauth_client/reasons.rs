@@ -55,6 +55,7 @@ pub const LEAVING_CALLED_OFF: &str = "LeavingCalledOff";
 pub const REMOVALS_LIMITED: &str = "RemovalsLimited";
 pub const CREDENTIALS_REMOVED: &str = "CredentialsRemoved";
 pub const CREDENTIALS_RETAINED: &str = "CredentialsRetained";
+pub const TOO_MANY_RETAINED: &str = "TooManyRetained";
 
 /// All of them, for the reference.
 pub const ALL: &[Reason] = &[
@@ -274,7 +275,7 @@ pub const ALL: &[Reason] = &[
     ),
     Reason::new(
         REMOVALS_LIMITED,
-        "As many clients were removed in this hour as may be; this one waits.",
+        "As many clients were removed in this hour as may be, or those of other namespaces come first, of which fewer were; this one waits.",
         "Nothing. If so many removals are not meant, the platform team stops the operator and finds out who deletes them.",
     ),
     Reason::new(
@@ -286,5 +287,10 @@ pub const ALL: &[Reason] = &[
         CREDENTIALS_RETAINED,
         "The object is deleted and its credentials stay, as the deletion policy says; nobody rotates them any more.",
         "Whoever needs them no more removes what the event names.",
+    ),
+    Reason::new(
+        TOO_MANY_RETAINED,
+        "The object is deleted and its credentials are to stay, and a resource type whose scope they hold keeps as many such clients as it may, of this namespace or altogether.",
+        "Whoever deleted clients before has those removed at the server that nobody needs, then their Secrets in the operator's namespace; or sets spec.deletionPolicy to Delete.",
     ),
 ];

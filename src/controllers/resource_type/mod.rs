@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use k8s_openapi::jiff::Timestamp;
 use kube::ResourceExt;
 
 use super::Caches;
@@ -23,6 +24,8 @@ use crate::few::{and_more, few};
 const NAMED: usize = 20;
 /// How soon it is looked again whether what is held still is, where nobody tells.
 const AGAIN: Duration = Duration::from_secs(600);
+/// How many of those that were retained are looked for in a pass; the next ones after that time.
+const LOOKED_FOR: usize = 20;
 /// The condition that is there while somebody holds more than is granted.
 const WITHIN_GRANTS: &str = "WithinGrants";
 /// How many applications stand in a column of `kubectl get`.
@@ -130,13 +133,15 @@ impl ResourceTypes {
 
     /// What was retained is there until somebody has removed what the operator kept of it.
     async fn forget_what_is_gone(&self, record: &mut Record<ResourceType>) -> Result<(), Failure> {
-        let mut there = Vec::new();
-        for one in std::mem::take(&mut record.status.retained) {
-            if self.vault.stands(&one.uid).await? {
-                there.push(one);
+        let looked_for = turn(record.status.retained.len(), record.now);
+        let mut gone = BTreeSet::new();
+        for one in &record.status.retained[looked_for] {
+            if !self.vault.stands(&one.uid).await? {
+                gone.insert(one.uid.clone());
             }
         }
-        record.status.retained = there;
+        let retained = &mut record.status.retained;
+        retained.retain(|one| !gone.contains(&one.uid));
         Ok(())
     }
 
@@ -205,6 +210,14 @@ impl ResourceTypes {
     }
 }
 
+/// Which of so many are looked for at this time, so that each has its turn.
+fn turn(count: usize, now: Timestamp) -> std::ops::Range<usize> {
+    let turns = count.div_ceil(LOOKED_FOR).max(1);
+    let passed = now.as_second().unsigned_abs() / AGAIN.as_secs();
+    let start = usize::try_from(passed).unwrap_or_default() % turns * LOOKED_FOR;
+    start..count.min(start + LOOKED_FOR)
+}
+
 /// The applications in a line, or the first of them.
 fn line(applications: &BTreeSet<String>) -> Option<String> {
     (!applications.is_empty()).then(|| few(applications, IN_LINE))
@@ -251,19 +264,22 @@ fn leave(record: &mut Record<ResourceType>) -> Outcome {
     let retained = record.status.retained.iter();
     let retained: Vec<String> = retained
         .map(|one| {
-            format!(
-                ". The OAuthClient {} is gone and its client was kept: have {} removed at the server, then remove Secret {} in the \
-                 operator's namespace",
-                one.client,
-                one.client_ids.join(" and "),
-                Vault::named(&one.uid)
-            )
+            let (ids, vault) = (one.client_ids.join(" and "), Vault::named(&one.uid));
+            format!("{} ({ids}, Secret {vault})", one.client)
         })
         .collect();
+    let kept = match retained.as_slice() {
+        [] => String::new(),
+        some => format!(
+            ". Of these the OAuthClient is gone and its client was kept: have it removed at the server, then its Secret in the \
+             operator's namespace: {}",
+            few(some, IN_LINE)
+        ),
+    };
     let message = format!(
         "it goes when nobody holds a scope of it any more: {}. They remove it from spec.scopes{}",
         told.join("; "),
-        retained.concat()
+        kept
     );
     record.set("Unheld", Truth::False, reasons::STILL_HELD, &message);
     Outcome::blocked(reasons::STILL_HELD, message)
@@ -290,5 +306,16 @@ mod tests {
         let many = holders("read".into(), names(5000));
         assert_eq!((many.clients.len(), many.more), (NAMED, Some(4980)));
         assert_eq!(many.clients[0], "n0000");
+    }
+
+    #[test]
+    fn each_that_was_retained_has_its_turn_to_be_looked_for() {
+        let at = |second| Timestamp::from_second(second).unwrap();
+        assert_eq!(turn(0, at(0)), 0..0);
+        assert_eq!(turn(7, at(99_999)), 0..7);
+        let turns: Vec<_> = [0, 599, 600, 1200, 1800]
+            .map(|second| turn(45, at(second)))
+            .into();
+        assert_eq!(turns, [0..20, 0..20, 20..40, 40..45, 0..20]);
     }
 }

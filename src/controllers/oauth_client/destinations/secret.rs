@@ -98,6 +98,11 @@ impl KubernetesSecret {
         let version = found.as_ref().and_then(ResourceExt::resource_version);
         let there = |found: &KubeSecret| file(found, USER_JSON).is_some();
         let has_user = self.user && found.as_ref().is_some_and(there);
+        let has_end = found
+            .as_ref()
+            .is_some_and(|found| found.annotations().contains_key(ANNOTATION_NOT_AFTER));
+        let loses_user = has_user && bundle.user_json.is_none();
+        let loses_end = has_end && bundle.not_after.is_none();
         let mut wanted = self.wanted(bundle, version);
         let written = match found {
             None => {
@@ -115,9 +120,15 @@ impl KubernetesSecret {
                 };
                 self.api.create(&how, &wanted).await
             }
-            // An apply leaves what was made by the create, and so would leave a user that is none any more.
-            Some(_) if has_user && bundle.user_json.is_none() => {
-                wanted["data"][USER_JSON] = Value::Null;
+            // An apply leaves what was made by the create, and so would leave a user that is none any more, and an end of what
+            // has none.
+            Some(_) if loses_user || loses_end => {
+                if loses_user {
+                    wanted["data"][USER_JSON] = Value::Null;
+                }
+                if loses_end {
+                    wanted["metadata"]["annotations"][ANNOTATION_NOT_AFTER] = Value::Null;
+                }
                 let how = PatchParams {
                     dry_run,
                     field_manager: Some(FIELD_MANAGER.to_owned()),
