@@ -25,6 +25,11 @@ fn place(name: &str) -> BucketPlace {
     }
 }
 
+/// Whether what bears these tags is this owner's.
+fn of(uid: &'static str) -> impl Fn(&Tags) -> bool + Sync {
+    move |seen| *seen == tags(uid)
+}
+
 fn tags(uid: &str) -> Tags {
     Tags::from([("bailiwick.dev/uid".to_owned(), uid.to_owned())])
 }
@@ -53,12 +58,12 @@ async fn a_bucket_is_made_and_set_up() {
     let cloud = cloud().await;
     let id = make(&cloud, "mint-life").await;
     let port = bucket(&cloud, &id, "acme-mint-life").await;
-    assert_eq!(port.state("u1").await.unwrap(), None);
+    assert_eq!(port.state(&of("u1")).await.unwrap(), None);
     port.create(&tags("u1")).await.unwrap();
     // A call of ours whose answer was lost.
     port.create(&tags("u1")).await.unwrap();
     port.put_tags(&tags("u1")).await.unwrap();
-    let bare = port.state("u1").await.unwrap().unwrap();
+    let bare = port.state(&of("u1")).await.unwrap().unwrap();
     assert_eq!((bare.tags, bare.policy), (tags("u1"), None));
 
     let policy = r#"{"Version":"2012-10-17","Statement":[{"Effect":"Deny","Principal":"*","Action":"s3:*","Resource":"arn:aws:s3:::acme-mint-life/*","Condition":{"Bool":{"aws:SecureTransport":"false"}}}]}"#;
@@ -81,10 +86,10 @@ async fn a_bucket_is_made_and_set_up() {
             encryption: Some(encryption),
             policy: Some(policy.to_owned()),
         };
-        assert_eq!(port.state("u1").await.unwrap(), Some(expected));
+        assert_eq!(port.state(&of("u1")).await.unwrap(), Some(expected));
     }
     // What is another's is not looked at.
-    let others = port.state("u2").await.unwrap().unwrap();
+    let others = port.state(&of("u2")).await.unwrap().unwrap();
     assert_eq!((others.tags, others.policy), (tags("u1"), None));
     // Names are the whole world's.
     let other = make(&cloud, "mint-other").await;
