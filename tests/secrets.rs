@@ -144,7 +144,7 @@ impl Stage {
         let auth = BASE64_STANDARD.encode(format!("robot:{PASSWORD}"));
         let auths = serde_json::json!({"auths": {&self.registry.host: {"auth": auth}}});
         std::fs::write(&logins, auths.to_string()).unwrap();
-        let mut command = Operator::command(&world.moto);
+        let mut command = Operator::command(world);
         command
             .arg(format!("--listen=127.0.0.1:{}", self.port))
             .args(["--log-filter=trace", "--log-format", format])

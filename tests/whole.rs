@@ -10,6 +10,8 @@ mod administrator;
 mod endings;
 #[path = "whole/people.rs"]
 mod people;
+#[path = "whole/pushes.rs"]
+mod pushes;
 #[path = "whole/repositories.rs"]
 mod repositories;
 #[path = "whole/unready.rs"]
@@ -17,7 +19,10 @@ mod unready;
 #[path = "whole/world.rs"]
 mod world;
 
+use std::path::Path;
+
 use administrator::start_operator;
+use bailiwick::dev::loopback::ministack_of;
 use world::World;
 
 const CLASS: &str = r#"
@@ -104,7 +109,12 @@ async fn a_team_gets_its_account_and_keeps_it() {
         .unwrap();
     assert!(described.contains("was created"), "{described}");
 
-    accounts::exactly_one_account_and_a_quiet_one(&world, &id).await;
+    let (ecr, ()) = tokio::join!(
+        ministack_of(Path::new(env!("CARGO_MANIFEST_DIR")), &id),
+        accounts::exactly_one_account_and_a_quiet_one(&world, &id)
+    );
+    // For the next operator on: told where ECR is as the SDK is told, everything else stays where it is.
+    world.ecr = Some(ecr.unwrap());
     accounts::drift_is_repaired(&world, &id).await;
     unready::describe_shows_why_it_is_not_ready(&world).await;
     people::who_joins_and_leaves_gains_and_loses(&world).await;

@@ -68,10 +68,11 @@ enum Command {
 const RUN_HELP: &str = "\
 Which cluster: KUBECONFIG, or ~/.kube/config, or the service account inside a cluster.
 
-Which organization: the standard variables and files of AWS. AWS_PROFILE, AWS_REGION, AWS_ENDPOINT_URL, web identity
-(AWS_WEB_IDENTITY_TOKEN_FILE and AWS_ROLE_ARN, as IRSA sets them), Pod Identity, or the instance's role. The identity
-must be one of the organization's management account; docs/aws-rights.md lists the rights that it needs, and trusted
-access for AWS Account Management must be enabled in the organization.
+Which organization: the standard variables and files of AWS. AWS_PROFILE, AWS_REGION, AWS_ENDPOINT_URL (of one service
+alone: AWS_ENDPOINT_URL_ECR, for example), web identity (AWS_WEB_IDENTITY_TOKEN_FILE and AWS_ROLE_ARN, as IRSA sets
+them), Pod Identity, or the instance's role. The identity must be one of the organization's management account;
+docs/aws-rights.md lists the rights that it needs, and trusted access for AWS Account Management must be enabled in the
+organization.
 
 What must be in the cluster: the chart, with replicaCount=0 if the operator runs outside. It brings the definitions, the
 namespace of the lease (--namespace), the role of the teams' members, and the admission policies.

@@ -75,6 +75,12 @@ impl Loopback {
 /// Starts ministack, the AWS emulator whose ECR takes pushes: `127.0.0.1:<port>` is the endpoint of AWS and a registry at
 /// once. `tools/build` of the given checkout brings it.
 pub async fn ministack(repository: &Path) -> Result<Loopback, Error> {
+    ministack_of(repository, "000000000000").await
+}
+
+/// The same, where whoever comes with a session that another emulator gave is in this account. It is also the one whose
+/// repositories the registry serves.
+pub async fn ministack_of(repository: &Path, account: &str) -> Result<Loopback, Error> {
     let tool = repository.join("tools/build");
     let output = Command::new(&tool)
         .arg("--print-ministack")
@@ -96,6 +102,7 @@ pub async fn ministack(repository: &Path) -> Result<Loopback, Error> {
         command
             .args(["-m", "ministack"])
             .env("BIND_HOST", "127.0.0.1")
+            .env("MINISTACK_ACCOUNT_ID", account)
             .env("GATEWAY_PORT", port.to_string());
         command
     };

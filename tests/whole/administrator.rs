@@ -4,7 +4,7 @@ use super::world::{Operator, World};
 
 /// Starts it, with these arguments besides; its log is fine enough to show every pass and call.
 pub fn start_operator(world: &World, more: &[&str]) -> Operator {
-    let mut command = Operator::command(&world.moto);
+    let mut command = Operator::command(world);
     command
         .args([
             "--listen=127.0.0.1:0",

@@ -1,13 +1,13 @@
-//! An application's repository.
+//! An application's repository, in an ECR that takes pushes.
 
 use crate::world::World;
-use crate::{READY, REASON};
+use crate::{READY, REASON, pushes};
 
 const APPLICATION: &str = r#"
 apiVersion: bailiwick.dev/v1alpha1
 kind: Application
 metadata: {name: ledger, namespace: team-payments}
-spec: {displayName: Ledger}
+spec: {displayName: Ledger, repositories: ["https://github.com/acme/ledger"]}
 "#;
 
 const REPOSITORY: &str = r#"
@@ -53,6 +53,8 @@ pub async fn an_application_gets_its_repository(world: &World, id: &str) {
         .await
         .unwrap();
     assert!(table.contains(&uri) && table.contains("ledger"), "{table}");
+    pushes::a_tag_is_given_once(world).await;
+
     let moved = REPOSITORY.replace("region: eu-west-1", "region: eu-central-1");
     let refused = world.try_apply(&moved).await.unwrap_err();
     assert!(refused.contains("cannot be changed"), "{refused}");

@@ -5,6 +5,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use bailiwick::dev::Assets;
+use bailiwick::dev::loopback::Loopback;
 use bailiwick::dev::moto::Moto;
 use bailiwick::dev::plane::ControlPlane;
 
@@ -13,13 +14,18 @@ pub struct Operator(pub Child);
 
 impl Operator {
     /// The binary and what every operator here is told, but for who it is to the API server and to AWS.
-    pub fn command(moto: &Moto) -> Command {
+    pub fn command(world: &World) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_bailiwick"));
         command
             .args(["run", "--cluster-name=test", "--namespace=default"])
             .arg("--sweep-interval=2s")
-            .env("AWS_ENDPOINT_URL", moto.endpoint())
+            .env("AWS_ENDPOINT_URL", world.moto.endpoint())
             .env("AWS_REGION", "eu-central-1");
+        if let Some(ecr) = &world.ecr {
+            command
+                .arg(format!("--registry-plain-http={}", ecr.host()))
+                .env("AWS_ENDPOINT_URL_ECR", format!("http://{}", ecr.host()));
+        }
         command
     }
 
@@ -46,6 +52,8 @@ impl Drop for Operator {
 pub struct World {
     pub plane: ControlPlane,
     pub moto: Moto,
+    /// Where ECR is, if not in moto, which has no registry that takes pushes.
+    pub ecr: Option<Loopback>,
     pub operator: Option<Operator>,
 }
 
@@ -58,6 +66,7 @@ impl World {
         let world = Self {
             plane,
             moto,
+            ecr: None,
             operator: None,
         };
         for definition in bailiwick::api::definitions().unwrap() {

@@ -46,7 +46,8 @@ fn behavior() -> BehaviorVersion {
 }
 
 /// How to reach an organization. Credentials, region and endpoints come from where every AWS tool has them:
-/// `AWS_PROFILE`, `AWS_REGION`, `AWS_ENDPOINT_URL`, web identity, the role of the pod or of the instance.
+/// `AWS_PROFILE`, `AWS_REGION`, `AWS_ENDPOINT_URL` (`AWS_ENDPOINT_URL_ECR` and the like for one service), web identity, the
+/// role of the pod or of the instance.
 #[derive(Debug, Clone)]
 pub struct AwsOptions {
     /// The cluster's name: sessions in member accounts are called `bailiwick-<cluster>`, so that CloudTrail there
