@@ -9,6 +9,8 @@ mod approvals;
 mod guards;
 #[path = "chart/image.rs"]
 mod image;
+#[path = "chart/mistakes.rs"]
+mod mistakes;
 #[path = "chart/parts.rs"]
 mod parts;
 #[path = "chart/rendered.rs"]
@@ -166,6 +168,7 @@ async fn the_chart_installs_refuses_and_separates() {
     .await;
     world.accepted(CLASS).await;
     bad_manifests_are_refused(&world).await;
+    mistakes::in_an_accounts_id_have_a_way_out(&world).await;
     rights_are_separate(&world).await;
     guards::policies_are_sound(&world).await;
     guards::only_the_members_role_is_given(&world).await;
@@ -176,6 +179,7 @@ async fn the_chart_installs_refuses_and_separates() {
     resource_types::are_their_applications_owners(&world).await;
     workloads::are_named_whole_and_alone(&world).await;
     approvals::approvals_are_the_word_of_different_people(&world).await;
+    mistakes::in_a_values_type_name_the_field(&world).await;
     let upgrade = [
         &install[..],
         &["--reuse-values", "--set", upgraded::SETTINGS],

@@ -209,7 +209,23 @@ fn held_scopes_stay() -> Value {
     })
 }
 
-/// The rule about an object as a whole, where there is one: what it may be called, where its name is an id; others are
+/// The account of an object that has one is not exchanged; where it has none yet, the one to adopt is not, for without it
+/// another would be created.
+fn accounts_stay() -> Value {
+    json!([{
+        "rule": "(has(oldSelf.status) && has(oldSelf.status.accountId)) || !has(oldSelf.spec.accountId) || \
+            (has(self.spec.accountId) && self.spec.accountId == oldSelf.spec.accountId)",
+        "message": "spec.accountId cannot be changed before the account is adopted: delete this object and make a new one",
+    }, {
+        "rule": "!has(oldSelf.status) || !has(oldSelf.status.accountId) || !has(self.spec.accountId) || \
+            self.spec.accountId == oldSelf.status.accountId || \
+            (has(oldSelf.spec.accountId) && self.spec.accountId == oldSelf.spec.accountId)",
+        "message": "spec.accountId cannot be changed: this object manages the account in status.accountId; remove the field, \
+            or, for another account, delete this object (deletionPolicy: Retain keeps the account) and make a new one",
+    }])
+}
+
+/// The rules about an object as a whole, where there are any: what it may be called, where its name is an id; others are
 /// called what Kubernetes allows.
 fn root_rule(kind: &str) -> Option<Value> {
     let what = match kind {
@@ -219,9 +235,15 @@ fn root_rule(kind: &str) -> Option<Value> {
         "ResourceType" => return Some(json!([held_scopes_stay()])),
         _ => return None,
     };
-    Some(json!([{
+    let mut rules = json!([{
         "rule": "self.metadata.name.matches('^[a-z][a-z0-9-]*[a-z0-9]$') && self.metadata.name.size() <= 40",
         "message": format!("metadata.name: {what} consists of lower-case letters, digits and hyphens, begins with a \
             letter, does not end with a hyphen, and has 2 to 40 characters"),
-    }]))
+    }]);
+    if kind == "TeamAccount"
+        && let (Some(rules), Value::Array(more)) = (rules.as_array_mut(), accounts_stay())
+    {
+        rules.extend(more);
+    }
+    Some(rules)
 }

@@ -39,8 +39,6 @@ use super::account_class::{
 )]
 #[serde(rename_all = "camelCase")]
 #[schemars(extend("x-kubernetes-validations" = [
-    {"rule": "!has(oldSelf.accountId) || (has(self.accountId) && self.accountId == oldSelf.accountId)",
-     "message": "spec.accountId cannot be changed: delete this object (the account is kept) and make a new one", "fieldPath": ".accountId"},
     {"rule": "self.className == oldSelf.className",
      "message": "spec.className cannot be changed: delete this object (the account is kept), and adopt the account by spec.accountId in one of the other class", "fieldPath": ".className"}
 ]))]
@@ -70,7 +68,8 @@ pub struct TeamAccountSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 50), regex(pattern = r"^[ -~]+$"))]
     pub account_name: Option<String>,
-    /// Adopts this member account instead of creating one.
+    /// Adopts this member account instead of creating one. Once the object has an account (`status.accountId`) the field
+    /// can be removed, and the account stays managed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "account_id_schema")]
     pub account_id: Option<String>,
