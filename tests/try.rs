@@ -186,6 +186,10 @@ fn everything_is_ready_at_the_first_go_and_again_at_once_and_gone_when_told() {
         "Bucket acme-search-test-credentials, as the AWS emulator lists it:",
         "Z  index/client.json",
         "The chain is broken at one hop.",
+        "15 of 16 Ready, 1 refused as it is meant to be",
+        "# bailiwick, kubectl and helm",
+        "export AWS_ENDPOINT_URL=http://127.0.0.1:",
+        "No journal of changes is kept here",
         "export KUBECONFIG=",
     ] {
         assert!(first.contains(expected), "no {expected:?} in:\n{first}");

@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use clap::{Args, Subcommand, ValueEnum};
 use serde_json::{Value, json};
 
+use crate::api::definitions;
 use crate::cloud::aws::{BucketOptions, bucket};
 use crate::config::JournalPlace;
 use crate::journal::reader::{Reader, Verdict, Wanted};
@@ -13,7 +14,7 @@ use crate::journal::record::Record;
 /// Read the journal.
 #[derive(Debug, Subcommand)]
 pub enum JournalCommand {
-    /// Check that no record was changed, taken out, added or cut off. Exit code 0: whole, 1: broken, 2: it cannot be read.
+    /// Check that no record was changed, taken out, added or cut off. Exit code 0: whole, 1: broken, 2: it cannot be read, or nothing was found.
     #[command(after_long_help = VERIFY_HELP)]
     Verify(Reading),
     /// Print who changed what when.
@@ -31,6 +32,9 @@ const VERIFY_HELP: &str = "\
 Every record is read: as many GET requests as there are records. A hash chain shows what was changed; that nobody can
 replace a whole chain together with the index of heads, only the bucket's Object Lock ensures.
 
+Nothing found is not whole: a bucket, prefix or cluster name that is mistyped looks like a bucket that was emptied, and so
+does a journal before its first object. Then the exit code is 2, and what was looked for is on standard error.
+
 Example:
   bailiwick journal verify --bucket acme-audit --cluster-name platform
   bailiwick journal verify --kind Release --namespace team-shop -o json";
@@ -44,8 +48,8 @@ Example:
 pub struct Reading {
     #[command(flatten)]
     place: JournalPlace,
-    /// Only objects of this kind, as it is written in a manifest.
-    #[arg(long)]
+    /// Only objects of this kind, in capitals or not.
+    #[arg(long, value_parser = kind)]
     kind: Option<String>,
     /// Only objects in this namespace.
     #[arg(short, long)]
@@ -69,7 +73,7 @@ enum Format {
     Yaml,
 }
 
-/// The exit code for a journal that cannot be read: whether it is whole is not known.
+/// The exit code for a journal that cannot be read, or that is not there: whether it is whole is not known.
 const UNKNOWN: u8 = 2;
 
 /// Runs the command.
@@ -84,7 +88,44 @@ pub async fn run(command: JournalCommand) -> ExitCode {
     })
 }
 
+/// The kind as the journal writes it.
+fn kind(typed: &str) -> Result<String, String> {
+    let definitions = definitions().map_err(|error| error.to_string())?;
+    let kinds: Vec<String> = definitions
+        .into_iter()
+        .map(|it| it.spec.names.kind)
+        .collect();
+    let found = kinds.iter().find(|kind| kind.eq_ignore_ascii_case(typed));
+    found
+        .cloned()
+        .ok_or_else(|| format!("no such kind; there are {}", kinds.join(", ")))
+}
+
 impl Reading {
+    /// Where was read what, and what may be wrong if nothing was there.
+    fn nothing(&self) -> String {
+        let place = &self.place;
+        let wanted = [
+            ("kind", &self.kind),
+            ("namespace", &self.namespace),
+            ("name", &self.name),
+        ];
+        let of: String = wanted
+            .iter()
+            .filter_map(|(what, value)| Some(format!(", {what} {}", value.as_ref()?)))
+            .collect();
+        let filters = if of.is_empty() {
+            ""
+        } else {
+            ", and what the objects were narrowed to"
+        };
+        format!(
+            "nothing was found in bucket {}, prefix {:?}, cluster name {:?}{of}. Check --bucket, --prefix and --cluster-name \
+             against the operator's{filters}; if they are right, no object was journaled there yet, or the records were removed",
+            place.bucket, place.prefix, place.cluster_name
+        )
+    }
+
     async fn open(self) -> (Reader, Wanted, Format) {
         let place = self.place;
         let options = BucketOptions {
@@ -104,9 +145,16 @@ impl Reading {
 }
 
 async fn verify(reading: Reading) -> Result<ExitCode, String> {
+    let nothing = reading.nothing();
     let (reader, wanted, format) = reading.open().await;
     let verdict = reader.verify(&wanted).await.map_err(unreadable)?;
     let value = serde_json::to_value(&verdict).map_err(|error| error.to_string())?;
+    if verdict.is_empty() {
+        if format != Format::Human {
+            print(format, &value, String::new)?;
+        }
+        return Err(format!("not verified: {nothing}"));
+    }
     print(format, &value, || verdict_text(&verdict))?;
     Ok(if verdict.whole {
         ExitCode::SUCCESS
@@ -116,10 +164,14 @@ async fn verify(reading: Reading) -> Result<ExitCode, String> {
 }
 
 async fn list(reading: Reading) -> Result<ExitCode, String> {
+    let nothing = reading.nothing();
     let (reader, wanted, format) = reading.open().await;
     let records = reader.records(&wanted).await.map_err(unreadable)?;
     let value = serde_json::to_value(&records).map_err(|error| error.to_string())?;
     print(format, &json!({ "records": value }), || table(&records))?;
+    if records.is_empty() {
+        super::print::complaint(nothing);
+    }
     Ok(ExitCode::SUCCESS)
 }
 
@@ -230,4 +282,20 @@ fn changed(before: Option<&Value>, after: Option<&Value>) -> Vec<String> {
     names.sort();
     names.dedup();
     names
+}
+
+#[cfg(test)]
+mod tests {
+    use super::kind;
+
+    #[test]
+    fn a_kind_is_one_of_ours_in_capitals_or_not() {
+        assert_eq!(kind("release").as_deref(), Ok("Release"));
+        assert_eq!(kind("OAuthClient").as_deref(), Ok("OAuthClient"));
+        let refused = kind("nix").unwrap_or_else(|message| message);
+        assert!(
+            refused.contains("Application, ApplicationName"),
+            "{refused}"
+        );
+    }
 }

@@ -40,7 +40,7 @@ impl Wanted {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Verdict {
-    /// Whether nothing is wrong.
+    /// Whether something was found, and nothing is wrong with it.
     pub whole: bool,
     /// How many chains were looked at.
     pub chains: u64,
@@ -124,7 +124,9 @@ impl Reader {
             let check = ChainCheck::new(&self.layout, &head.kind, uid, index.of(uid));
             verdict.enter(check.finish());
         }
-        verdict.whole = verdict.broken.is_empty() && verdict.unreadable_index.is_empty();
+        // Of nothing nobody can say that it is whole: a name may be mistyped, or a bucket emptied.
+        verdict.whole =
+            !verdict.is_empty() && verdict.broken.is_empty() && verdict.unreadable_index.is_empty();
         Ok(verdict)
     }
 
@@ -231,6 +233,11 @@ impl Reader {
 }
 
 impl Verdict {
+    /// Whether nothing at all was found: neither records nor an index that tells of some.
+    pub fn is_empty(&self) -> bool {
+        self.chains == 0 && self.unreadable_index.is_empty()
+    }
+
     fn enter(&mut self, report: ChainReport) {
         self.chains += 1;
         self.records += report.records;

@@ -335,11 +335,19 @@ async fn a_place_whose_account_is_gone_holds_up_no_removal() {
     world.places.deny(TWO, true);
     world.places.lose_account("two");
     world.delete("api").await;
+    let leaving = |world: &World| says(world, "Ready").1 == "Leaving";
+    world.until(HOUR, "leaving", leaving).await;
+    let (_, _, message) = says(&world, "Ready");
+    let but = format!("from all places but {TWO}");
+    assert!(message.contains(&but), "{message}");
+    assert_eq!(says(&world, "Delivered").0, "False");
     world
         .until(2 * HOUR, "gone", |world| world.object("api").is_none())
         .await;
     let event = world.events("api", "DeliveryForgotten").join("");
     assert!(event.contains(TWO) && event.contains("by hand"), "{event}");
+    let event = world.events("api", "CredentialsRemoved").join("");
+    assert!(event.contains(&but), "{event}");
     assert!(world.oauth[0].live("api").is_empty());
     operator.abort();
 }

@@ -116,14 +116,7 @@ impl Whole {
         let (who, file) = (format!("--as={APPROVER}"), file.display().to_string());
         let apply = ["apply", "--server-side", "--filename", &file, &who];
         // A right that was given a moment ago, and what a policy reads, may not be known everywhere yet.
-        let start = Instant::now();
-        loop {
-            match self.kubectl(&apply).await {
-                Ok(_) => break,
-                Err(failure) if start.elapsed() > DEADLINE => return Err(failure),
-                Err(_) => tokio::time::sleep(Duration::from_millis(500)).await,
-            }
-        }
+        self.until_admitted(&apply).await?;
         print::line(format_args!("    {APPROVER} approves {digest}"))?;
         Ok(())
     }

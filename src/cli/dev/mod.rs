@@ -24,6 +24,9 @@ Examples:
   bailiwick dev status
   bailiwick dev down";
 
+/// What to do where nothing is found, and something runs.
+const ELSEWHERE: &str = "If it was started from another folder, name that checkout with --repository (and what was given as --folder)";
+
 /// A whole bailiwick on this machine, for trying.
 #[derive(Debug, clap::Subcommand)]
 pub enum DevCommand {
@@ -153,7 +156,13 @@ fn down(place: &Place) -> Result<(), Failure> {
             trial.end()?;
             print::line("Ended; nothing is left running.")?;
         }
-        None => print::line("Nothing runs.")?,
+        None => {
+            let folder = place.folder()?;
+            print::line(format_args!(
+                "Nothing runs in {}. {ELSEWHERE}",
+                folder.display()
+            ))?;
+        }
     }
     Ok(())
 }

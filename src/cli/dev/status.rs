@@ -13,6 +13,8 @@ use crate::dev::trial::Trial;
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Status {
+    /// The folder that was looked at.
+    folder: PathBuf,
     /// Whether everything that belongs to it runs.
     running: bool,
     /// The administrator's kubeconfig.
@@ -46,6 +48,7 @@ impl Status {
     fn of(trial: Option<&Trial>, folder: &Path) -> Self {
         let Some(trial) = trial else {
             return Self {
+                folder: folder.to_owned(),
                 running: false,
                 kubeconfig: None,
                 emulator: None,
@@ -55,6 +58,7 @@ impl Status {
         };
         let processes = trial.servers().iter().chain(trial.operator());
         Self {
+            folder: folder.to_owned(),
             running: trial.is_whole() && trial.operator_runs(),
             kubeconfig: Some(trial.kubeconfig()),
             emulator: Some(trial.emulator().to_owned()),
@@ -65,7 +69,11 @@ impl Status {
 
     fn table(&self) -> String {
         if self.processes.is_empty() {
-            return "Nothing runs. Start it with: bailiwick dev up\n".to_owned();
+            return format!(
+                "Nothing runs in {}. Start it with: bailiwick dev up\n{}\n",
+                self.folder.display(),
+                super::ELSEWHERE
+            );
         }
         let mut text = format!("{:<26} {:>8}  STATE\n", "PROCESS", "PID");
         for Process { name, pid, running } in &self.processes {
@@ -107,7 +115,10 @@ mod tests {
     fn where_nothing_runs_it_says_so_and_how_to_begin() {
         let folder = Path::new("/nonexistent");
         let status = Status::of(None, folder);
-        assert!(status.table().contains("bailiwick dev up"));
+        let table = status.table();
+        for expected in ["in /nonexistent.", "bailiwick dev up", "--repository"] {
+            assert!(table.contains(expected), "no {expected:?} in {table}");
+        }
         let json = serde_json::to_value(&status).unwrap();
         assert_eq!(json["running"], false);
         assert_eq!(json["processes"], serde_json::json!([]));
@@ -116,6 +127,7 @@ mod tests {
     #[test]
     fn what_has_ended_is_not_said_to_run() {
         let status = Status {
+            folder: "/try".into(),
             running: false,
             kubeconfig: Some("/try/kubeconfig".into()),
             emulator: Some("http://127.0.0.1:5000".to_owned()),

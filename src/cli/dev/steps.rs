@@ -132,30 +132,45 @@ impl Whole {
         let apply = [
             "apply",
             "--server-side",
+            // What was edited by hand since is what the files say again.
+            "--force-conflicts",
             "--recursive",
             "--filename",
             &examples,
         ];
+        let applied = self.until_admitted(&apply).await?;
+        print::line(format_args!(
+            "    {} objects, as {examples} has them; what was edited by hand in their fields is overwritten",
+            applied.lines().count()
+        ))?;
+        Ok(())
+    }
+
+    /// Tries until the API server takes it, and says why it does not yet.
+    pub(super) async fn until_admitted(&self, apply: &[&str]) -> Result<String, Failure> {
         let start = Instant::now();
+        let mut told = String::new();
         loop {
-            match self.kubectl(&apply).await {
-                Ok(applied) => {
-                    print::line(format_args!(
-                        "    {} objects from {examples}",
-                        applied.lines().count()
-                    ))?;
-                    return Ok(());
-                }
+            let failure = match self.kubectl(apply).await {
+                Ok(applied) => return Ok(applied),
                 Err(failure) if start.elapsed() > DEADLINE => return Err(failure),
-                Err(_) => tokio::time::sleep(Duration::from_millis(500)).await,
+                Err(failure) => failure,
+            };
+            if let Failure::Command { said, .. } = &failure {
+                let first = said.lines().next().unwrap_or_default();
+                if first != told {
+                    print::line(format_args!("    not yet: {first}"))?;
+                    first.clone_into(&mut told);
+                }
             }
+            tokio::time::sleep(Duration::from_millis(500)).await;
         }
     }
 
-    /// Waits until every object of ours is Ready, and says how many are.
+    /// Waits until every object of ours is as it shall be, and says how many are Ready.
     pub(super) async fn wait(&mut self, deadline: Duration) -> Result<(), Failure> {
         let start = Instant::now();
-        let mut last = (usize::MAX, usize::MAX);
+        let mut last = String::new();
         loop {
             let objects = self
                 .kubectl(&["get", NAME, "--all-namespaces", "--output=json"])
@@ -163,13 +178,11 @@ impl Whole {
             let objects: Value = serde_json::from_str(&objects).unwrap_or_default();
             let objects = objects["items"].as_array().cloned().unwrap_or_default();
             let waiting: Vec<String> = objects.iter().filter_map(not_ready).collect();
-            let now = (objects.len() - waiting.len(), objects.len());
+            let now = count(&objects);
             if now != last {
                 print::line(format_args!(
-                    "    {:>5.1} s  {} of {} Ready",
-                    start.elapsed().as_secs_f64(),
-                    now.0,
-                    now.1
+                    "    {:>5.1} s  {now}",
+                    start.elapsed().as_secs_f64()
                 ))?;
                 last = now;
             }
@@ -217,11 +230,18 @@ impl Whole {
         }
         self.trace().await?;
         self.show_oauth().await?;
+        let this = this_program()?;
         print::line(format_args!(
-            "\nGo on by hand:\n  export KUBECONFIG={}\n  export PATH={}:$PATH   # kubectl and helm\n  kubectl describe \
-             teamaccounts -A\nThe operator's log: {}\nmake try again after a change; make try-stop ends all of it.",
+            "\nGo on by hand:\n  export KUBECONFIG={}\n  export PATH={}:{}:$PATH   # bailiwick, kubectl and helm\n  \
+             unset AWS_PROFILE AWS_SESSION_TOKEN   # the AWS emulator takes any key\n  export {}\n  kubectl describe \
+             teamaccounts -A\nThe operator's log: {}\nNo journal of changes is kept here: docs/journal.md says how to have one.\n\
+             make try again after a change; make try-stop ends all of it.",
             self.trial.kubeconfig().display(),
+            this.parent().unwrap_or(&this).display(),
             self.assets.programs.display(),
+            aws(self.trial.emulator())
+                .map(|(name, value)| format!("{name}={value}"))
+                .join(" "),
             self.log().display()
         ))?;
         Ok(())
@@ -260,14 +280,21 @@ pub(super) fn this_program() -> Result<PathBuf, Failure> {
     Ok(fs::read_link(this).map_err(|source| dev::Error::io("find", this, source))?)
 }
 
+/// What makes of the emulator AWS, for every program that takes AWS's variables.
+pub(super) fn aws(endpoint: &str) -> [(&'static str, &str); 5] {
+    [
+        ("AWS_ENDPOINT_URL", endpoint),
+        ("AWS_REGION", "eu-central-1"),
+        ("AWS_ACCESS_KEY_ID", "try"),
+        ("AWS_SECRET_ACCESS_KEY", "try"),
+        ("AWS_EC2_METADATA_DISABLED", "true"),
+    ]
+}
+
 /// Has it take the emulator for AWS, whatever the person is to the real one.
 pub(super) fn at_emulator(command: &mut Command, endpoint: &str) {
     command
-        .env("AWS_ENDPOINT_URL", endpoint)
-        .env("AWS_REGION", "eu-central-1")
-        .env("AWS_ACCESS_KEY_ID", "try")
-        .env("AWS_SECRET_ACCESS_KEY", "try")
-        .env("AWS_EC2_METADATA_DISABLED", "true")
+        .envs(aws(endpoint))
         .env_remove("AWS_SESSION_TOKEN")
         .env_remove("AWS_PROFILE");
 }
@@ -299,7 +326,22 @@ pub(super) async fn succeed(mut command: Command) -> Result<String, Failure> {
     })
 }
 
-/// What an object that is not Ready says of itself.
+/// How many are Ready, and how many are refused, as they shall be.
+fn count(objects: &[Value]) -> String {
+    let done = objects.iter().filter(|object| not_ready(object).is_none());
+    let (refused, ready): (Vec<_>, Vec<_>) = done.partition(|object| shows_a_refusal(object));
+    let mut text = format!("{} of {} Ready", ready.len(), objects.len());
+    if !refused.is_empty() {
+        text.push_str(&format!(", {} refused as it is meant to be", refused.len()));
+    }
+    text
+}
+
+fn shows_a_refusal(object: &Value) -> bool {
+    object["metadata"]["annotations"][super::images::SHOWS_A_REFUSAL] == "true"
+}
+
+/// What an object that is not as it shall be says of itself.
 fn not_ready(object: &Value) -> Option<String> {
     let metadata = &object["metadata"];
     let conditions = object["status"]["conditions"].as_array();
@@ -307,9 +349,10 @@ fn not_ready(object: &Value) -> Option<String> {
         conditions.and_then(|all| all.iter().find(|condition| condition["type"] == "Ready"));
     let current = object["status"]["observedGeneration"] == metadata["generation"];
     // What shall show how a refusal looks is as it should be when it is refused.
-    let wanted = match metadata["annotations"][super::images::SHOWS_A_REFUSAL].as_str() {
-        Some("true") => "False",
-        _ => "True",
+    let wanted = if shows_a_refusal(object) {
+        "False"
+    } else {
+        "True"
     };
     if current && ready.is_some_and(|condition| condition["status"] == wanted) {
         return None;
@@ -356,6 +399,9 @@ mod tests {
         shown["metadata"]["annotations"] =
             json!({ "example.bailiwick.dev/shows-a-refusal": "true" });
         assert_eq!(not_ready(&shown), None);
+        let all = [object(1, 1, "True"), shown.clone(), object(2, 1, "True")];
+        assert_eq!(count(&all), "1 of 3 Ready, 1 refused as it is meant to be");
+        assert_eq!(count(&all[..1]), "1 of 1 Ready");
         shown["status"]["conditions"][0]["status"] = json!("True");
         assert!(not_ready(&shown).is_some());
     }

@@ -110,8 +110,15 @@ impl OAuthClients {
             }
         };
         if now < leaves_at {
+            let stays = self.out_of_reach(object, record);
+            let places = from_places(&stays);
+            if !stays.is_empty() {
+                let message = format!("it cannot be reached any more: {}", stays.join(", "));
+                let reason = reasons::DELIVERY_FAILED;
+                record.set("Delivered", conditions::Truth::False, reason, &message);
+            }
             let message = format!(
-                "the credentials are removed at the server and from all places at {leaves_at}; until then {how}"
+                "the credentials are removed at {leaves_at}, at the server and {places}; until then {how}"
             );
             let after = until_then(now, leaves_at);
             return Ok(Some(Outcome::waiting(reasons::LEAVING, message, after)));
@@ -133,6 +140,14 @@ impl OAuthClients {
             Err(Stop::Failed(failure)) => Err(failure),
             Err(Stop::Ended(outcome)) => Ok(Some(outcome)),
         }
+    }
+
+    /// Where something lies that nobody can reach from here any more.
+    fn out_of_reach(&self, object: &OAuthClient, record: &Record<OAuthClient>) -> Vec<String> {
+        let all = record.status.destinations.iter();
+        all.filter(|place| self.destinations.is_out_of_reach(object, &place.delivery))
+            .map(|place| place.location.clone())
+            .collect()
     }
 
     /// Nothing is removed for the absence of something, or while somebody says that nothing shall be done.
@@ -165,6 +180,7 @@ impl OAuthClients {
         object: &OAuthClient,
         record: &mut Record<OAuthClient>,
     ) -> Result<(), Stop> {
+        let stays = self.out_of_reach(object, record);
         let provider = self.caches.providers.get(None, &object.spec.provider);
         let server = provider.as_ref().and_then(|it| self.directory.of(it));
         let mut work = Work::begin(self, object, record, None, server).await?;
@@ -187,7 +203,10 @@ impl OAuthClients {
         let record = work.record;
         record.note(
             reasons::CREDENTIALS_REMOVED,
-            "the credentials were removed at the server and from all places",
+            format!(
+                "the credentials were removed at the server and {}",
+                from_places(&stays)
+            ),
         );
         let status = &mut record.status;
         (status.leaves_at, status.next_rotation) = (None, None);
@@ -229,5 +248,17 @@ impl OAuthClients {
             "status.plan lists {count} change(s) that would be made; {how} to have them made"
         );
         Some(Outcome::blocked(reason, message))
+    }
+}
+
+/// From where the credentials are removed, and where they stay.
+fn from_places(stays: &[String]) -> String {
+    match stays {
+        [] => "from all places".to_owned(),
+        some => format!(
+            "from all places but {}: the TeamAccount is gone through which that was reached, and what is there stays, unless \
+             somebody removes it by hand",
+            some.join(", ")
+        ),
     }
 }

@@ -95,10 +95,13 @@ pub(super) fn revocation(record: &Record<OAuthClient>, known: &Known) -> String 
         some => some.join(", "),
     };
     format!(
-        "revoked as was asked for, since {}: version {} is removed at the server at once. Whoever reads {places} gets no token \
+        "revoked as was asked for, since {}: {} removed at the server at once. Whoever reads {places} gets no token \
          until a new version is there and has been read",
         record.now,
-        versions.join(" and ")
+        match versions.as_slice() {
+            [one] => format!("version {one} is"),
+            several => format!("versions {} are", several.join(" and ")),
+        }
     )
 }
 
