@@ -145,6 +145,13 @@ async fn an_account_that_becomes_anothers_in_quarantine_is_not_closed() {
     let (world, mut run, id) = confirmed("Close").await;
     world.delete("acc0");
     world.must_say(&mut run, "AwaitingClosure").await;
+    let (status, reason, _) = world.condition("acc0", "Placed").unwrap();
+    assert_eq!((status.as_str(), reason.as_str()), ("False", "Quarantined"));
+    let unit = &world.object("acc0").unwrap()["status"]["organizationalUnit"];
+    assert_eq!(
+        unit["path"],
+        world.cloud.account(&id).unwrap().path.as_str()
+    );
     // Shortly before its time is over, so that hardly a sweep comes by.
     world.pass_time(&mut run, 2 * HOUR - 2 * MINUTE).await;
     hand_over(&world, &id);

@@ -137,7 +137,7 @@ fn refusal(verdict: Verdict, found: &ApplicationName, team: &str) -> Option<Refu
         Verdict::GivenAway => Some((
             reasons::TRANSFERRED,
             format!(
-                "the application was transferred to team {holder}: delete this object; the name stays theirs"
+                "the application was transferred to team {holder}: delete Application {name} here; the name stays theirs"
             ),
         )),
         Verdict::Taken => Some((

@@ -12,7 +12,9 @@ use kube::ResourceExt;
 use super::Caches;
 use super::oauth_client::scopes::{self, Holder};
 use super::oauth_client::vault::Vault;
-use crate::api::{HeldScope, NameState, OAuthClient, ResourceType, RetainedHolder};
+use crate::api::{
+    HeldScope, NameState, OAuthClient, ResourceType, ResourceTypeSpec, RetainedHolder,
+};
 use crate::engine::conditions::{self, Truth};
 use crate::engine::frame::Reconcile;
 use crate::engine::reasons::Reason;
@@ -67,15 +69,11 @@ impl Reconcile for ResourceTypes {
         }
         let spec = &object.spec;
         let name = self.caches.names.get(None, &spec.application);
-        let name = name.filter(|name| {
-            name.spec.state == NameState::Held && name.spec.owner.namespace == spec.namespace
-        });
+        let name = name.filter(|name| name.spec.state == NameState::Held);
+        let elsewhere = name.as_ref().map(|name| name.spec.owner.namespace.clone());
+        let name = name.filter(|name| name.spec.owner.namespace == spec.namespace);
         let Some(name) = name else {
-            let message = format!(
-                "the name of application {} is not held by namespace {}: declare the application there first, or correct \
-                 spec.application and spec.namespace",
-                spec.application, spec.namespace
-            );
+            let message = not_owned(spec, elsewhere.as_deref());
             record.status.team = None;
             record.set("Accepted", Truth::False, reasons::NOT_OWNED, &message);
             return Ok(Outcome::blocked(reasons::NOT_OWNED, message));
@@ -207,6 +205,23 @@ impl ResourceTypes {
         let reason = reasons::HELD_WITHOUT_GRANT;
         record.set(WITHIN_GRANTS, Truth::False, reason, &message);
         Some(Outcome::waiting(reason, message, AGAIN))
+    }
+}
+
+/// That the application is not in the namespace that the spec names; `elsewhere`: where it is.
+fn not_owned(spec: &ResourceTypeSpec, elsewhere: Option<&str>) -> String {
+    let (application, namespace) = (&spec.application, &spec.namespace);
+    let base =
+        format!("the name of application {application} is not held by namespace {namespace}");
+    match elsewhere {
+        // Neither team may: the one has it no more, and the other must not take what was never offered.
+        Some(other) => format!(
+            "{base} but by {other}: if it was transferred, the platform team sets spec.namespace to {other}; else correct \
+             spec.application and spec.namespace"
+        ),
+        None => format!(
+            "{base}: declare the application there first, or correct spec.application and spec.namespace"
+        ),
     }
 }
 

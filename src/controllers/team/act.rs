@@ -29,6 +29,24 @@ const OPERATOR: &str = "bailiwick";
 /// Our name as a field manager.
 pub const FIELD_MANAGER: &str = "bailiwick";
 
+/// Whose a namespace is that is not this team's, and what to do.
+fn taken(found: &Namespace, team: &Team) -> String {
+    let name = found.name_any();
+    let otherwise =
+        "delete this team and declare it with another spec.namespace, which cannot be changed";
+    match found.labels().get(LABEL_TEAM) {
+        Some(other) => format!("namespace {name} is team {other}'s: {otherwise}"),
+        None if name.starts_with("kube-") => {
+            format!("namespace {name} is Kubernetes' own: {otherwise}")
+        }
+        None => format!(
+            "namespace {name} exists and is not this team's. If it shall be, a cluster administrator runs: kubectl \
+             label namespace {name} {LABEL_TEAM}={}. If not, {otherwise}",
+            team.name_any()
+        ),
+    }
+}
+
 impl Teams {
     /// `Some`: the namespace cannot be had.
     pub(super) async fn ensure_namespace(
@@ -60,12 +78,7 @@ impl Teams {
             return Ok(None);
         };
         if !is_of(&found, team) {
-            let message = format!(
-                "namespace {name} exists and is not this team's. If it shall be, a cluster administrator runs: kubectl \
-                 label namespace {name} {LABEL_TEAM}={}. If not, delete this team and declare it with another \
-                 spec.namespace, which cannot be changed",
-                team.name_any()
-            );
+            let message = taken(&found, team);
             // Not only Ready: whether the team has its namespace decides whose the accounts in it are.
             record.set(ACCEPTED, Truth::False, reasons::NAMESPACE_TAKEN, &message);
             return Ok(Some(Outcome::blocked(reasons::NAMESPACE_TAKEN, message)));
@@ -271,4 +284,32 @@ pub(super) fn subjects(team: &Team) -> Vec<Subject> {
         .map(|member| subject("User", &member.user));
     let groups = team.spec.groups.iter().map(|group| subject("Group", group));
     users.chain(groups).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_namespace_that_is_taken_says_whose_it_is_and_advises_nobody_to_take_it() {
+        let team: Team = serde_json::from_value(json!({
+            "apiVersion": "bailiwick.dev/v1alpha1", "kind": "Team", "metadata": {"name": "a"}, "spec": {},
+        }))
+        .unwrap();
+        let namespace = |name: &str, labels: serde_json::Value| -> Namespace {
+            serde_json::from_value(json!({"metadata": {"name": name, "labels": labels}})).unwrap()
+        };
+        let of_b = taken(&namespace("team-b", json!({LABEL_TEAM: "b"})), &team);
+        assert!(
+            of_b.contains("is team b's") && !of_b.contains("kubectl"),
+            "{of_b}"
+        );
+        let system = taken(&namespace("kube-system", json!({})), &team);
+        assert!(!system.contains("kubectl"), "{system}");
+        let free = taken(&namespace("old", json!({})), &team);
+        assert!(
+            free.contains("kubectl label namespace old bailiwick.dev/team=a"),
+            "{free}"
+        );
+    }
 }

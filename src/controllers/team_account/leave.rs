@@ -8,7 +8,7 @@ use kube::ResourceExt;
 
 use super::follow::open_creation;
 use super::{TeamAccounts, reasons};
-use crate::api::{ANNOTATION_CONFIRM_CLOSE, DeletionPolicy, Mode, TeamAccount};
+use crate::api::{ANNOTATION_CONFIRM_CLOSE, DeletionPolicy, Mode, TeamAccount, UnitStatus};
 use crate::cloud::ErrorKind;
 use crate::controllers::organization::Row;
 use crate::engine::conditions::Truth;
@@ -188,9 +188,14 @@ impl TeamAccounts {
                 reasons::QUARANTINED,
                 format!("account {id} ({}) was moved to {path}", row.account.name),
             );
-            let message = format!("the account is in {path}, its class's quarantine");
-            record.set("Placed", Truth::False, reasons::QUARANTINED, &message);
         }
+        // For as long as it is there, whoever has moved it: that may be a month.
+        let message = format!("the account is in {path}, its class's quarantine");
+        record.set("Placed", Truth::False, reasons::QUARANTINED, &message);
+        record.status.organizational_unit = Some(UnitStatus {
+            id: to.to_string(),
+            path: Some(path.to_string()),
+        });
         Ok(None)
     }
 
@@ -222,9 +227,12 @@ impl TeamAccounts {
             .get(ANNOTATION_CONFIRM_CLOSE)
             .map(|text| text.trim());
         if confirmed != Some(id.as_str()) {
+            let other = confirmed.map_or(String::new(), |other| {
+                format!("; the annotation says {other:?}, which is not this account")
+            });
             let message = format!(
                 "account {id} is in quarantine and will be closed only if this object bears the annotation \
-                 {ANNOTATION_CONFIRM_CLOSE}: \"{id}\"; to keep the account set deletionPolicy to Retain"
+                 {ANNOTATION_CONFIRM_CLOSE}: \"{id}\"{other}; to keep the account set deletionPolicy to Retain"
             );
             return Ok(Outcome::blocked(reasons::AWAITING_CONFIRMATION, message));
         }

@@ -9,6 +9,7 @@ use crate::engine::record::Record;
 use crate::engine::{Failure, FailureKind, Outcome};
 use crate::model::{AccountId, UnitPath};
 use crate::plan::account::{Change, DesiredAccount, Planned};
+use crate::plan::credentials_bucket::BucketChange;
 
 /// What the sweep knows of the account.
 pub fn row(record: &mut Record<TeamAccount>, row: &Row, path: Option<UnitPath>) {
@@ -181,7 +182,12 @@ fn listed(id: &AccountId, plan: &[Planned]) -> Vec<ChangeStatus> {
 }
 
 fn in_words(plan: &[Planned]) -> String {
-    let change = |planned: &Planned| format!("{} → {}", planned.action(), planned.after());
+    let after = |planned: &Planned| match &planned.change {
+        // Some kilobytes, of which a sentence has no use.
+        Change::Bucket(BucketChange::PutPolicy(_)) => "the bucket's policy".to_owned(),
+        _ => planned.after(),
+    };
+    let change = |planned: &Planned| format!("{} → {}", planned.action(), after(planned));
     plan.iter().map(change).collect::<Vec<_>>().join("; ")
 }
 
