@@ -283,6 +283,31 @@ async fn a_life_is_told_across_a_kill_and_the_journal_is_whole() {
     let text = String::from_utf8_lossy(&verify.stdout).into_owned();
     assert!(verify.status.success(), "{text}");
     assert!(text.starts_with("whole: 5 records of 2 objects"), "{text}");
+
+    // A name that is mistyped finds nothing, which is not whole.
+    for wrong in [
+        ["--cluster-name", "nope"],
+        ["--prefix", "wrong"],
+        ["--namespace", "nonsuch"],
+        ["--kind", "release"],
+    ] {
+        let verify = bailiwick(&world.plane, &world.moto)
+            .args(["journal", "verify", "--output", "json"])
+            .args(wrong)
+            .output()
+            .unwrap();
+        let said = String::from_utf8_lossy(&verify.stderr).into_owned();
+        assert_eq!(verify.status.code(), Some(2), "{wrong:?}: {said}");
+        assert!(
+            said.contains("nothing was found in bucket acme-audit"),
+            "{said}"
+        );
+        let verdict: Value = serde_json::from_slice(&verify.stdout).unwrap();
+        assert_eq!(
+            (&verdict["whole"], &verdict["chains"]),
+            (&json!(false), &json!(0))
+        );
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -49,7 +49,9 @@ pub struct ReleaseSpec {
     )]
     pub version: String,
     /// The image, with its registry: `registry.example.com/payments/api:1.4.2`, or by digest.
-    #[schemars(length(min = 3, max = 512), regex(pattern = r"^[^\s]+/[^\s]+$"))]
+    #[schemars(length(min = 3, max = 512), regex(pattern = r"^[^\s]+$"), extend("x-kubernetes-validations" = [
+        {"rule": "self.contains('/')", "message": "an image reference with its registry is needed, like registry.example.com/team/shop:1.2; no registry is assumed"}
+    ]))]
     pub image: String,
     /// What is new, in Markdown.
     #[serde(default, skip_serializing_if = "Option::is_none")]

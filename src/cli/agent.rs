@@ -50,7 +50,7 @@ Exit codes, with --once:
   4  there is no such bucket
   5  there is no client.json for the application
   6  what is there is no credentials
-  7  S3 cannot be reached, or is out of order
+  7  S3 cannot be reached, or is out of order; or no AWS credentials were to be had, as the message says then
 Without --once it goes on until it is told to end, and ends with 0.
 
 Examples:

@@ -278,12 +278,17 @@ impl Journal {
 
     /// What the outbox holds from an earlier life. `None`: it is time to stop.
     async fn load(&self, stop: &CancellationToken) -> Option<Vec<Seen>> {
+        let mut said = None;
         loop {
             match self.outbox.load().await {
                 Ok(stored) => return Some(stored),
                 Err(error) => {
                     self.observer.failed("outbox");
-                    tracing::warn!(error, "the journal's outbox cannot be read; trying again");
+                    // The same every five seconds would bury what else is wrong.
+                    if said.as_ref() != Some(&error) {
+                        tracing::warn!(error, "the journal's outbox cannot be read; trying again");
+                    }
+                    said = Some(error);
                 }
             }
             tokio::select! {
@@ -297,8 +302,11 @@ impl Journal {
     async fn keep_index(&self, now: &impl Fn() -> Timestamp, stop: &CancellationToken) {
         while let Err(error) = self.ledger.open().await {
             self.observer.failed(error.kind.label());
-            tracing::warn!(%error, "the journal's index cannot be read; trying again");
-            *self.board.index() = Some(error.to_string());
+            let why = Some(error.to_string());
+            let known = std::mem::replace(&mut *self.board.index(), why.clone());
+            if known != why {
+                tracing::warn!(%error, "the journal's index cannot be read; trying again");
+            }
             tokio::select! {
                 () = stop.cancelled() => return,
                 () = tokio::time::sleep(AGAIN) => {}

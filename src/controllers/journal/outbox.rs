@@ -6,6 +6,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::api::{DeleteParams, ListParams, PostParams};
 use kube::{Api, Client, ResourceExt};
 
+use crate::engine::Failure;
 use crate::engine::leader::Leadership;
 use crate::journal::chain::Seen;
 use crate::journal::outbox::{Outbox, id, order};
@@ -41,6 +42,11 @@ fn name(id: &str) -> String {
     format!("bailiwick-journal-{id}")
 }
 
+/// What the API server said, and nothing of how it is kept here.
+fn said(error: kube::Error) -> String {
+    Failure::from(error).message
+}
+
 #[async_trait]
 impl Outbox for ConfigMaps {
     async fn put(&self, seen: &Seen) -> Result<(), String> {
@@ -59,7 +65,7 @@ impl Outbox for ConfigMaps {
         match self.api.create(&PostParams::default(), &map).await {
             // Written before, with its answer lost.
             Err(kube::Error::Api(status)) if status.is_already_exists() => Ok(()),
-            other => other.map(drop).map_err(|error| error.to_string()),
+            other => other.map(drop).map_err(said),
         }
     }
 
@@ -67,7 +73,7 @@ impl Outbox for ConfigMaps {
         self.may_write()?;
         match self.api.delete(&name(id), &DeleteParams::default()).await {
             Err(kube::Error::Api(status)) if status.is_not_found() => Ok(()),
-            other => other.map(drop).map_err(|error| error.to_string()),
+            other => other.map(drop).map_err(said),
         }
     }
 
@@ -78,7 +84,7 @@ impl Outbox for ConfigMaps {
             .limit(PAGE);
         loop {
             let page = self.api.list(&params).await;
-            let page = page.map_err(|error| error.to_string())?;
+            let page = page.map_err(said)?;
             for map in &page.items {
                 let text = map.data.as_ref().and_then(|data| data.get(KEY));
                 match serde_json::from_str::<Seen>(text.map_or("", String::as_str)) {

@@ -185,7 +185,8 @@ impl ResourceTypes {
         let mut messages = Vec::new();
         if !told.is_empty() {
             messages.push(format!(
-                "held and not granted any more: {}. It is taken away by itself, but for a client that is suspended, in mode Plan, \
+                "held and not granted any more: {}. It is taken away by itself, and what was given out before is valid for an hour at most \
+                 after that (two, if a still older version holds it), but for a client that is suspended, in mode Plan, \
                  or to whose places nothing can be delivered, which its own conditions say, and whose owner must be asked",
                 few(&told, NAMED)
             ));
