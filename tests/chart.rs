@@ -287,6 +287,14 @@ async fn bad_manifests_are_refused(world: &World) {
     world
         .refused(moved, &["spec.namespace", "cannot be changed"])
         .await;
+    let unplaced = "{apiVersion: bailiwick.dev/v1alpha1, kind: Release, metadata: {name: fixed-1, namespace: default}, spec: \
+                    {application: fixed, version: '1', image: nginx}}";
+    let words = [
+        "spec.image",
+        "with its registry is needed",
+        "no registry is assumed",
+    ];
+    world.refused(unplaced, &words).await;
 }
 
 /// Who may do what in the namespace of team a.

@@ -10,7 +10,7 @@ use std::process::{Child, Command};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use bailiwick::api::OAuthClient;
+use bailiwick::api::{OAuthClient, Team};
 use bailiwick::dev::trial::Trial;
 use bailiwick::identity::{RealServers, RegistrationOptions, ServerOptions, Servers};
 use k8s_openapi::api::core::v1::Secret;
@@ -154,6 +154,24 @@ async fn rotated_under_readers(trial: &Trial) {
     assert_eq!(delivered, [Some(2), Some(2)], "both places have version 2");
 }
 
+/// What a person does who goes on by hand: fields of the examples are kubectl's then.
+#[tokio::main(flavor = "current_thread")]
+async fn edited_by_hand(trial: &Trial) {
+    let client = bailiwick::dev::plane::client(&trial.kubeconfig())
+        .await
+        .unwrap();
+    let teams: kube::Api<Team> = kube::Api::all(client);
+    let edit = json!({"spec": {"displayName": "By hand"}});
+    let params = PatchParams {
+        field_manager: Some("kubectl-patch".to_owned()),
+        ..PatchParams::default()
+    };
+    teams
+        .patch("payments", &params, &Patch::Merge(edit))
+        .await
+        .unwrap();
+}
+
 fn on_disk(directory: &Path) -> String {
     std::fs::read_to_string(directory.join("client.json")).unwrap()
 }
@@ -200,6 +218,7 @@ fn everything_is_ready_at_the_first_go_and_again_at_once_and_gone_when_told() {
 
     rotated_under_readers(&trial);
 
+    edited_by_hand(&trial);
     let start = Instant::now();
     let second = attempt.dev("up");
     assert!(
@@ -208,6 +227,10 @@ fn everything_is_ready_at_the_first_go_and_again_at_once_and_gone_when_told() {
         start.elapsed()
     );
     assert!(second.contains("they run already"), "{second}");
+    assert!(
+        second.contains("what was edited by hand in their fields is overwritten"),
+        "{second}"
+    );
     assert_eq!(
         bailiwick::dev::moto::accounts(trial.emulator()).unwrap(),
         accounts

@@ -27,7 +27,7 @@ use super::account_class::{
     doc = "One AWS account of a team: created in, or adopted from, the organization, placed, tagged and brought to \
         the baseline of its class. Drift of place, name and address is found by the next sweep (--sweep-interval, ten minutes), \
         of tags within twenty sweeps, of alias, contacts, password policy, regions and bucket within --deep-check-interval (six \
-        hours); all but tags at once if the annotation bailiwick.dev/reconcile-requested-at is set to another value.",
+        hours), and all of it at once if the annotation bailiwick.dev/reconcile-requested-at is set to another value.",
     printcolumn = r#"{"name":"Account","type":"string","jsonPath":".status.accountId"}"#,
     printcolumn = r#"{"name":"Class","type":"string","jsonPath":".spec.className"}"#,
     printcolumn = r#"{"name":"Ready","type":"string","jsonPath":".status.conditions[?(@.type==\"Ready\")].status"}"#,
