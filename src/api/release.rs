@@ -42,7 +42,7 @@ pub struct ReleaseSpec {
         regex(pattern = r"^[a-z][a-z0-9-]*[a-z0-9]$")
     )]
     pub application: String,
-    /// The version: letters and digits, with single `.`, `_` or `-` between them.
+    /// The version: letters and digits, with single `.`, `_` or `-` between them. In quotes, since YAML takes `1.0` for a number.
     #[schemars(
         length(min = 1, max = 40),
         regex(pattern = r"^[A-Za-z0-9]+([._-][A-Za-z0-9]+)*$")

@@ -71,7 +71,7 @@ pub struct TeamAccountSpec {
     #[schemars(length(min = 1, max = 50), regex(pattern = r"^[ -~]+$"))]
     pub account_name: Option<String>,
     /// Adopts this member account instead of creating one. Once the object has an account (`status.accountId`) the field
-    /// can be removed, and the account stays managed.
+    /// can be removed, and the account stays managed. In quotes, since YAML takes twelve digits for a number.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "account_id_schema")]
     pub account_id: Option<String>,
