@@ -191,7 +191,12 @@ async fn revoke_ends_everything_at_once_and_says_what_breaks() {
             .until(HOUR, "version 3", |world| world.settled("api", 3))
             .await;
         let event = world.events("api", "Revoked").join("");
-        for word in ["versions 1 and 2 are removed", ONE, TWO, "since 2026-01-01T"] {
+        for word in [
+            "versions 1 and 2 are removed",
+            ONE,
+            TWO,
+            "since 2026-01-01T",
+        ] {
             assert!(event.contains(word), "{profile:?}: {word}: {event}");
         }
         for (place, content) in world.places.all() {
