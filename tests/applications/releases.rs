@@ -36,6 +36,17 @@ fn shop(application: &Value) -> World {
     world
 }
 
+/// Waits until the application has its name.
+async fn accepted(world: &World) {
+    world
+        .until("accepted", MINUTE, |world| {
+            world
+                .condition("applications", "aa", "shop", "Ready")
+                .starts_with("True")
+        })
+        .await;
+}
+
 fn says(world: &World, release: &str, type_: &str) -> String {
     world.condition("releases", "aa", release, type_)
 }
@@ -52,13 +63,7 @@ fn resolved(world: &World, release: &str) -> Value {
 async fn a_release_is_ready_by_two_writes_and_its_application_knows_it_by_one() {
     let world = shop(&json!({}));
     let operator = world.operator(&Arc::default());
-    world
-        .until("accepted", MINUTE, |world| {
-            world
-                .condition("applications", "aa", "shop", "Ready")
-                .starts_with("True")
-        })
-        .await;
+    accepted(&world).await;
     world.server.reset_counters();
     world.release("aa", "shop-1", "robot", &spec("1"));
     world
@@ -102,13 +107,7 @@ async fn many_that_come_at_once_cost_no_more_writes_each() {
         .registries
         .slow_down("registry.example.com", Duration::from_millis(20));
     let operator = world.operator(&Arc::default());
-    world
-        .until("accepted", MINUTE, |world| {
-            world
-                .condition("applications", "aa", "shop", "Ready")
-                .starts_with("True")
-        })
-        .await;
+    accepted(&world).await;
     world.server.reset_counters();
     for at in 0..MANY {
         let (version, image) = (format!("1.{at}"), image(&format!("1.{at}")));
@@ -133,13 +132,7 @@ async fn the_first_digest_stays_whenever_the_operator_dies_and_the_tag_moves() {
     let life = async |strike: Option<(u64, Fault)>| {
         let world = shop(&json!({}));
         let calm = world.operator(&Arc::default());
-        world
-            .until("accepted", MINUTE, |world| {
-                world
-                    .condition("applications", "aa", "shop", "Ready")
-                    .starts_with("True")
-            })
-            .await;
+        accepted(&world).await;
         calm.abort();
         world.release("aa", "shop-1", "robot", &spec("1"));
         let fate = Arc::new(Fate {

@@ -9,6 +9,17 @@ use super::approvals::{CREATE, People, annotations, application, release, stampe
 use super::guards::{OPERATOR, may, may_not};
 use super::{World, text};
 
+/// Changes the application that has no stamps; the patch follows.
+const CHANGE: [&str; 7] = [
+    "-n",
+    "team-a",
+    "patch",
+    "application",
+    "old",
+    "--type=merge",
+    "-p",
+];
+
 const BINDING: &str = "mutatingadmissionpolicybinding";
 const APPLY: [&str; 3] = ["apply", "-f", "-"];
 
@@ -134,15 +145,6 @@ async fn stamps_are_guarded_where_nothing_writes_them(world: &World, people: &Pe
         let stamp = json!({ "bailiwick.dev/changed-by": who });
         json!({"metadata": {"annotations": stamp}, "spec": {"tier": "Tier3"}}).to_string()
     };
-    let change = [
-        "-n",
-        "team-a",
-        "patch",
-        "application",
-        "old",
-        "--type=merge",
-        "-p",
-    ];
     let words = [
         "bailiwick.dev/changed-by says who changed",
         "you are member-a",
@@ -151,13 +153,13 @@ async fn stamps_are_guarded_where_nothing_writes_them(world: &World, people: &Pe
     may_not(
         world,
         &people.member,
-        &[&change[..], &[&forged]].concat(),
+        &[&CHANGE[..], &[&forged]].concat(),
         "",
         &words,
     )
     .await;
     let own = forge("member-a");
-    let own = [&change[..], &[&own, "--dry-run=server"]].concat();
+    let own = [&CHANGE[..], &[&own, "--dry-run=server"]].concat();
     may(world, &people.member, &own, "").await;
 
     may(world, &people.admin, &CREATE, &binding.to_string()).await;
@@ -167,16 +169,7 @@ async fn stamps_are_guarded_where_nothing_writes_them(world: &World, people: &Pe
 
 /// Of an object without stamps nobody knows who made it, and of its next change who has made that.
 async fn changes_are_stamped_whatever_is_left_out(world: &World, people: &People) {
-    let change = [
-        "-n",
-        "team-a",
-        "patch",
-        "application",
-        "old",
-        "--type=merge",
-        "-p",
-    ];
-    let change = [&change[..], &[r#"{"spec":{"tier":"Tier2"}}"#]].concat();
+    let change = [&CHANGE[..], &[r#"{"spec":{"tier":"Tier2"}}"#]].concat();
     may(world, &people.ann, &change, "").await;
     assert_eq!(
         annotations(world, "application", "old").await,
