@@ -99,6 +99,11 @@ pub struct ResourceTypeStatus {
     /// The team that owns the application.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub team: Option<String>,
+    /// The namespace that holds the application's name, where it is another than the one that the spec names, after a transfer for
+    /// example: whoever may change the application there may set spec.namespace to it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 63))]
+    pub name_held_in: Option<String>,
     /// Who holds a scope of it, in a line: the first applications, by their ids, and how many more there are.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub held_by: Option<String>,

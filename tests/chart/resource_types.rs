@@ -63,18 +63,41 @@ pub async fn are_their_applications_owners(world: &World) {
     // kubectl would read the status first, which the operator has no right to and does not do.
     let client = world.plane.client("outside", &[]).await.unwrap();
     let api: Api<ResourceType> = Api::all(client);
-    let status = async |held: serde_json::Value| {
-        let patch = Patch::Merge(json!({ "status": { "held": held } }));
+    let status = async |status: serde_json::Value| {
+        let patch = Patch::Merge(json!({ "status": status }));
         api.patch_status("sales-order", &PatchParams::default(), &patch)
             .await
             .unwrap();
     };
-    status(json!([{"name": "read", "clients": ["team-b/web"]}])).await;
+    status(json!({"held": [{"name": "read", "clients": ["team-b/web"]}]})).await;
     let held = ["somebody holds", "read is held by team-b/web", "grantedTo"];
     may_not(world, &ours, &delete, "", &held).await;
     let stays = ["spec.scopes", "somebody holds", "status.held says who"];
     may_not(world, &ours, &apply, &write, &stays).await;
-    status(json!([])).await;
+    status(json!({"held": []})).await;
     may(world, &ours, &apply, &write).await;
+
+    // Whoever has the application now takes the resource type over when the operator has seen it, as that application's and
+    // to nowhere else.
+    let there = sales_order("team-b", WRITE);
+    may_not(world, &theirs, &apply, &there, &["status.nameHeldIn"]).await;
+    status(json!({"nameHeldIn": "team-c"})).await;
+    may_not(world, &theirs, &apply, &there, &["status.nameHeldIn"]).await;
+    status(json!({"nameHeldIn": "team-b"})).await;
+    may_not(world, &theirs, &apply, &both, &words).await;
+    let another = there.replace("application: api", "application: other");
+    may_not(world, &theirs, &apply, &another, &words).await;
+    may_not(
+        world,
+        &ours,
+        &apply,
+        &there,
+        &["may change the application"],
+    )
+    .await;
+    may(world, &theirs, &apply, &there).await;
+    let back = sales_order("team-a", WRITE);
+    may_not(world, &ours, &apply, &back, &["namespace team-b"]).await;
+    may(world, &admin, &apply, &back).await;
     may(world, &ours, &delete, "").await;
 }

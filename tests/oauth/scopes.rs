@@ -222,5 +222,24 @@ async fn only_who_holds_the_name_speaks_for_the_application() {
         .await;
     world.until_ready_says("api", "ScopeNotFound").await;
     assert_eq!(world.oauth[0].calls("register"), 0);
+    let held_in = |world: &World| {
+        let stored = world.server.get("resourcetypes", "", "sales-order");
+        stored.unwrap()["status"]["nameHeldIn"].clone()
+    };
+    assert_eq!(
+        held_in(&world),
+        "team-shop",
+        "by which the policy lets that team take it"
+    );
+    let api: kube::Api<ResourceType> = kube::Api::all(world.server.client());
+    let here = Patch::Merge(json!({"spec": {"namespace": "team-shop"}}));
+    api.patch("sales-order", &PatchParams::default(), &here)
+        .await
+        .unwrap();
+    world
+        .until(MINUTE, "owned", |world| {
+            said(world, "Accepted").1 == "Accepted" && held_in(world).is_null()
+        })
+        .await;
     operator.abort();
 }

@@ -70,8 +70,11 @@ impl Reconcile for ResourceTypes {
         let spec = &object.spec;
         let name = self.caches.names.get(None, &spec.application);
         let name = name.filter(|name| name.spec.state == NameState::Held);
-        let elsewhere = name.as_ref().map(|name| name.spec.owner.namespace.clone());
-        let name = name.filter(|name| name.spec.owner.namespace == spec.namespace);
+        let (name, elsewhere) = match name {
+            Some(name) if name.spec.owner.namespace == spec.namespace => (Some(name), None),
+            other => (None, other.map(|name| name.spec.owner.namespace)),
+        };
+        record.status.name_held_in.clone_from(&elsewhere);
         let Some(name) = name else {
             let message = not_owned(spec, elsewhere.as_deref());
             record.status.team = None;
@@ -215,10 +218,9 @@ fn not_owned(spec: &ResourceTypeSpec, elsewhere: Option<&str>) -> String {
     let base =
         format!("the name of application {application} is not held by namespace {namespace}");
     match elsewhere {
-        // Neither team may: the one has it no more, and the other must not take what was never offered.
         Some(other) => format!(
-            "{base} but by {other}: if it was transferred, the platform team sets spec.namespace to {other}; else correct \
-             spec.application and spec.namespace"
+            "{base} but by {other}: if it was transferred, whoever may change the application there sets spec.namespace to \
+             {other}; else correct spec.application and spec.namespace"
         ),
         None => format!(
             "{base}: declare the application there first, or correct spec.application and spec.namespace"

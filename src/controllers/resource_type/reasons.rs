@@ -21,7 +21,7 @@ pub const ALL: &[Reason] = &[
     Reason::new(
         NOT_OWNED,
         "The application's name is not held by the namespace that the spec names. Scopes that are held stay held; no others are given.",
-        "Whoever edits the resource type corrects spec.application or spec.namespace, or the team declares the application there.",
+        "After a transfer the team that has the application now sets spec.namespace to its own. Otherwise whoever edits the resource type corrects spec.application or spec.namespace, or the team declares the application there.",
     ),
     Reason::new(
         HELD_WITHOUT_GRANT,
