@@ -407,3 +407,31 @@ fn the_architecture_fits_two_hundred_lines() {
         text.lines().count()
     );
 }
+
+/// The trace tells by the reasons and conditions of others who can mend a hop, and may not know their controllers: a name that
+/// nobody gives any more would go to whoever is asked where nothing is known.
+#[test]
+fn the_trace_knows_no_reason_that_no_controller_gives() {
+    let read = |name: &str| std::fs::read_to_string(root().join(name)).unwrap();
+    let reference = read("docs/reasons.md") + &read("docs/kinds.md");
+    let hops = program(&read("src/trace/hops.rs"));
+    let is_name = |word: &&str| {
+        word.starts_with(|first: char| first.is_ascii_uppercase())
+            && !["True", "False", "Unknown"].contains(word)
+            && word.chars().all(|one| one.is_ascii_alphanumeric())
+    };
+    let mut names: Vec<&str> = hops.split('"').skip(1).step_by(2).filter(is_name).collect();
+    names.sort_unstable();
+    names.dedup();
+    assert!(
+        names.contains(&"Duplicate") && names.len() > 10,
+        "{names:?}"
+    );
+    let unknown = |name: &&str| !reference.contains(&format!("`{name}`"));
+    let unknown: Vec<&str> = names.into_iter().filter(unknown).collect();
+    assert_eq!(
+        unknown,
+        Vec::<&str>::new(),
+        "neither a reason nor a condition"
+    );
+}

@@ -10,6 +10,7 @@ use super::{TeamAccounts, bucket, reasons, validate};
 use crate::api::{ANNOTATION_EMAIL_CODE, AccountClass, EmailUpdateStatus, TeamAccount};
 use crate::cloud::{CloudError, ErrorKind, ParentId};
 use crate::controllers::organization::Row;
+use crate::engine::reasons::{AWS_THROTTLED, NOT_LEADER};
 use crate::engine::record::Record;
 use crate::engine::{Failure, FailureKind, Outcome};
 use crate::model::{AccountId, RootEmail, TAG_QUARANTINED_AT, UnitPath};
@@ -63,7 +64,7 @@ impl TeamAccounts {
             obstacle: None,
             end: Ok(None),
         };
-        let (mut left, mut refused) = (None, None);
+        let (mut left, mut failed) = (None, None::<Failure>);
         let mut bucket_refused = false;
         for (at, planned) in plan.iter().enumerate() {
             let this = std::slice::from_ref(planned);
@@ -90,19 +91,20 @@ impl TeamAccounts {
                     }
                     left = left.or(Some(outcome));
                 }
-                // One right that is lacking, or one value that AWS refuses, must not keep the others from being made.
-                // Whose the account is comes before everything, though.
-                Err(failure)
-                    if failure.kind == FailureKind::Terminal
-                        && !matches!(planned.change, Change::Tag(_)) =>
-                {
-                    acted.leave(this, failure.label, &failure.message);
-                    refused = refused.or(Some(failure));
+                Err(failure) if ends_all(&planned.change, &failure) => {
+                    return acted.fail(&plan[at..], failure);
                 }
-                Err(failure) => return acted.fail(&plan[at..], failure),
+                Err(failure) => {
+                    acted.leave(this, failure.label, &failure.message);
+                    // What may be otherwise soon is tried again soon.
+                    let is_first = failed
+                        .as_ref()
+                        .is_none_or(|first| first.kind == FailureKind::Terminal);
+                    failed = if is_first { Some(failure) } else { failed };
+                }
             }
         }
-        acted.end = match refused {
+        acted.end = match failed {
             Some(failure) => Err(failure),
             None => self
                 .forget_email_update(object, record, plan)
@@ -379,6 +381,18 @@ impl TeamAccounts {
         let owner = validate::owner_of_units(class, &self.cluster);
         self.organization.ensure_unit(path, &owner.tags()).await
     }
+}
+
+/// Whether nothing more is tried in this pass. One right that is lacking, one value that AWS refuses, or one call that does
+/// not come through must not keep the other changes from being made. Whose the account is comes before everything, though,
+/// who is told to call less does, and whoever may not write, or has an old object, stops.
+fn ends_all(change: &Change, failure: &Failure) -> bool {
+    let goes_on = match failure.kind {
+        FailureKind::Terminal => true,
+        FailureKind::Transient => ![AWS_THROTTLED, NOT_LEADER].contains(&failure.label),
+        FailureKind::Conflict | FailureKind::Bug => false,
+    };
+    !goes_on || matches!(change, Change::Tag(_))
 }
 
 /// What a refusal by the organization's rules asks for; other errors stay errors.
