@@ -2,6 +2,7 @@
 //!
 //! Every pass is a span that names its object and a trace id, so that all lines of one pass can be found by either.
 
+pub mod panics;
 #[cfg(feature = "otel")]
 mod spans;
 
@@ -41,7 +42,7 @@ impl Telemetry {
     }
 }
 
-/// Starts logging to standard error, and, if `export`, sending spans to where the environment says. `filter` is in the
+/// Starts logging to standard error, panics too, and, if `export`, sending spans to where the environment says. `filter` is in the
 /// syntax of `tracing_subscriber::EnvFilter`.
 ///
 /// # Errors
@@ -52,6 +53,7 @@ pub fn start(format: LogFormat, filter: &str, export: bool) -> Result<Telemetry,
     subscriber
         .try_init()
         .map_err(|e| format!("logging could not be started: {e}"))?;
+    panics::log();
     if export && !cfg!(feature = "otel") {
         tracing::warn!(
             "the environment names a collector for spans, but this binary is built without the feature `otel`"

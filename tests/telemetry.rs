@@ -120,3 +120,35 @@ async fn people_read_object_and_trace_too_and_no_filter_takes_them_off() {
         }
     }
 }
+
+/// Of a panic the log has the place and what stands in the code, and no value that it is made of.
+#[test]
+fn a_panic_is_logged_without_what_the_code_had_in_hand() {
+    let secret = String::from("canary-señor-in-a-panic");
+    let told = |format, panics: &dyn Fn()| {
+        // The other tests of this process say why they fail as ever.
+        let paper = Paper::default();
+        let (subscriber, _telemetry) =
+            telemetry::build((format, false), "info", false, paper.clone()).unwrap();
+        let _guard = tracing::subscriber::set_default(subscriber);
+        let before = std::panic::take_hook();
+        telemetry::panics::log();
+        let ended = std::panic::catch_unwind(std::panic::AssertUnwindSafe(panics));
+        std::panic::set_hook(before);
+        assert!(ended.is_err());
+        paper.text()
+    };
+    let cut = secret.find('ñ').unwrap() + 1;
+    let said = told(LogFormat::Json, &|| drop(secret[cut..].to_owned()));
+    let line: Value = serde_json::from_str(said.trim()).unwrap();
+    assert_eq!(line["level"], "ERROR");
+    assert!(
+        line["place"].as_str().unwrap().contains("telemetry.rs:"),
+        "{line}"
+    );
+    assert!(!said.contains("canary"), "{said}");
+    let said = told(LogFormat::Human, &|| panic!("it holds {secret}"));
+    assert!(said.contains("ERROR") && !said.contains("canary"), "{said}");
+    let said = told(LogFormat::Human, &|| panic!("this cannot be"));
+    assert!(said.contains("this cannot be"), "{said}");
+}

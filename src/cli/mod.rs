@@ -113,6 +113,7 @@ Examples:
 
 /// Runs the command. The exit code: 0 done, 1 failed, 2 not understood.
 pub async fn main() -> std::process::ExitCode {
+    print::panics();
     let result = match Cli::parse().command {
         Command::Run(options) => crate::app::run(*options)
             .await

@@ -40,6 +40,17 @@ pub fn complaint(what: impl Display) {
     let _ = writeln!(io::stderr().lock(), "bailiwick: {what}");
 }
 
+/// From now on a panic of this process is told on standard error: for the commands that have no log.
+pub fn panics() {
+    std::panic::set_hook(Box::new(|panic| {
+        let (place, words, calls) = crate::telemetry::panics::told(panic);
+        let calls = calls.unwrap_or_default();
+        complaint(format!(
+            "{place}: a defect of bailiwick, please report it: {words}\n{calls}"
+        ));
+    }));
+}
+
 /// Prints an object.
 ///
 /// # Errors
