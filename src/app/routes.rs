@@ -18,6 +18,7 @@ use crate::controllers::team::{MEMBER_ROLE, is_accepted};
 use crate::controllers::{Caches, Watches, keys};
 use crate::engine::cache::Cached;
 use crate::engine::conditions;
+use crate::model::EcrRegistry;
 
 /// Enters all routes.
 pub(super) fn enter(caches: &Caches, watches: &mut Watches) {
@@ -245,9 +246,12 @@ fn to_repositories(caches: &Caches, watches: &mut Watches) {
         if let Some(image) = change.object().and_then(image)
             && change.of(of_digest)
         {
+            let addresses = EcrRegistry::addresses(&image.repository).unwrap_or_default();
             repositories.wake_where(|repository| {
                 let status = repository.status.as_ref();
-                status.and_then(|status| status.uri.as_ref()) == Some(&image.repository)
+                status
+                    .and_then(|status| status.uri.as_ref())
+                    .is_some_and(|uri| addresses.contains(uri))
             });
         }
     });

@@ -21,6 +21,14 @@ impl EcrRegistry {
             format!("{account}.dkr-ecr.{region}.{either}"),
         ]
     }
+
+    /// The addresses of a repository, given by one of them (`<host>/<name>`): over IPv4 first. None if it is not in a registry
+    /// of ECR.
+    pub fn addresses(repository: &str) -> Option<[String; 2]> {
+        let (host, name) = repository.split_once('/')?;
+        let registry: Self = host.parse().ok()?;
+        Some(registry.hosts().map(|host| format!("{host}/{name}")))
+    }
 }
 
 /// The domains that AWS has for the registries of a region's partition ("Amazon ECR endpoints and quotas").

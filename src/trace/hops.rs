@@ -94,6 +94,12 @@ pub(super) fn is_of(release: &Release, image: &ImageRef) -> bool {
         }
 }
 
+/// Whether the tag by which it was released names another image by now.
+pub(super) fn has_moved(release: &Release) -> bool {
+    let image = release.status.as_ref().and_then(|it| it.image.as_ref());
+    image.is_some_and(|image| image.moved_to.is_some())
+}
+
 /// An image that nobody has released.
 pub(super) fn unreleased(image: &ImageRef) -> Hop {
     broken(
@@ -171,6 +177,16 @@ fn image(release: &Release, status: &ReleaseStatus, asked_by_tag: bool) -> Hop {
             return broken("image", says, mend);
         }
         Some(moved) => evidence.push_str(&format!("; the tag names {moved} by now")),
+        // The digest came with the release: what the tag names was never asked.
+        None if asked_by_tag && release.spec.image.contains('@') => {
+            let says = format!(
+                "{}{tag} may be another image than {}, which Release {} names itself: nobody has asked what the tag names",
+                image.repository,
+                image.digest,
+                release.name_any()
+            );
+            return unknown("image", says);
+        }
         None if image.tag.is_some() => {
             evidence.push_str("; what the tag names now is not asked for here");
         }

@@ -5,6 +5,8 @@ mod hops;
 #[cfg(test)]
 mod tests;
 
+use std::collections::BTreeSet;
+
 use kube::ResourceExt;
 use serde::Serialize;
 
@@ -133,10 +135,11 @@ pub enum NotFound {
 /// The chain of what is asked for.
 ///
 /// # Errors
-/// If there is no such release or application. An image that nobody has released has a chain, which is broken.
+/// If there is no such release or application, or there are several. An image that nobody has released has a chain, which is
+/// broken.
 pub fn chain(subject: &Subject, seen: &Seen) -> Result<Chain, NotFound> {
     match subject {
-        Subject::Image(image) => Ok(of_image(image, seen)),
+        Subject::Image(image) => of_image(image, seen),
         Subject::Release(name) => {
             release(name, seen, "Release").map(|found| of_release(found, seen))
         }
@@ -151,24 +154,32 @@ pub fn chain(subject: &Subject, seen: &Seen) -> Result<Chain, NotFound> {
     }
 }
 
-fn of_image(image: &ImageRef, seen: &Seen) -> Chain {
-    let mut found: Vec<&Release> = seen
-        .releases
-        .iter()
-        .filter(|release| hops::is_of(release, image))
-        .collect();
-    // Of several, one that is Ready says most.
-    found.sort_by_key(|release| (!hops::is_ready(release), release.name_any()));
-    match found.first() {
-        Some(release) => {
-            let by_tag = image.digest().is_none();
-            Chain::new(
-                format!("Image {image}"),
-                hops::of_release(release, seen, by_tag),
-            )
-        }
-        None => Chain::new(format!("Image {image}"), vec![hops::unreleased(image)]),
+/// An image's chain is that of a release of it. Whose is not chosen here: who declares somebody else's image would answer for it.
+fn of_image(image: &ImageRef, seen: &Seen) -> Result<Chain, NotFound> {
+    let of_it = |release: &&Release| hops::is_of(release, image);
+    let found: Vec<&Release> = seen.releases.iter().filter(of_it).collect();
+    let whose = |release: &&Release| {
+        let namespace = release.namespace().unwrap_or_default();
+        format!("{namespace}/{}", release.spec.application)
+    };
+    let applications: BTreeSet<String> = found.iter().map(whose).collect();
+    if applications.len() > 1 {
+        let told: Vec<String> = applications.into_iter().collect();
+        let told = format!("applications {} have a Release of {image}", told.join(", "));
+        return Err(NotFound::Several(told));
     }
+    let by_tag = image.digest().is_none();
+    // Of one application's several, the one that is meant by the tag still, or else is Ready, or else is the newest.
+    let best = found.into_iter().max_by_key(|release| {
+        let is_meant = !by_tag || !hops::has_moved(release);
+        let made = release.creation_timestamp().map(|time| time.0);
+        (is_meant, hops::is_ready(release), made, release.name_any())
+    });
+    let hops = match best {
+        Some(release) => hops::of_release(release, seen, by_tag),
+        None => vec![hops::unreleased(image)],
+    };
+    Ok(Chain::new(format!("Image {image}"), hops))
 }
 
 fn of_release(release: &Release, seen: &Seen) -> Chain {

@@ -310,3 +310,64 @@ fn of_several_releases_the_ready_one_speaks_for_its_application() {
     assert!(traced("application/shop", &seen).whole);
     assert!(!traced("release/shop-2", &seen).whole);
 }
+
+/// A release with these fields at those JSON pointers.
+fn altered(release: Release, changes: &[(&str, Value)]) -> Release {
+    let mut value = serde_json::to_value(release).unwrap();
+    for (pointer, change) in changes {
+        let (parent, field) = pointer.rsplit_once('/').unwrap();
+        value.pointer_mut(parent).unwrap()[field] = change.clone();
+    }
+    read(value)
+}
+
+#[test]
+fn nobody_answers_for_an_image_of_somebody_else() {
+    let theirs = altered(
+        release("a-first", &[]),
+        &[("/metadata/namespace", json!("team-b"))],
+    );
+    let seen = seen(vec![release("shop-1", &[("Approved", "False")]), theirs]);
+    for image in [
+        "registry.example.com/a/shop:1".to_owned(),
+        format!("registry.example.com/a/shop@{}", digest()),
+    ] {
+        let error = chain(&image.parse().unwrap(), &seen).unwrap_err();
+        let said = error.to_string();
+        for word in ["team-a/shop, team-b/shop", "--namespace", image.as_str()] {
+            assert!(said.contains(word), "{said}");
+        }
+    }
+}
+
+#[test]
+fn of_several_releases_of_a_tag_the_one_that_it_means_now_speaks() {
+    let other = format!("sha256:{}", "2".repeat(64));
+    let moved = altered(
+        release("shop-1", &[]),
+        &[("/status/image/movedTo", json!(other))],
+    );
+    let now = altered(
+        release("shop-0", &[]),
+        &[("/status/image/digest", json!(other))],
+    );
+    let by_tag = "registry.example.com/a/shop:1";
+    let both = seen(vec![moved.clone(), now]);
+    let chain = traced(by_tag, &both);
+    assert!(chain.whole, "{chain:#?}");
+    assert!(chain.hops[0].says.contains(&other), "{chain:#?}");
+    assert_eq!(broken(&traced(by_tag, &seen(vec![moved]))), ["image"]);
+}
+
+#[test]
+fn a_tag_that_nobody_has_asked_for_is_not_vouched_for() {
+    let named = format!("registry.example.com/a/shop:1@{}", digest());
+    let given = altered(release("shop-1", &[]), &[("/spec/image", json!(named))]);
+    let seen = seen(vec![given]);
+    let by_tag = &traced("registry.example.com/a/shop:1", &seen).hops[0];
+    assert_eq!(by_tag.mark, Mark::Unknown, "{by_tag:?}");
+    for subject in [&named, "release/shop-1"] {
+        let hop = &traced(subject, &seen).hops[0];
+        assert_eq!(hop.mark, Mark::Holds, "{subject}: {hop:?}");
+    }
+}

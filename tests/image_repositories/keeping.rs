@@ -146,3 +146,35 @@ async fn a_tag_that_keeps_is_put_again_when_somebody_has_removed_it() {
     assert!(world.event("ledger", "DriftRepaired").contains("PutImage"));
     operator.abort();
 }
+
+/// The attestation by which a source is known has no tag where it is attached: without it a later look would know nothing.
+#[tokio::test(start_paused = true)]
+async fn what_a_source_is_known_by_does_not_expire_either() {
+    let world = World::new();
+    world.declare(json!({"expireUntaggedAfterDays": 7}));
+    let operator = world.operator(&Life::new(None));
+    world.until("ledger", "Ready").await;
+    let shown = world.only().shown;
+    for n in 1..=4 {
+        world.cloud.push_image(&shown.arn, &digest(n), &[]);
+    }
+    let by = |evidence: &str, at: u8| {
+        json!({
+            "repository": "https://git.example.com/payments/ledger", "evidence": evidence, "evidenceDigest": digest(at),
+        })
+    };
+    // The other address of the repository, over either version of IP; nobody looks at all repositories for a while.
+    let other = shown.uri.replace(".dkr.ecr.", ".dkr-ecr.");
+    let other = other.replace(".amazonaws.com/", ".on.aws/");
+    assert_ne!(other, shown.uri);
+    let signed = (&*digest(1), by("Attestation", 3));
+    world.attested_release("team-payments", "one", &other, signed);
+    let file = (&*digest(2), by("ScmSourceFile", 4));
+    world.attested_release("team-payments", "two", &shown.uri, file);
+    tokio::time::sleep(Duration::from_secs(60)).await;
+    operator.abort();
+    tokio::time::sleep(8 * DAY).await;
+    world.cloud.expire_images();
+    let left: Vec<_> = world.only().images.into_keys().collect();
+    assert_eq!(left, [digest(1), digest(2), digest(3)]);
+}

@@ -219,11 +219,25 @@ impl World {
 
     /// A release that was resolved to this digest.
     pub fn release(&self, namespace: &str, name: &str, repository: &str, digest: &str) {
+        self.attested_release(namespace, name, repository, (digest, Value::Null));
+    }
+
+    /// The same, with the source of its status.
+    pub fn attested_release(
+        &self,
+        namespace: &str,
+        name: &str,
+        repository: &str,
+        (digest, source): (&str, Value),
+    ) {
         let spec = json!({"application": "ledger", "version": name, "image": format!("{repository}:{name}")});
-        let status = json!({"image": {
+        let mut status = json!({"image": {
             "repository": repository, "tag": name, "digest": digest,
             "mediaType": "application/vnd.oci.image.manifest.v1+json", "resolvedAt": "2026-01-01T00:00:00Z",
         }});
+        if !source.is_null() {
+            status["source"] = source;
+        }
         self.put_with_status("Release", namespace, name, spec, status);
     }
 

@@ -95,6 +95,10 @@ async fn both_formats_of_cosign_are_believed_with_the_right_key_only() {
             assert_eq!(source.key, "ours");
             assert_eq!(source.facts.repository.to_string(), SHOP);
             assert_eq!(source.facts.revision.as_deref(), Some(COMMIT));
+            // By which it can be found again, and kept.
+            let carrier = image.name().at(source.carrier.clone());
+            let manifest = stage.images.resolve(&carrier).await.unwrap();
+            assert_eq!(manifest.digest, source.carrier, "{kind:?} {new_format}");
             assert_eq!(seen.skipped, [], "{kind:?} {new_format}");
             let seen = verdict(&stage, &image, &others).await;
             assert_eq!(seen.source, None, "{kind:?} {new_format}");

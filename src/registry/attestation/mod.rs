@@ -56,14 +56,14 @@ pub struct Attested {
     pub facts: SourceFacts,
     /// The name of the trusted key or identity.
     pub key: String,
-    /// Where the statement is kept.
+    /// Where the statement is kept: the digest of the manifest.
     pub carrier: Digest,
 }
 
 /// Something that does not count, and why.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Skipped {
-    /// Where it is kept.
+    /// Where it is kept: the digest of the manifest.
     pub carrier: Digest,
     /// Why it does not count.
     pub reason: String,
@@ -302,7 +302,7 @@ impl Reader<'_> {
                 Ok(bytes) => read(&bytes),
                 Err(error) => Err(found.lasting(error)?),
             };
-            let judged = judge(opened, &layer.digest, self.trust, self.image);
+            let judged = judge(opened, &manifest.digest, self.trust, self.image);
             found.judged.push(judged);
         }
         if !any {
