@@ -73,7 +73,12 @@ impl Cluster {
 
     fn operator(&self) -> Operator {
         let flags = ["bench", "--cluster-name", "bench", "--namespace", "default"];
-        let flags = [&flags[..], &["--leader-elect", "false"]].concat();
+        let flags = [
+            &flags[..],
+            &["--leader-elect", "false"],
+            &["--authors-guarded", "true"],
+        ]
+        .concat();
         let options = OperatorArguments::parse_from(flags).run;
         let metrics = Metrics::default();
         let budgets = Arc::new(Budgets::new(BudgetOptions::default()));

@@ -60,6 +60,7 @@ pub(super) fn keeper(
         cluster: options.cluster_name.clone(),
         client: client.clone(),
         namespace: options.namespace.clone(),
+        guarded: options.authors_guarded,
         clock: clock.clone(),
         leadership: leadership.clone(),
         metrics,

@@ -190,8 +190,9 @@ impl Lane {
             aside.why = Some(why);
             break;
         }
-        // Those of one object are still in their order.
-        self.queue.extend(aside.entries);
+        // In front of what was not come to, so that those of one object are still in their order.
+        aside.entries.append(&mut self.queue);
+        self.queue = aside.entries;
         match aside.why {
             Some(why) => {
                 self.go_away(why);

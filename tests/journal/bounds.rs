@@ -132,9 +132,8 @@ async fn what_a_record_said_that_cannot_be_read_is_unknown() {
     operator.end().await;
 }
 
-/// The chain of one object is in an archive and the index is lost: the others' records are written all the same.
-#[tokio::test(start_paused = true)]
-async fn an_object_whose_chain_cannot_be_read_holds_up_no_other() {
+/// Twenty applications in the journal, whose index is lost; and the uid of the first.
+async fn without_an_index() -> (World, String) {
     let world = World::new(Options::default());
     let operator = world.operator(Strike::none(), &[]);
     for number in 0..20 {
@@ -145,27 +144,96 @@ async fn an_object_whose_chain_cannot_be_read_holds_up_no_other() {
     for (key, _) in world.cloud.objects("journal/sim/heads/") {
         world.cloud.change_object_behind(&key, None);
     }
-    let operator = world.operator(Strike::none(), &[]);
-    // The index is made anew from nothing; what is listed finds its chain, and may not read it.
+    let app0 = world.server.get("applications", "team-shop", "app0");
+    let uid = app0.unwrap()["metadata"]["uid"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    (world, uid)
+}
+
+fn archived() -> CloudError {
     let message = "the object is in an archive and cannot be read";
-    let archived = CloudError::new(
+    CloudError::new(
         ErrorKind::Invalid,
         "s3.GetObject",
         "InvalidObjectState",
         message,
-    );
-    tokio::time::sleep(Duration::from_millis(50)).await;
-    world.cloud.refuse_all(archived);
+    )
+}
+
+/// The chain of one object is in an archive and the index is lost: the others' records are written all the same.
+#[tokio::test(start_paused = true)]
+async fn an_object_whose_chain_cannot_be_read_holds_up_no_other() {
+    let (world, app0) = without_an_index().await;
+    let strike = Strike::refusing(move |call| {
+        (call.starts_with("s3.GetObject") && call.contains(&app0)).then(archived)
+    });
+    let operator = world.operator(strike.clone(), &[]);
+    minutes(1).await;
     world.declare("Application", "app0", 2);
     for number in 0..20 {
         world.declare("Release", &format!("one-{number}"), number);
     }
     minutes(5).await;
     let written = world.cloud.objects("journal/sim/Release/").len();
-    world.cloud.relent("s3.GetObject");
-    assert!(world.catch_up(Duration::from_secs(120)).await);
+    let waiting = world.outbox();
+    strike.relent();
+    assert!(world.catch_up(Duration::from_secs(1200)).await);
     assert_eq!(world.check("after").await, (0, 0));
     assert_eq!(written, 20, "nothing of theirs is in an archive");
+    assert!(waiting > 0, "what is told of app0 waits");
+    operator.end().await;
+}
+
+/// What waits because its chain cannot be read stays in its order, also where the bucket takes nothing of the others meanwhile.
+#[tokio::test(start_paused = true)]
+async fn what_cannot_be_read_for_a_while_is_written_in_its_order() {
+    let (world, _) = without_an_index().await;
+    // Of those that were there nothing can be read, and nothing is taken of new ones.
+    let known: Vec<String> = world
+        .server
+        .objects("applications")
+        .iter()
+        .map(|object| object["metadata"]["uid"].as_str().unwrap().to_owned())
+        .collect();
+    let strike = Strike::refusing(move |call| {
+        let is_known = known.iter().any(|uid| call.contains(uid));
+        let full = ("s3.PutObject", "SlowDown", "not now");
+        match call.split_once(' ') {
+            Some(("s3.GetObject", _)) if is_known => Some(archived()),
+            Some(("s3.PutObject", _)) if !is_known => Some(CloudError::new(
+                ErrorKind::Unavailable,
+                full.0,
+                full.1,
+                full.2,
+            )),
+            _ => None,
+        }
+    });
+    let operator = world.operator(strike.clone(), &[]);
+    minutes(1).await;
+    // All at once, so that what fails stands between two changes of one object.
+    for (first, spec) in [("app", 2), ("new", 1), ("app", 3)] {
+        for number in 0..20 {
+            world.declare("Application", &format!("{first}{number}"), spec);
+        }
+    }
+    minutes(5).await;
+    strike.relent();
+    assert!(world.catch_up(Duration::from_secs(1200)).await);
+    assert_eq!(world.check("after").await, (0, 0));
+    let records = world.records().await;
+    for number in 0..20 {
+        let chain = of(&records, "Application", &format!("app{number}"));
+        let told: Vec<_> = chain
+            .iter()
+            .map(|record| (record.operation, record.generation))
+            .collect();
+        let changed = |generation| (Operation::Changed, Some(generation));
+        let wanted = [(Operation::Created, Some(1)), changed(2), changed(3)];
+        assert_eq!(told, wanted, "app{number}");
+    }
     operator.end().await;
 }
 

@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
-use bailiwick::cloud::simulated;
+use bailiwick::cloud::{CloudError, simulated};
 use bailiwick::dev::api_server;
 
 /// What happens at a write.
@@ -22,9 +22,13 @@ enum Ruling {
     Lose,
 }
 
+/// What the bucket refuses: by operation and key, `s3.GetObject journal/…`.
+type Refusal = Box<dyn Fn(&str) -> Option<CloudError> + Send + Sync>;
+
 /// Counts the writes of one life, and strikes at one of them.
 #[derive(Default)]
 pub struct Strike {
+    refusal: Mutex<Option<Refusal>>,
     at: Option<(u64, Fault)>,
     writes: AtomicU64,
     dead: AtomicBool,
@@ -41,6 +45,20 @@ impl Strike {
             at: Some((write, fault)),
             ..Self::default()
         })
+    }
+
+    /// A life in which the bucket refuses calls, until [`Self::relent`].
+    pub fn refusing(
+        refusal: impl Fn(&str) -> Option<CloudError> + Send + Sync + 'static,
+    ) -> Arc<Self> {
+        Arc::new(Self {
+            refusal: Mutex::new(Some(Box::new(refusal))),
+            ..Self::default()
+        })
+    }
+
+    pub fn relent(&self) {
+        *self.refusal.lock().unwrap() = None;
     }
 
     pub fn is_dead(&self) -> bool {
@@ -104,6 +122,11 @@ impl Strike {
 impl simulated::Interceptor for Strike {
     async fn before(&self, call: &simulated::Call) -> simulated::Verdict {
         let what = format!("{} {}", call.operation, call.target);
+        if let Some(refusal) = &*self.refusal.lock().unwrap()
+            && let Some(error) = refusal(&what)
+        {
+            return simulated::Verdict::Refuse(error);
+        }
         of_cloud(Strike::before(self, call.is_write, &what))
     }
 

@@ -116,10 +116,8 @@ impl World {
         journaled: bool,
     ) -> Operator {
         let arguments = ["test", "--cluster-name", "sim", "--namespace", "default"];
-        let arguments = arguments
-            .iter()
-            .chain(&["--leader-elect", "false"])
-            .chain(more);
+        let guarded = ["--leader-elect", "false", "--authors-guarded", "true"];
+        let arguments = arguments.iter().chain(&guarded).chain(more);
         let options = Arguments::parse_from(arguments).run;
         let (metrics, stop) = (Metrics::default(), CancellationToken::new());
         let budgets = Arc::new(Budgets::new(BudgetOptions::default()));

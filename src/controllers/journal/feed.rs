@@ -32,15 +32,16 @@ pub(super) fn kinds() -> Vec<ApiResource> {
     resources.collect()
 }
 
-/// What is known of an object; `None` if it is none that the API server knows.
+/// What is known of an object; `None` if it is none that the API server knows. `guarded`: policies keep its stamps true; where
+/// they do not, whoever may write the object may write somebody else's name there.
 pub(super) fn seen(
-    kind: &str,
+    (kind, guarded): (&str, bool),
     meta: &ObjectMeta,
     spec: Option<Value>,
     now: Timestamp,
 ) -> Option<Seen> {
     let annotation = |name: &str| {
-        let annotations = meta.annotations.as_ref();
+        let annotations = meta.annotations.as_ref().filter(|_| guarded);
         annotations.and_then(|annotations| annotations.get(name).cloned())
     };
     // Asking for the deletion counts as a generation of its own, although the spec stays what it is.
@@ -83,6 +84,7 @@ fn spec_set(meta: &ObjectMeta) -> Option<Timestamp> {
 /// One kind's objects, as the watch shows them.
 struct Follower {
     kind: String,
+    guarded: bool,
     journal: Arc<Journal>,
     clock: Arc<dyn Clock>,
     /// The uids of all that live.
@@ -96,13 +98,14 @@ struct Follower {
 /// Tells the journal of every object of a kind, for ever.
 pub(super) async fn follow(
     client: Client,
-    resource: ApiResource,
+    (resource, guarded): (ApiResource, bool),
     journal: Arc<Journal>,
     clock: Arc<dyn Clock>,
 ) {
     let mut opened = journal.opened();
     let mut follower = Follower {
         kind: resource.kind.clone(),
+        guarded,
         journal,
         clock,
         living: HashSet::new(),
@@ -166,7 +169,12 @@ impl Follower {
 
     fn tell(&self, mut object: DynamicObject, listed: bool) {
         let (spec, now) = (spec_of(&mut object), self.clock.now());
-        if let Some(mut seen) = seen(&self.kind, &object.metadata, Some(spec), now) {
+        if let Some(mut seen) = seen(
+            (&self.kind, self.guarded),
+            &object.metadata,
+            Some(spec),
+            now,
+        ) {
             seen.listed = listed;
             self.journal.see(seen);
         }
@@ -174,7 +182,12 @@ impl Follower {
 
     fn tell_gone(&self, mut object: DynamicObject) {
         let (spec, now) = (spec_of(&mut object), self.clock.now());
-        if let Some(mut seen) = seen(&self.kind, &object.metadata, Some(spec), now) {
+        if let Some(mut seen) = seen(
+            (&self.kind, self.guarded),
+            &object.metadata,
+            Some(spec),
+            now,
+        ) {
             seen.departed = Some(Departure {
                 at: object.metadata.deletion_timestamp.map(|time| time.0),
                 gone: true,
@@ -212,7 +225,7 @@ mod tests {
             ],
         }))
         .unwrap();
-        let object = seen("Application", &meta, Some(json!({})), now).unwrap();
+        let object = seen(("Application", true), &meta, Some(json!({})), now).unwrap();
         assert_eq!(object.generation, 3);
         assert_eq!(object.created_by.as_deref(), Some("jane"));
         assert_eq!(object.changed_by.as_deref(), Some("joe"));
@@ -220,11 +233,13 @@ mod tests {
             object.changed,
             Some("2026-01-01T01:00:00Z".parse().unwrap())
         );
+        let forged = seen(("Application", false), &meta, None, now).unwrap();
+        assert_eq!((forged.created_by, forged.changed_by), (None, None));
         let leaving = ObjectMeta {
             deletion_timestamp: meta.creation_timestamp.clone(),
             ..meta
         };
-        let object = seen("Application", &leaving, None, now).unwrap();
+        let object = seen(("Application", true), &leaving, None, now).unwrap();
         assert_eq!(object.generation, 2, "the deletion's own is not counted");
     }
 }

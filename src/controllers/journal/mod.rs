@@ -43,6 +43,8 @@ pub struct Setup {
     pub client: Client,
     /// The operator's own namespace, where the outbox is.
     pub namespace: String,
+    /// Whether policies keep the stamps true that say who made and changed an object.
+    pub guarded: bool,
     /// The time.
     pub clock: Arc<dyn Clock>,
     /// Whether this replica may write.
@@ -57,6 +59,7 @@ pub struct Setup {
 pub struct Keeper {
     journal: Arc<Journal>,
     client: Client,
+    guarded: bool,
     clock: Arc<dyn Clock>,
     metrics: JournalMetrics,
 }
@@ -70,6 +73,7 @@ impl Keeper {
             cluster,
             client,
             namespace,
+            guarded,
             clock,
             leadership,
             metrics,
@@ -83,6 +87,7 @@ impl Keeper {
         Self {
             journal: Arc::new(Journal::new(ledger, Arc::new(outbox), observer, settings)),
             client,
+            guarded,
             clock,
             metrics,
         }
@@ -92,6 +97,7 @@ impl Keeper {
     pub fn witness(&self) -> Arc<dyn Witness> {
         Arc::new(Departures {
             journal: self.journal.clone(),
+            guarded: self.guarded,
             clock: self.clock.clone(),
         })
     }
@@ -101,7 +107,8 @@ impl Keeper {
         let mut watches = JoinSet::new();
         for resource in feed::kinds() {
             let (journal, clock) = (self.journal.clone(), self.clock.clone());
-            watches.spawn(feed::follow(self.client.clone(), resource, journal, clock));
+            let what = (resource, self.guarded);
+            watches.spawn(feed::follow(self.client.clone(), what, journal, clock));
         }
         watches.spawn(show(self.journal.clone(), self.metrics, self.clock.clone()));
         let clock = self.clock;
@@ -112,13 +119,15 @@ impl Keeper {
 /// The journal as a witness.
 struct Departures {
     journal: Arc<Journal>,
+    guarded: bool,
     clock: Arc<dyn Clock>,
 }
 
 #[async_trait]
 impl Witness for Departures {
     async fn departs(&self, kind: &str, meta: &ObjectMeta, spec: Value) -> Result<(), String> {
-        let Some(mut seen) = feed::seen(kind, meta, Some(spec), self.clock.now()) else {
+        let Some(mut seen) = feed::seen((kind, self.guarded), meta, Some(spec), self.clock.now())
+        else {
             return Err("the object has no uid".to_owned());
         };
         seen.departed = Some(Departure {
