@@ -300,6 +300,65 @@ async fn a_retirement_is_announced_waits_and_takes_effect_or_is_called_off() {
     operator.abort();
 }
 
+/// While it is suspended, nothing is decided for it; what there is goes on being told.
+#[tokio::test(start_paused = true)]
+async fn a_suspended_application_still_tells_what_there_is_and_that_its_retirement_waits() {
+    let world = World::new();
+    world.team("aa");
+    world.application("aa", "shop", &json!({"retirementPeriod": "2h"}));
+    let operator = world.operator(&Arc::default());
+    let status = |world: &World| {
+        let object = world.server.get("applications", "team-aa", "shop").unwrap();
+        object["status"].clone()
+    };
+    let active = |world: &World| world.condition("applications", "aa", "shop", "Active");
+    let set = |world: &World, field: &str, value: bool| {
+        world.edit("applications", "aa", "shop", |object| {
+            object["spec"][field] = json!(value);
+        });
+    };
+    world
+        .until("in use", MINUTE, |world| {
+            active(world).starts_with("True Active")
+        })
+        .await;
+    set(&world, "active", false);
+    world
+        .until("announced", MINUTE, |world| {
+            active(world).contains("call it off")
+        })
+        .await;
+    set(&world, "suspend", true);
+    world
+        .until("held", MINUTE, |world| {
+            active(world).contains("waits until spec.suspend is false")
+        })
+        .await;
+    let image =
+        json!({"application": "shop", "version": "1", "image": "registry.example.com/a/shop:1"});
+    world.release("aa", "shop-1", "dev", &image);
+    world
+        .until("told", MINUTE, |world| {
+            status(world)["releases"][0]["name"] == "shop-1"
+        })
+        .await;
+    tokio::time::sleep(3 * HOUR).await;
+    assert_eq!(status(&world)["retirement"]["effective"], false);
+    let ready = world.condition("applications", "aa", "shop", "Ready");
+    assert!(ready.starts_with("False Suspended"), "{ready}");
+    set(&world, "active", true);
+    world
+        .until("to be called off", MINUTE, |world| {
+            active(world).contains("is called off when")
+        })
+        .await;
+    set(&world, "active", false);
+    set(&world, "suspend", false);
+    let effective = |world: &World| status(world)["retirement"]["effective"] == true;
+    world.until("retired", MINUTE, effective).await;
+    operator.abort();
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_team_does_not_go_while_it_has_active_applications() {
     let world = World::new();

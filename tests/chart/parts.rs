@@ -159,8 +159,28 @@ async fn stamps_are_guarded_where_nothing_writes_them(world: &World, people: &Pe
     )
     .await;
     let own = forge("member-a");
-    let own = [&CHANGE[..], &[&own, "--dry-run=server"]].concat();
+    let own = [&CHANGE[..], &[&own]].concat();
     may(world, &people.member, &own, "").await;
+    // Whoever changes it next does not say that it was them, and is told how.
+    let next = json!({"spec": {"tier": "Tier1"}}).to_string();
+    let words = ["you are", "take it off with the change"];
+    may_not(
+        world,
+        &people.admin,
+        &[&CHANGE[..], &[&next]].concat(),
+        "",
+        &words,
+    )
+    .await;
+    let taken_off = json!({"spec": {"tier": "Tier1"}, "metadata": {"annotations": {"bailiwick.dev/changed-by": null}}});
+    let taken_off = taken_off.to_string();
+    may(
+        world,
+        &people.admin,
+        &[&CHANGE[..], &[&taken_off]].concat(),
+        "",
+    )
+    .await;
 
     may(world, &people.admin, &CREATE, &binding.to_string()).await;
     stamped(world, people).await;

@@ -330,3 +330,50 @@ async fn whatever_keeps_it_from_answering_passes() {
     });
     futures::future::join_all(lives).await;
 }
+
+/// The operator reads what a team may not: of a repository that the application does not declare nothing is asked, and what
+/// fits a pattern that fits everything is not shown.
+#[tokio::test]
+async fn nobody_reads_commits_of_others_by_a_pattern() {
+    let host = Host::start().await;
+    let world = shop(0, Evidence::Annotation);
+    world.registries.ask_about_commits(host.origins(None));
+    let ticket_system = |pattern: &str| json!({"pattern": pattern, "urlTemplate": "https://tickets.example.com/{{ticket}}"});
+    world.edit("applications", "aa", "shop", |object| {
+        object["spec"]["repositories"] = json!(["https://github.com/acme/another"]);
+        object["spec"]["requiredApprovals"] = Value::Null;
+        object["spec"]["ticketSystem"] = ticket_system(".+");
+    });
+    release(&world, "dev");
+    let operator = world.operator(&Arc::default());
+    world
+        .until("judged", SOON, |world| {
+            says(world, "SourceMatches").starts_with("False")
+        })
+        .await;
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    assert_eq!(host.requests(), Vec::<String>::new());
+    assert_eq!(status(&world)["tickets"], Value::Null);
+    // Its own now; the whole line is no ticket.
+    world.edit("applications", "aa", "shop", |object| {
+        object["spec"]["repositories"] = json!([SOURCE]);
+    });
+    look_again(&world, "1");
+    world
+        .until("asked", SOON, |_| !host.requests().is_empty())
+        .await;
+    world
+        .until("answered", SOON, |world| {
+            status(world)["lastHandledReconcileAt"] == "1"
+        })
+        .await;
+    let tickets = status(&world)["tickets"].clone();
+    let ids: Vec<&Value> = tickets
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|one| &one["id"])
+        .collect();
+    assert_eq!(ids, ["SHOP-8"], "and not the line above it");
+    operator.abort();
+}

@@ -83,6 +83,11 @@ impl Reconcile for Applications {
             }
         };
         if object.spec.suspend {
+            // What there is goes on being told.
+            if record.is_true(ACCEPTED) {
+                self.tell_what_it_has(object, record);
+                report::held_retirement(object, record);
+            }
             let message = "spec.suspend is true: nothing is written for this application";
             return Ok(Outcome::blocked(reasons::SUSPENDED, message));
         }
@@ -97,9 +102,7 @@ impl Reconcile for Applications {
         record.set(ACCEPTED, Truth::True, reasons::ACCEPTED, &message);
         record.status.team = Some(team);
         record.status.repositories = valid.repositories;
-        self.kept_approvals(object, record);
-        self.list_releases(record, &namespace, &object.name_any());
-        self.list_credentials(record, &namespace, &object.name_any());
+        self.tell_what_it_has(object, record);
         let effective_at = report::retirement(object, record, valid.retirement_period);
         record.status.last_handled_reconcile_at =
             object.annotations().get(ANNOTATION_RECONCILE).cloned();
@@ -110,6 +113,14 @@ impl Reconcile for Applications {
 }
 
 impl Applications {
+    /// Its approvals, releases and credentials, as the caches have them.
+    fn tell_what_it_has(&self, object: &Application, record: &mut Record<Application>) {
+        let (namespace, name) = (object.namespace().unwrap_or_default(), object.name_any());
+        self.kept_approvals(object, record);
+        self.list_releases(record, &namespace, &name);
+        self.list_credentials(record, &namespace, &name);
+    }
+
     /// Says what releases need besides what the application demands now, and when that begins to differ, in an event.
     fn kept_approvals(&self, object: &Application, record: &mut Record<Application>) {
         let kept = claim::kept_besides(object, &self.caches);

@@ -165,6 +165,26 @@ pub fn retirement(
         .map(|after| after.effective_at)
 }
 
+/// Says what becomes of a retirement while nothing is written: it is neither announced, nor carried out, nor called off.
+pub fn held_retirement(object: &Application, record: &mut Record<Application>) {
+    let message = match (&record.status.retirement, object.spec.active) {
+        (None, false) => {
+            "spec.active is false: the retirement is announced when spec.suspend is false"
+                .to_owned()
+        }
+        (Some(retirement), false) if !retirement.effective => format!(
+            "spec.active is false: the retirement was announced for {}, and waits until spec.suspend is false",
+            retirement.effective_at.0
+        ),
+        (Some(_), true) => {
+            "spec.active is true: the retirement is called off when spec.suspend is false"
+                .to_owned()
+        }
+        (None, true) | (Some(_), false) => return,
+    };
+    record.set(ACTIVE, Truth::False, reasons::RETIRING, &message);
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -98,6 +98,10 @@ impl Releases {
     fn commit(&self, record: &Record<Release>, valid: &Valid) -> Option<CommitRef> {
         let source = record.status.source.as_ref()?;
         let (repository, revision) = (source.repository.parse().ok()?, source.revision.clone()?);
+        // The operator may read what the team may not: of another team's repository it tells this one nothing.
+        if !valid.repositories.contains(&repository) {
+            return None;
+        }
         let count = self.lookups.code_host(&repository, &revision)?;
         let believed = match count {
             ReviewsCount::Never => false,
@@ -110,8 +114,7 @@ impl Releases {
             .iter()
             .any(|type_| type_ == CODE_CHANGE);
         Some(CommitRef {
-            // Of another team's repository nobody approves anything for this one.
-            with_reviews: believed && wanted && valid.repositories.contains(&repository),
+            with_reviews: believed && wanted,
             repository,
             revision,
         })

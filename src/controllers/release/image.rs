@@ -282,12 +282,14 @@ fn rank(evidence: Evidence) -> u8 {
     }
 }
 
-/// Adds tickets to those that are known: an image and a commit never name fewer than they did.
+/// Adds tickets to those that are known: an image and a commit never name fewer than they did. What has white space is a piece of
+/// text and no id of a ticket: a pattern that fits everything shall not show what is written in a commit.
 pub(super) fn add_tickets(record: &mut Record<Release>, tickets: impl IntoIterator<Item = String>) {
     let known = &mut record.status.tickets;
     for id in tickets {
         let id: String = id.chars().take(TICKET_LENGTH).collect();
-        if known.len() < TICKETS && !id.is_empty() && known.iter().all(|one| one.id != id) {
+        let is_id = !id.is_empty() && !id.contains(char::is_whitespace);
+        if known.len() < TICKETS && is_id && known.iter().all(|one| one.id != id) {
             known.push(TicketStatus { id, url: None });
         }
     }
