@@ -31,8 +31,8 @@ struct Example {
     annotations: &'static [(&'static str, &'static str)],
 }
 
-/// One that says by annotations where it comes from, and one that was built from a modified tree.
-const IMAGES: [Example; 2] = [
+/// Two that say by annotations where they come from, and two that say it in a file, the first of a modified tree.
+const IMAGES: [Example; 4] = [
     Example {
         reference: "payments/api:1.0.0",
         file: ("hello.txt", "hello"),
@@ -49,10 +49,33 @@ const IMAGES: [Example; 2] = [
         ],
     },
     Example {
+        reference: "payments/api:1.1.0",
+        file: ("hello.txt", "hello again"),
+        annotations: &[
+            (
+                "org.opencontainers.image.source",
+                "https://git.example.com/payments/api",
+            ),
+            (
+                "org.opencontainers.image.revision",
+                "2c9e1d0b7a6f5e4d3c2b1a09f8e7d6c5b4a39281",
+            ),
+            ("dev.bailiwick.tickets", "PAY-57"),
+        ],
+    },
+    Example {
         reference: "search/index:0.9.0",
         file: (
             "scm-source.json",
             r#"{"url": "git:git@git.example.com:search/index.git", "revision": "5c1f2a3b4c5d6e7f8091a2b3c4d5e6f708192a3b (locally modified)", "author": "dev2", "status": " M src/main.rs"}"#,
+        ),
+        annotations: &[],
+    },
+    Example {
+        reference: "search/index:1.0.0",
+        file: (
+            "scm-source.json",
+            r#"{"url": "git:git@git.example.com:search/index.git", "revision": "7b2e4f6a8c0d1e3f5a7b9c1d3e5f708192a3b4c5", "author": "dev2", "status": ""}"#,
         ),
         annotations: &[],
     },
@@ -148,11 +171,11 @@ impl Whole {
         }
     }
 
-    /// Shows the chains of both releases: one is whole, and one is broken where it should be.
+    /// Shows two chains: one is whole, and one is broken where it should be.
     pub(super) async fn trace(&self) -> Result<(), Failure> {
         let this = Path::new("/proc/self/exe");
         let this = fs::read_link(this).map_err(|source| dev::Error::io("find", this, source))?;
-        for subject in ["application/api", "application/index"] {
+        for subject in ["application/api", "release/index-0.9.0"] {
             let output = tokio::process::Command::new(&this)
                 .args(["trace", subject])
                 .env("KUBECONFIG", self.trial.kubeconfig())

@@ -331,8 +331,10 @@ fn count(objects: &[Value]) -> String {
     let done = objects.iter().filter(|object| not_ready(object).is_none());
     let (refused, ready): (Vec<_>, Vec<_>) = done.partition(|object| shows_a_refusal(object));
     let mut text = format!("{} of {} Ready", ready.len(), objects.len());
-    if !refused.is_empty() {
-        text.push_str(&format!(", {} refused as it is meant to be", refused.len()));
+    match refused.len() {
+        0 => {}
+        1 => text.push_str(", 1 refused as it is meant to be"),
+        more => text.push_str(&format!(", {more} refused as they are meant to be")),
     }
     text
 }
@@ -345,16 +347,17 @@ fn shows_a_refusal(object: &Value) -> bool {
 fn not_ready(object: &Value) -> Option<String> {
     let metadata = &object["metadata"];
     let conditions = object["status"]["conditions"].as_array();
-    let ready =
-        conditions.and_then(|all| all.iter().find(|condition| condition["type"] == "Ready"));
-    let current = object["status"]["observedGeneration"] == metadata["generation"];
-    // What shall show how a refusal looks is as it should be when it is refused.
-    let wanted = if shows_a_refusal(object) {
-        "False"
-    } else {
-        "True"
+    let find = |type_: &str| {
+        conditions.and_then(|all| all.iter().find(|condition| condition["type"] == type_))
     };
-    if current && ready.is_some_and(|condition| condition["status"] == wanted) {
+    let ready = find("Ready");
+    let current = object["status"]["observedGeneration"] == metadata["generation"];
+    // What shall show how a refusal looks is as it should be when it is refused, and not under way any more.
+    let wanted = match shows_a_refusal(object) {
+        true => find("Stalled"),
+        false => ready,
+    };
+    if current && wanted.is_some_and(|condition| condition["status"] == "True") {
         return None;
     }
     let message = match (current, ready) {
@@ -398,11 +401,20 @@ mod tests {
         let mut shown = object(2, 2, "False");
         shown["metadata"]["annotations"] =
             json!({ "example.bailiwick.dev/shows-a-refusal": "true" });
+        assert!(not_ready(&shown).is_some(), "it is under way");
+        let stalled = json!({ "type": "Stalled", "status": "True", "message": "because" });
+        let conditions = shown["status"]["conditions"].as_array_mut();
+        conditions.unwrap().push(stalled);
         assert_eq!(not_ready(&shown), None);
         let all = [object(1, 1, "True"), shown.clone(), object(2, 1, "True")];
         assert_eq!(count(&all), "1 of 3 Ready, 1 refused as it is meant to be");
         assert_eq!(count(&all[..1]), "1 of 1 Ready");
-        shown["status"]["conditions"][0]["status"] = json!("True");
+        let twice = [shown.clone(), shown.clone()];
+        assert_eq!(
+            count(&twice),
+            "0 of 2 Ready, 2 refused as they are meant to be"
+        );
+        shown["status"]["conditions"] = json!([{ "type": "Ready", "status": "True" }]);
         assert!(not_ready(&shown).is_some());
     }
 
