@@ -7,9 +7,9 @@ use k8s_openapi::jiff::Timestamp;
 use kube::ResourceExt;
 
 use super::follow::open_creation;
-use super::{TeamAccounts, reasons};
+use super::{TeamAccounts, reasons, report};
 use crate::api::{ANNOTATION_CONFIRM_CLOSE, DeletionPolicy, Mode, TeamAccount, UnitStatus};
-use crate::cloud::ErrorKind;
+use crate::cloud::{CloudError, ErrorKind};
 use crate::controllers::organization::Row;
 use crate::engine::conditions::Truth;
 use crate::engine::record::Record;
@@ -222,74 +222,35 @@ impl TeamAccounts {
         if let Some(outcome) = self.quarantine(object, record, row, tags).await? {
             return Ok(outcome);
         }
-        let confirmed = object
-            .annotations()
-            .get(ANNOTATION_CONFIRM_CLOSE)
-            .map(|text| text.trim());
-        if confirmed != Some(id.as_str()) {
-            let other = confirmed.map_or(String::new(), |other| {
-                format!("; the annotation says {other:?}, which is not this account")
-            });
-            let message = format!(
-                "account {id} is in quarantine and will be closed only if this object bears the annotation \
-                 {ANNOTATION_CONFIRM_CLOSE}: \"{id}\"{other}; to keep the account set deletionPolicy to Retain"
-            );
-            return Ok(Outcome::blocked(reasons::AWAITING_CONFIRMATION, message));
+        if let Some(outcome) = self.may_not_close(object, record, id) {
+            return Ok(outcome);
         }
-        let class = self.caches.class(&object.spec.class_name);
-        let wait = class
-            .and_then(|class| class.spec.quarantine)
-            .and_then(|quarantine| naming::duration(&quarantine.close_after));
-        let Some((wait, since)) = wait.zip(record.status.quarantined_at.clone()) else {
-            let message =
-                "the class's spec.quarantine.closeAfter cannot be read: correct it (30d, 12h)";
-            return Ok(Outcome::blocked(reasons::INVALID_SPEC, message));
+        let accounts = &self.organization.cloud().accounts;
+        let turn = match accounts.turn_to_close(id).await {
+            Ok(turn) => turn,
+            Err(wait) => {
+                let message = format!(
+                    "account {id} will be closed when its turn comes: AWS closes a few accounts a minute"
+                );
+                return Ok(Outcome::waiting(reasons::AWAITING_CLOSURE, message, wait));
+            }
         };
-        let elapsed = u64::try_from(record.now.as_second() - since.0.as_second()).unwrap_or(0);
-        if elapsed < wait.as_secs() {
-            let left = Duration::from_secs(wait.as_secs() - elapsed);
-            let at = record
-                .now
-                .checked_add(left)
-                .map(|at| at.to_string())
-                .unwrap_or_default();
-            let message = format!("account {id} is in quarantine and will be closed after {at}");
-            return Ok(Outcome::waiting(
-                reasons::AWAITING_CLOSURE,
-                message,
-                left.min(Duration::from_secs(86_400)),
-            ));
-        }
+        // What this pass has read of the object may be minutes old, and who has withdrawn the confirmation since keeps the
+        // account: after this nobody can.
+        let message = format!("AWS is asked to close account {id}");
+        let asked = Outcome::waiting(reasons::AWAITING_CLOSURE, message, Duration::ZERO);
+        report::not_in_sync(record, &asked);
+        record.reaffirm().await?;
         record.may_write()?;
-        match self.organization.cloud().accounts.close_account(id).await {
+        match accounts.close_account(id, turn).await {
             Ok(()) => {}
             Err(error)
                 if error.kind == ErrorKind::AlreadyExists
                     || error.code == "AccountAlreadyClosedException" => {}
-            Err(error) => {
-                let verdict = error.constraint().map(creation::constraint);
-                return match verdict {
-                    Some(Verdict::Retry) => {
-                        let message = format!(
-                            "AWS closes no more accounts for now ({}); it is tried again hourly",
-                            error.reason.as_deref().unwrap_or_default()
-                        );
-                        Ok(Outcome::waiting(
-                            reasons::AWAITING_CLOSURE,
-                            message,
-                            CLOSE_AGAIN,
-                        ))
-                    }
-                    Some(Verdict::Person(what) | Verdict::Spec(what)) => Ok(Outcome::blocked(
-                        reasons::AWAITING_CLOSURE,
-                        format!("{error}: {what}"),
-                    )),
-                    _ => Err(error.into()),
-                };
-            }
+            Err(error) => return not_closed(error),
         }
         // Released only when AWS itself says that the account is leaving.
-        let account = self.organization.cloud().accounts.account(id).await?;
+        let account = accounts.account(id).await?;
         let state = account.state.clone();
         self.organization.update(id, |row| row.account = account);
         if state.is_leaving() {
@@ -305,5 +266,75 @@ impl TeamAccounts {
             message,
             Duration::from_secs(60),
         ))
+    }
+
+    /// Why the account may not be closed, or not yet.
+    fn may_not_close(
+        &self,
+        object: &TeamAccount,
+        record: &Record<TeamAccount>,
+        id: &AccountId,
+    ) -> Option<Outcome> {
+        let confirmed = object
+            .annotations()
+            .get(ANNOTATION_CONFIRM_CLOSE)
+            .map(|text| text.trim());
+        if confirmed != Some(id.as_str()) {
+            let other = confirmed.map_or(String::new(), |other| {
+                format!("; the annotation says {other:?}, which is not this account")
+            });
+            let message = format!(
+                "account {id} is in quarantine and will be closed only if this object bears the annotation \
+                 {ANNOTATION_CONFIRM_CLOSE}: \"{id}\"{other}; to keep the account set deletionPolicy to Retain"
+            );
+            return Some(Outcome::blocked(reasons::AWAITING_CONFIRMATION, message));
+        }
+        let class = self.caches.class(&object.spec.class_name);
+        let wait = class
+            .and_then(|class| class.spec.quarantine)
+            .and_then(|quarantine| naming::duration(&quarantine.close_after));
+        let Some((wait, since)) = wait.zip(record.status.quarantined_at.clone()) else {
+            let message =
+                "the class's spec.quarantine.closeAfter cannot be read: correct it (30d, 12h)";
+            return Some(Outcome::blocked(reasons::INVALID_SPEC, message));
+        };
+        let elapsed = u64::try_from(record.now.as_second() - since.0.as_second()).unwrap_or(0);
+        if elapsed >= wait.as_secs() {
+            return None;
+        }
+        let left = Duration::from_secs(wait.as_secs() - elapsed);
+        let at = record
+            .now
+            .checked_add(left)
+            .map(|at| at.to_string())
+            .unwrap_or_default();
+        let message = format!("account {id} is in quarantine and will be closed after {at}");
+        Some(Outcome::waiting(
+            reasons::AWAITING_CLOSURE,
+            message,
+            left.min(Duration::from_secs(86_400)),
+        ))
+    }
+}
+
+/// AWS would not close the account: what that asks for.
+fn not_closed(error: CloudError) -> Result<Outcome, Failure> {
+    match error.constraint().map(creation::constraint) {
+        Some(Verdict::Retry) => {
+            let message = format!(
+                "AWS closes no more accounts for now ({}); it is tried again hourly",
+                error.reason.as_deref().unwrap_or_default()
+            );
+            Ok(Outcome::waiting(
+                reasons::AWAITING_CLOSURE,
+                message,
+                CLOSE_AGAIN,
+            ))
+        }
+        Some(Verdict::Person(what) | Verdict::Spec(what)) => Ok(Outcome::blocked(
+            reasons::AWAITING_CLOSURE,
+            format!("{error}: {what}"),
+        )),
+        _ => Err(error.into()),
     }
 }
