@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use tokio::time::{Instant, sleep_until};
 
 use crate::fate::{Aim, Fault};
+use crate::kills::{Life, table};
 use crate::world::{HOUR, MINUTE, Run, World};
 
 const EMAIL: &str = "aws+team0-acc0@example.com";
@@ -294,6 +295,55 @@ async fn a_newborn_account_that_aws_does_not_show_yet_is_let_go_as_the_policy_sa
         );
         run.stop();
     }
+}
+
+fn with_lag() -> World {
+    let options = Options {
+        visibility_lag: MINUTE / 2,
+        ..Options::default()
+    };
+    let world = World::new(options, 1);
+    world.declare(1, 0);
+    world
+}
+
+#[tokio::test(start_paused = true)]
+async fn deleted_while_it_is_created() {
+    let life = Life {
+        name: "deleted while it is created",
+        world: with_lag,
+        begin: |world, run| Box::pin(async move { world.must_be_ready(run).await }),
+        live: |world, run, _| {
+            Box::pin(async move {
+                // Its reads are those of the other lives.
+                run.fate.rest(true);
+                world.account("acc0", json!({"deletionPolicy": "Quarantine"}));
+                let begun = || world.object("acc0").unwrap()["status"]["creation"].is_object();
+                world.must(run, "the intent", begun).await;
+                world.delete("acc0");
+                let gone = || world.object("acc0").is_none();
+                world.must(run, "the object is gone", gone).await;
+            })
+        },
+        end: |world, run, context| {
+            Box::pin(async move {
+                world.rest(run, HOUR / 2).await;
+                let members = world.cloud.accounts();
+                // What was asked for is found and put where it belongs; what was not is not asked for any more.
+                assert_eq!(members.len(), world.cloud.requests().len(), "{context}");
+                for member in members {
+                    assert_eq!(member.path.as_str(), "/Quarantine", "{context}");
+                    assert!(member.tags.contains_key(TAG_OWNER), "{context}");
+                }
+            })
+        },
+    };
+    let expected = [
+        "organizations.CreateAccount",
+        "organizations.MoveAccount",
+        "Patch teamaccounts/acc0 status",
+    ];
+    table(life, &expected).await;
 }
 
 /// The events about objects of that kind: where, whom about, the reason, what they say.

@@ -8,7 +8,7 @@ use kube::ResourceExt;
 
 use super::follow::open_creation;
 use super::gather::YOUNG;
-use super::{TeamAccounts, reasons, report};
+use super::{TeamAccounts, reasons};
 use crate::api::{ANNOTATION_CONFIRM_CLOSE, DeletionPolicy, Mode, TeamAccount, UnitStatus};
 use crate::cloud::{CloudError, ErrorKind};
 use crate::controllers::organization::Row;
@@ -232,9 +232,19 @@ impl TeamAccounts {
         if let Some(outcome) = self.quarantine(object, record, row, tags).await? {
             return Ok(outcome);
         }
-        if let Some(outcome) = self.may_not_close(object, record, id) {
-            return Ok(outcome);
+        match self.may_not_close(object, record, id) {
+            Some(outcome) => Ok(outcome),
+            None => self.close_now(record, row).await,
         }
+    }
+
+    /// Asks AWS to close the account, in its turn, if all is declared as this pass has read it.
+    async fn close_now(
+        &self,
+        record: &mut Record<TeamAccount>,
+        row: &Row,
+    ) -> Result<Outcome, Failure> {
+        let id = &row.account.id;
         let accounts = &self.organization.cloud().accounts;
         let turn = match accounts.turn_to_close(id).await {
             Ok(turn) => turn,
@@ -247,9 +257,8 @@ impl TeamAccounts {
         };
         // What this pass has read of the object may be minutes old, and who has withdrawn the confirmation since keeps the
         // account: after this nobody can.
-        let message = format!("AWS is asked to close account {id}");
-        let asked = Outcome::waiting(reasons::AWAITING_CLOSURE, message, Duration::ZERO);
-        report::not_in_sync(record, &asked);
+        let message = format!("account {id} is to be closed: its time in quarantine is over");
+        record.set("InSync", Truth::False, reasons::AWAITING_CLOSURE, &message);
         record.reaffirm().await?;
         record.may_write()?;
         match accounts.close_account(id, turn).await {
