@@ -295,6 +295,8 @@ async fn work(
         instance: options.identity.clone(),
     };
     let journal = journal::keeper(options, journal, &client, &clock, &leadership, &metrics);
+    let (caches, watches) = Caches::new(&client);
+    let parents = caches.clone();
     let engine = Engine {
         client: client.clone(),
         clock: clock.clone(),
@@ -302,12 +304,12 @@ async fn work(
         witness: journal.as_ref().map(Keeper::witness),
         metrics: metrics.clone(),
         reporter,
+        parent_of: Arc::new(move |namespace| parents.parent_of(namespace)),
         concurrency: options.concurrency,
         pass_timeout: options.pass_timeout,
         trace_of: crate::telemetry::trace_of,
         shutdown: stop.clone(),
     };
-    let (caches, watches) = Caches::new(&client);
     origins.know(&caches);
     let filled = caches.clone();
     let organization = Arc::new(Organization::new(

@@ -77,6 +77,8 @@ fn every_word_for_programs_is_in_the_reference() {
         "InvalidInputException",
         "RepositoryNotEmptyException",
         "KmsException",
+        // The cause that the API server gives for refusing an event; of a team, a reason.
+        "NamespaceTerminating",
         // A condition of accounts that repositories go by.
         "Baselined",
         // What a client's plan says would be done.

@@ -12,6 +12,7 @@
 //! | `guards.rs` | what must never be taken for ours, or for now |
 //! | `events.rs` | what is told, and how often |
 //! | `stale.rs`, `leaders.rs` | old caches, broken watches, two operators |
+//! | `meanwhile.rs` | what people change while something is under way |
 //! | `outside.rs` | what others do to an account |
 //! | `seeds.rs` | everything at once, by chance; `BAILIWICK_SEED=7 cargo test --test simulation seeded` replays one |
 //! | `settled.rs` | three hundred accounts, and an hour in which nothing happens |
@@ -42,6 +43,8 @@ mod kills;
 mod leaders;
 #[path = "simulation/lives.rs"]
 mod lives;
+#[path = "simulation/meanwhile.rs"]
+mod meanwhile;
 #[path = "simulation/outside.rs"]
 mod outside;
 #[path = "simulation/seeds.rs"]

@@ -210,7 +210,7 @@ fn held_scopes_stay() -> Value {
 }
 
 /// The account of an object that has one is not exchanged; where it has none yet, the one to adopt is not, for without it
-/// another would be created.
+/// another would be created; and none is named while AWS is creating one.
 fn accounts_stay() -> Value {
     json!([{
         "rule": "(has(oldSelf.status) && has(oldSelf.status.accountId)) || !has(oldSelf.spec.accountId) || \
@@ -222,6 +222,11 @@ fn accounts_stay() -> Value {
             (has(oldSelf.spec.accountId) && self.spec.accountId == oldSelf.spec.accountId)",
         "message": "spec.accountId cannot be changed: this object manages the account in status.accountId; remove the field, \
             or, for another account, delete this object (deletionPolicy: Retain keeps the account) and make a new one",
+    }, {
+        "rule": "!has(self.spec.accountId) || has(oldSelf.spec.accountId) || !has(oldSelf.status) || \
+            has(oldSelf.status.accountId) || !has(oldSelf.status.creation) || has(oldSelf.status.creation.failure)",
+        "message": "spec.accountId cannot be set while AWS is asked to create an account for this object (status.creation): \
+            delete this object (deletionPolicy says what becomes of that account) and make a new one",
     }])
 }
 

@@ -67,6 +67,11 @@ impl Domain {
     }
 }
 
+/// How long after its time a turn is kept for who was to come back for it.
+const KEPT: Duration = Duration::from_secs(600);
+/// How many turns are kept.
+const TURNS: usize = 4096;
+
 /// All budgets of one organization.
 #[derive(Debug)]
 pub struct Budgets {
@@ -128,6 +133,8 @@ pub struct Budget {
     bucket: Mutex<Bucket>,
     /// Who is next. Tokio's mutex is fair: first come, first served, so nobody starves.
     turn: tokio::sync::Mutex<()>,
+    /// Those who come back for their turn, and when it is.
+    booked: Mutex<Recent<AccountId, Duration>>,
     /// Limits the calls under way, if anything does.
     gate: Option<Arc<Semaphore>>,
 }
@@ -139,6 +146,7 @@ impl Budget {
             epoch: Instant::now(),
             bucket: Mutex::new(Bucket::new(limits)),
             turn: tokio::sync::Mutex::new(()),
+            booked: Mutex::new(Recent::new(TURNS)),
             gate,
         }
     }
@@ -156,6 +164,29 @@ impl Budget {
                 }
             }
         }
+        self.permit().await
+    }
+
+    /// The turn of a call about that account, for an asker that does not wait for it here. `Err`: how long until then; it is
+    /// kept for who asks again.
+    pub async fn turn_of(self: &Arc<Self>, id: &AccountId) -> Result<Permit, Duration> {
+        self.booked(id)?;
+        Ok(self.permit().await)
+    }
+
+    fn booked(&self, id: &AccountId) -> Result<(), Duration> {
+        let (now, mut booked) = (self.now(), lock(&self.booked));
+        let kept = booked.get(id).copied().filter(|at| now < *at + KEPT);
+        let at = kept.unwrap_or_else(|| now + lock(&self.bucket).book(now));
+        if now < at {
+            booked.insert(id.clone(), at);
+            return Err(at - now);
+        }
+        booked.remove(id);
+        Ok(())
+    }
+
+    async fn permit(self: &Arc<Self>) -> Permit {
         // Only now, so that who waits ten seconds for a token does not hold up a different operation.
         let gate = match &self.gate {
             // The semaphore is never closed; if it were, a call without a gate is the lesser evil.
@@ -259,6 +290,32 @@ mod tests {
         let start = Instant::now();
         budget.acquire().await.answered();
         assert_eq!(start.elapsed().as_secs(), 9);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_comes_back_for_a_turn_has_it_at_its_time_and_not_for_ever() {
+        let budget = Arc::new(Budget::new(Limits::published(0.05, 1.0), None));
+        let ids: Vec<AccountId> = (0..3)
+            .map(|n| format!("{n:012}").parse().unwrap())
+            .collect();
+        let wait = async |n: usize| {
+            let turn = budget.turn_of(&ids[n]).await;
+            turn.map(Permit::answered)
+                .map_err(|wait| wait.as_secs_f64().round())
+        };
+        let after = async |seconds| tokio::time::sleep(Duration::from_secs(seconds)).await;
+        assert_eq!(wait(0).await, Ok(()));
+        assert_eq!((wait(1).await, wait(2).await), (Err(20.0), Err(40.0)));
+        after(10).await;
+        // Asking earlier than told gains nothing and loses nothing.
+        assert_eq!((wait(2).await, wait(1).await), (Err(30.0), Err(10.0)));
+        after(11).await;
+        assert_eq!(wait(1).await, Ok(()));
+        // Who has had its turn stands at the end.
+        assert_eq!(wait(1).await, Err(39.0));
+        // Who does not come back loses its turn, and holds nobody up.
+        after(700).await;
+        assert_eq!((wait(0).await, wait(2).await), (Ok(()), Err(20.0)));
     }
 
     #[tokio::test(start_paused = true)]

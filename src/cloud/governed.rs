@@ -16,7 +16,7 @@ use tracing::Instrument;
 use super::budget::{Budgets, Domain};
 use super::{
     Account, AccountSettings, Accounts, Cloud, Company, CreateRequest, ErrorKind, NewAccount, Page,
-    ParentId, RegionState, RequestId, Result, Unit, Units,
+    ParentId, RegionState, RequestId, Result, Turn, Unit, Units,
 };
 use crate::model::{
     AccountId, AccountName, AlternateContact, ContactKind, Region, RootEmail, Tags,
@@ -25,6 +25,11 @@ use crate::model::{
 mod storage;
 
 pub use storage::govern_bucket;
+
+const CLOSE: Domain = Domain::Operation {
+    service: "organizations",
+    operation: "CloseAccount",
+};
 
 /// Is told of every call.
 pub trait CallObserver: Send + Sync {
@@ -107,6 +112,19 @@ impl Governor {
         account: Option<&AccountId>,
         run: impl Future<Output = Result<T>>,
     ) -> Result<T> {
+        self.call_in(Turn::default(), domain, operation, account, run)
+            .await
+    }
+
+    /// The same in a turn that was had before, if it was.
+    async fn call_in<T>(
+        &self,
+        turn: Turn,
+        domain: Domain,
+        operation: &'static str,
+        account: Option<&AccountId>,
+        run: impl Future<Output = Result<T>>,
+    ) -> Result<T> {
         let service = domain.service();
         let span = tracing::debug_span!(
             "aws",
@@ -118,18 +136,24 @@ impl Governor {
             otel.kind = "client",
             otel.status_code = tracing::field::Empty,
         );
-        self.measured(domain, operation, run).instrument(span).await
+        self.measured(turn, domain, operation, run)
+            .instrument(span)
+            .await
     }
 
     async fn measured<T>(
         &self,
+        turn: Turn,
         domain: Domain,
         operation: &'static str,
         run: impl Future<Output = Result<T>>,
     ) -> Result<T> {
         let service = domain.service();
         let asked = Instant::now();
-        let permit = self.budgets.of(&domain).acquire().await;
+        let permit = match turn.0 {
+            Some(permit) => permit,
+            None => self.budgets.of(&domain).acquire().await,
+        };
         let started = Instant::now();
         let result = run.await;
         let outcome = match &result {
@@ -262,14 +286,15 @@ impl Accounts for Governed<dyn Accounts> {
             .await
     }
 
-    async fn close_account(&self, id: &AccountId) -> Result<()> {
+    async fn turn_to_close(&self, id: &AccountId) -> std::result::Result<Turn, Duration> {
+        let budget = self.governor.budgets.of(&CLOSE);
+        Ok(Turn(Some(budget.turn_of(id).await?)))
+    }
+
+    async fn close_account(&self, id: &AccountId, turn: Turn) -> Result<()> {
+        let run = self.port.close_account(id, Turn::default());
         self.governor
-            .about(
-                "organizations",
-                "CloseAccount",
-                id,
-                self.port.close_account(id),
-            )
+            .call_in(turn, CLOSE, "CloseAccount", Some(id), run)
             .await
     }
 }

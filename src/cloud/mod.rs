@@ -16,6 +16,7 @@ pub mod storage;
 pub mod user_pools;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use k8s_openapi::jiff::Timestamp;
@@ -150,6 +151,10 @@ pub struct CreateRequest {
     pub state: RequestState,
 }
 
+/// The turn to make one call: the budget's leave, held until the call is answered. Where no budget is kept it is empty.
+#[derive(Debug, Default)]
+pub struct Turn(Option<budget::Permit>);
+
 /// Member accounts: AWS Organizations, from the management account.
 #[async_trait]
 pub trait Accounts: Send + Sync {
@@ -180,8 +185,13 @@ pub trait Accounts: Send + Sync {
     async fn tag(&self, id: &AccountId, tags: &Tags) -> Result<()>;
     /// UntagResource.
     async fn untag(&self, id: &AccountId, keys: &[String]) -> Result<()>;
-    /// CloseAccount. Irreversible for practical purposes: the caller has checked every guard.
-    async fn close_account(&self, id: &AccountId) -> Result<()>;
+    /// The turn to call CloseAccount, or how long there is none: who asks again then has it. Whatever the account is closed
+    /// for is looked at after this, for it may be withdrawn while others are closed.
+    async fn turn_to_close(&self, _id: &AccountId) -> std::result::Result<Turn, Duration> {
+        Ok(Turn::default())
+    }
+    /// CloseAccount. Irreversible for practical purposes: the caller has checked every guard since it had its turn.
+    async fn close_account(&self, id: &AccountId, turn: Turn) -> Result<()>;
 }
 
 /// Organizational units: AWS Organizations, from the management account.

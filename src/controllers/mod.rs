@@ -16,7 +16,8 @@ pub mod resource_type;
 pub mod team;
 pub mod team_account;
 
-use kube::{Client, ResourceExt};
+use k8s_openapi::api::core::v1::ObjectReference;
+use kube::{Client, Resource, ResourceExt};
 
 use crate::api::{
     AccountClass, Application, ApplicationName, Approval, ImageRepository, OAuthClient,
@@ -92,6 +93,19 @@ impl Caches {
         let age = |team: &Team| (team.metadata.creation_timestamp.clone(), team.uid());
         let has = |team: &Team| team.home() == namespace && team::is_accepted(team);
         self.teams.select(has).into_iter().min_by_key(age)
+    }
+
+    /// Who hears of what is in this namespace when nothing in it can be told of any more: its team, or else the namespace.
+    pub fn parent_of(&self, namespace: &str) -> ObjectReference {
+        match self.team_of(namespace) {
+            Some(team) => team.object_ref(&()),
+            None => ObjectReference {
+                api_version: Some("v1".to_owned()),
+                kind: Some("Namespace".to_owned()),
+                name: Some(namespace.to_owned()),
+                ..ObjectReference::default()
+            },
+        }
     }
 
     /// What `look` makes of every account that can be read: for those who want to know something of many of them.

@@ -1,11 +1,16 @@
 //! How an object is told what has become of it.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use k8s_openapi::api::core::v1::ObjectReference;
 use kube::runtime::events::{Event, EventType, Recorder};
+use tokio::time::error::Elapsed;
 
 use super::frame::Engine;
+
+/// Who is told what an object in a namespace cannot be told any more, because the namespace is being deleted.
+pub type ParentOf = Arc<dyn Fn(&str) -> ObjectReference + Send + Sync>;
 
 /// The longest note that the API server accepts, in bytes.
 const LONGEST_NOTE: usize = 1024;
@@ -21,7 +26,7 @@ impl Engine {
         reason: &str,
         message: &str,
     ) {
-        let event = Event {
+        let mut event = Event {
             type_: if warning {
                 EventType::Warning
             } else {
@@ -33,16 +38,45 @@ impl Engine {
             secondary: None,
         };
         tracing::info!(reason, note = message, "event");
-        // A recorder of its own for each event: one that remembers takes events of one reason within minutes for one
-        // event, and keeps only what the first of them said. Ours are transitions, and each says something else.
-        let recorder = Recorder::new(self.client.clone(), self.reporter.clone());
-        let publishing = recorder.publish(&event, reference);
-        match tokio::time::timeout(PUBLISH, publishing).await {
+        let mut sent = self.send(&event, reference).await;
+        if let Ok(Err(error)) = &sent
+            && is_terminating(error)
+            && let Some(namespace) = &reference.namespace
+        {
+            // In a namespace that is being deleted nothing new is made, no event either; the last one says what is kept.
+            let [kind, name] = [&reference.kind, &reference.name].map(Option::as_deref);
+            let (kind, name) = (kind.unwrap_or_default(), name.unwrap_or_default());
+            event.note = Some(note(&format!("{kind} {namespace}/{name}: {message}")));
+            sent = self.send(&event, &(self.parent_of)(namespace)).await;
+        }
+        match sent {
             Ok(Ok(())) => {}
             Ok(Err(error)) => tracing::warn!(%error, "the event could not be published"),
             Err(_) => tracing::warn!("the event could not be published: no answer in time"),
         }
     }
+
+    async fn send(
+        &self,
+        event: &Event,
+        reference: &ObjectReference,
+    ) -> Result<kube::Result<()>, Elapsed> {
+        // A recorder of its own for each event: one that remembers takes events of one reason within minutes for one
+        // event, and keeps only what the first of them said. Ours are transitions, and each says something else.
+        let recorder = Recorder::new(self.client.clone(), self.reporter.clone());
+        tokio::time::timeout(PUBLISH, recorder.publish(event, reference)).await
+    }
+}
+
+/// Whether it was refused because the namespace is being deleted.
+fn is_terminating(error: &kube::Error) -> bool {
+    let kube::Error::Api(status) = error else {
+        return false;
+    };
+    let causes = status.details.iter().flat_map(|details| &details.causes);
+    causes
+        .into_iter()
+        .any(|cause| cause.reason == "NamespaceTerminating")
 }
 
 /// The message, as far as the API server accepts it.

@@ -20,6 +20,7 @@ use super::backoff::{Attempts, Backoff, jitter};
 use super::cache::Watched;
 use super::clock::Clock;
 use super::conditions;
+use super::events::ParentOf;
 use super::leader::Leadership;
 use super::metrics::Metrics;
 use super::outcome::{Failure, FailureKind, Outcome};
@@ -80,6 +81,8 @@ pub struct Engine {
     pub metrics: Metrics,
     /// Who speaks in events.
     pub reporter: Reporter,
+    /// Who hears of an object whose namespace is being deleted.
+    pub parent_of: ParentOf,
     /// How many objects of a kind are worked on at once.
     pub concurrency: u16,
     /// How long one pass may take.

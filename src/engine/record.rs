@@ -193,6 +193,21 @@ impl<K: Kind> Record<K> {
         if wanted == self.written {
             return Ok(false);
         }
+        self.write(wanted).await?;
+        Ok(true)
+    }
+
+    /// The same, also if nothing differs: before a call that nobody can take back, the API server says whether the object
+    /// is still what this pass has read of it.
+    ///
+    /// # Errors
+    /// Conflict if the object has changed since it was read: then the pass must end without that call.
+    pub async fn reaffirm(&mut self) -> Result<(), Failure> {
+        let wanted = to_value(&self.status)?;
+        self.write(wanted).await
+    }
+
+    async fn write(&mut self, wanted: Value) -> Result<(), Failure> {
         let body = json!({
             "metadata": { "resourceVersion": self.resource_version },
             "status": merge_diff(&self.written, &wanted),
@@ -200,7 +215,7 @@ impl<K: Kind> Record<K> {
         let answer = self.patch(Some("status"), body).await?;
         self.resource_version = answer.resource_version().unwrap_or_default();
         self.written = wanted;
-        Ok(true)
+        Ok(())
     }
 
     /// Adds the finalizer, before the first write outside.

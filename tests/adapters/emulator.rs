@@ -235,7 +235,10 @@ async fn what_does_not_exist_is_not_found() {
         ("tags", accounts.tags(&nobody()).await.unwrap_err()),
         (
             "close",
-            accounts.close_account(&nobody()).await.unwrap_err(),
+            accounts
+                .close_account(&nobody(), Default::default())
+                .await
+                .unwrap_err(),
         ),
     ] {
         assert_eq!(kind.kind, ErrorKind::NotFound, "{what}: {kind}");
@@ -247,7 +250,11 @@ async fn what_does_not_exist_is_not_found() {
 async fn a_closed_account_is_leaving_and_stays_closed() {
     let cloud = cloud().await;
     let id = make(&cloud, "closed").await;
-    cloud.accounts.close_account(&id).await.unwrap();
+    cloud
+        .accounts
+        .close_account(&id, Default::default())
+        .await
+        .unwrap();
     assert!(
         cloud
             .accounts
@@ -257,7 +264,11 @@ async fn a_closed_account_is_leaving_and_stays_closed() {
             .state
             .is_leaving()
     );
-    let again = cloud.accounts.close_account(&id).await.unwrap_err();
+    let again = cloud
+        .accounts
+        .close_account(&id, Default::default())
+        .await
+        .unwrap_err();
     assert_eq!(
         (again.kind, again.code.as_str()),
         (ErrorKind::AlreadyExists, "AccountAlreadyClosedException")

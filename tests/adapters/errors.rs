@@ -159,7 +159,10 @@ async fn what_cannot_be_repeated_is_not() {
             ),
             (
                 "CloseAccount",
-                accounts.close_account(&id).await.unwrap_err(),
+                accounts
+                    .close_account(&id, Default::default())
+                    .await
+                    .unwrap_err(),
             ),
             (
                 "CreateOrganizationalUnit",

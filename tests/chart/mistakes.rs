@@ -85,4 +85,20 @@ pub async fn in_an_accounts_id_have_a_way_out(world: &World) {
     world.refused(&with(other), &words).await;
     world.accepted(&with(own)).await;
     world.accepted(&bare).await;
+    // While AWS is asked to create one, none is named; when that came to nothing, one is.
+    let creation = json!({"email": "a@example.com", "accountName": "a", "marker": "a", "startedAt": "2026-01-01T00:00:00Z"});
+    let status = json!({"status": {"accountId": null, "creation": creation}});
+    let told = |status| {
+        let (api, status) = (&api, Patch::Merge(status));
+        async move {
+            api.patch_status("adopted", &PatchParams::default(), &status)
+                .await
+        }
+    };
+    told(status).await.unwrap();
+    let words = ["spec.accountId cannot be set while", "delete this object"];
+    world.refused(&with(other), &words).await;
+    let failed = json!({"status": {"creation": {"failure": "EMAIL_ALREADY_EXISTS"}}});
+    told(failed).await.unwrap();
+    world.accepted(&with(other)).await;
 }

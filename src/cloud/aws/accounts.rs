@@ -7,6 +7,7 @@ use aws_sdk_organizations::types;
 
 use super::super::{
     Account, Accounts, CreateRequest, NewAccount, Page, ParentId, RequestId, RequestState, Result,
+    Turn,
 };
 use super::error::classify;
 use super::{never_again, odd_answer, timestamp};
@@ -226,7 +227,7 @@ impl Accounts for OrganizationAccounts {
         Ok(())
     }
 
-    async fn close_account(&self, id: &AccountId) -> Result<()> {
+    async fn close_account(&self, id: &AccountId, _: Turn) -> Result<()> {
         self.client
             .close_account()
             .account_id(id.as_str())

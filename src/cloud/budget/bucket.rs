@@ -59,6 +59,16 @@ impl Bucket {
         }
     }
 
+    /// Takes a token that may not be there yet. How long until it is.
+    pub fn book(&mut self, now: Duration) -> Duration {
+        self.refill(now);
+        self.tokens -= 1.0;
+        if self.tokens + ROUNDING >= 0.0 {
+            return Duration::ZERO;
+        }
+        Duration::from_secs_f64(-self.tokens / self.rate) + Duration::from_nanos(1)
+    }
+
     /// AWS refused a call that was made at `started` because there were too many.
     pub fn on_throttle(&mut self, now: Duration, started: Duration) {
         // Calls that were under way when the rate was lowered say nothing about the lower one; without this a
@@ -68,7 +78,7 @@ impl Bucket {
         }
         self.refill(now);
         // AWS's own bucket is empty, whatever ours has.
-        self.tokens = 0.0;
+        self.tokens = self.tokens.min(0.0);
         self.rate = (self.rate * DECREASE).max(self.limits.floor);
         self.lowered = Some(now);
     }

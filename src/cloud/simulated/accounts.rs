@@ -10,6 +10,7 @@ use super::world::{AccountRecord, World};
 use super::{Gate, paging};
 use crate::cloud::{
     Account, Accounts, CloudError, CreateRequest, NewAccount, Page, ParentId, RequestId, Result,
+    Turn,
 };
 use crate::model::{AccountId, Tags};
 
@@ -277,7 +278,7 @@ impl Accounts for Gate {
             .await
     }
 
-    async fn close_account(&self, id: &AccountId) -> Result<()> {
+    async fn close_account(&self, id: &AccountId, _: Turn) -> Result<()> {
         self.call(Call::write(CLOSE, id), |world| world.close_account(id))
             .await
     }

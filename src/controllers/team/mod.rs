@@ -219,7 +219,11 @@ impl Teams {
                 );
                 record.note(reasons::NAMESPACE_RETAINED, message);
             }
-            TeamDeletionPolicy::Delete => self.remove_namespace(object, namespace).await?,
+            TeamDeletionPolicy::Delete => {
+                // The policy may have been withdrawn, and nothing brings a namespace back.
+                record.reaffirm().await?;
+                self.remove_namespace(object, namespace).await?;
+            }
         }
         Ok(Outcome::Released)
     }

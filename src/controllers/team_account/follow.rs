@@ -139,7 +139,17 @@ impl TeamAccounts {
             .ok()
             .and_then(|email| self.organization.by_email(&email));
         match row {
-            Some(row) => Ok(Some(self.claim(object, record, &row).await?)),
+            Some(row) => {
+                let identity = self.claim(object, record, &row).await?;
+                if identity.is_err()
+                    && let Some(creation) = &mut record.status.creation
+                {
+                    // Another's: AWS gives an address to one account only, so ours has come, or will come, to nothing.
+                    creation.failure = Some("EMAIL_ALREADY_EXISTS".to_owned());
+                    self.organization.slot_done(&uid.unwrap_or_default(), None);
+                }
+                Ok(Some(identity))
+            }
             None => Ok(None),
         }
     }
@@ -284,6 +294,10 @@ impl TeamAccounts {
         request: Option<&RequestId>,
     ) -> Result<(), Failure> {
         record.status.account_id = Some(id.to_string());
+        if let Some(creation) = &mut record.status.creation {
+            // Whatever was taken for its end before.
+            creation.failure = None;
+        }
         record.note(reasons::CREATED, format!("account {id} was created"));
         let began = record
             .status

@@ -16,7 +16,7 @@ use crate::plan::account::{DesiredAccount, ObservedAccount, Ownership, ownership
 use crate::plan::credentials_bucket::ObservedBucket;
 
 /// For how long after its creation an account that does not let us in is merely young.
-const YOUNG: i64 = 30 * 60;
+pub(super) const YOUNG: i64 = 30 * 60;
 
 /// What was seen.
 #[derive(Default)]

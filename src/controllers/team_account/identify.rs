@@ -2,6 +2,7 @@
 
 use kube::ResourceExt;
 
+use super::follow::open_creation;
 use super::{TeamAccounts, reasons};
 use crate::api::TeamAccount;
 use crate::cloud::ErrorKind;
@@ -23,11 +24,21 @@ impl TeamAccounts {
         desired: &DesiredAccount,
     ) -> Result<Identity, Failure> {
         let wanted = object.spec.account_id.as_deref();
+        if wanted.is_some()
+            && let Some(open) = open_creation(record)
+        {
+            // AWS may be at it, and what comes of it is this object's, whatever is wanted by now.
+            let followed = self.follow(object, record, None, &open).await?;
+            if open_creation(record).is_some() {
+                return Ok(followed);
+            }
+        }
         match (record.status.account_id.as_deref(), wanted) {
             (Some(known), Some(wanted)) if known != wanted => Ok(Err(Outcome::blocked(
                 reasons::INVALID_SPEC,
                 format!(
-                    "spec.accountId: this object manages account {known} already; remove the field"
+                    "spec.accountId: this object manages account {known} already; remove the field, or, for account {wanted}, \
+                     delete this object (deletionPolicy: Retain keeps account {known}) and make a new one"
                 ),
             ))),
             (Some(known), _) => Ok(parse(known)),

@@ -7,9 +7,10 @@ use k8s_openapi::jiff::Timestamp;
 use kube::ResourceExt;
 
 use super::follow::open_creation;
+use super::gather::YOUNG;
 use super::{TeamAccounts, reasons};
 use crate::api::{ANNOTATION_CONFIRM_CLOSE, DeletionPolicy, Mode, TeamAccount, UnitStatus};
-use crate::cloud::ErrorKind;
+use crate::cloud::{CloudError, ErrorKind};
 use crate::controllers::organization::Row;
 use crate::engine::conditions::Truth;
 use crate::engine::record::Record;
@@ -21,6 +22,8 @@ use crate::plan::account::{Ownership, ownership};
 use crate::plan::creation::{self, Verdict};
 use crate::plan::naming;
 
+/// How soon we look again for an account that AWS does not show yet.
+const SHOWN_AGAIN: Duration = Duration::from_secs(15);
 /// How soon we ask again whether an account may be closed: AWS's own quota is counted over thirty days.
 const CLOSE_AGAIN: Duration = Duration::from_secs(3600);
 
@@ -58,6 +61,13 @@ impl TeamAccounts {
             }
         };
         let Some(row) = self.known_row(&id).await? else {
+            if is_newborn(record) {
+                let message = format!(
+                    "account {id} was created a moment ago and AWS does not show it yet: it is looked for again before it \
+                     is let go"
+                );
+                return Ok(Outcome::waiting(reasons::ACTIVATING, message, SHOWN_AGAIN));
+            }
             record.note(
                 reasons::ACCOUNT_RETAINED,
                 format!("account {id} is not in the organization any more"),
@@ -222,74 +232,44 @@ impl TeamAccounts {
         if let Some(outcome) = self.quarantine(object, record, row, tags).await? {
             return Ok(outcome);
         }
-        let confirmed = object
-            .annotations()
-            .get(ANNOTATION_CONFIRM_CLOSE)
-            .map(|text| text.trim());
-        if confirmed != Some(id.as_str()) {
-            let other = confirmed.map_or(String::new(), |other| {
-                format!("; the annotation says {other:?}, which is not this account")
-            });
-            let message = format!(
-                "account {id} is in quarantine and will be closed only if this object bears the annotation \
-                 {ANNOTATION_CONFIRM_CLOSE}: \"{id}\"{other}; to keep the account set deletionPolicy to Retain"
-            );
-            return Ok(Outcome::blocked(reasons::AWAITING_CONFIRMATION, message));
+        match self.may_not_close(object, record, id) {
+            Some(outcome) => Ok(outcome),
+            None => self.close_now(record, row).await,
         }
-        let class = self.caches.class(&object.spec.class_name);
-        let wait = class
-            .and_then(|class| class.spec.quarantine)
-            .and_then(|quarantine| naming::duration(&quarantine.close_after));
-        let Some((wait, since)) = wait.zip(record.status.quarantined_at.clone()) else {
-            let message =
-                "the class's spec.quarantine.closeAfter cannot be read: correct it (30d, 12h)";
-            return Ok(Outcome::blocked(reasons::INVALID_SPEC, message));
+    }
+
+    /// Asks AWS to close the account, in its turn, if all is declared as this pass has read it.
+    async fn close_now(
+        &self,
+        record: &mut Record<TeamAccount>,
+        row: &Row,
+    ) -> Result<Outcome, Failure> {
+        let id = &row.account.id;
+        let accounts = &self.organization.cloud().accounts;
+        let turn = match accounts.turn_to_close(id).await {
+            Ok(turn) => turn,
+            Err(wait) => {
+                let message = format!(
+                    "account {id} will be closed when its turn comes: AWS closes a few accounts a minute"
+                );
+                return Ok(Outcome::waiting(reasons::AWAITING_CLOSURE, message, wait));
+            }
         };
-        let elapsed = u64::try_from(record.now.as_second() - since.0.as_second()).unwrap_or(0);
-        if elapsed < wait.as_secs() {
-            let left = Duration::from_secs(wait.as_secs() - elapsed);
-            let at = record
-                .now
-                .checked_add(left)
-                .map(|at| at.to_string())
-                .unwrap_or_default();
-            let message = format!("account {id} is in quarantine and will be closed after {at}");
-            return Ok(Outcome::waiting(
-                reasons::AWAITING_CLOSURE,
-                message,
-                left.min(Duration::from_secs(86_400)),
-            ));
-        }
+        // What this pass has read of the object may be minutes old, and who has withdrawn the confirmation since keeps the
+        // account: after this nobody can.
+        let message = format!("account {id} is to be closed: its time in quarantine is over");
+        record.set("InSync", Truth::False, reasons::AWAITING_CLOSURE, &message);
+        record.reaffirm().await?;
         record.may_write()?;
-        match self.organization.cloud().accounts.close_account(id).await {
+        match accounts.close_account(id, turn).await {
             Ok(()) => {}
             Err(error)
                 if error.kind == ErrorKind::AlreadyExists
                     || error.code == "AccountAlreadyClosedException" => {}
-            Err(error) => {
-                let verdict = error.constraint().map(creation::constraint);
-                return match verdict {
-                    Some(Verdict::Retry) => {
-                        let message = format!(
-                            "AWS closes no more accounts for now ({}); it is tried again hourly",
-                            error.reason.as_deref().unwrap_or_default()
-                        );
-                        Ok(Outcome::waiting(
-                            reasons::AWAITING_CLOSURE,
-                            message,
-                            CLOSE_AGAIN,
-                        ))
-                    }
-                    Some(Verdict::Person(what) | Verdict::Spec(what)) => Ok(Outcome::blocked(
-                        reasons::AWAITING_CLOSURE,
-                        format!("{error}: {what}"),
-                    )),
-                    _ => Err(error.into()),
-                };
-            }
+            Err(error) => return not_closed(error),
         }
         // Released only when AWS itself says that the account is leaving.
-        let account = self.organization.cloud().accounts.account(id).await?;
+        let account = accounts.account(id).await?;
         let state = account.state.clone();
         self.organization.update(id, |row| row.account = account);
         if state.is_leaving() {
@@ -306,4 +286,82 @@ impl TeamAccounts {
             Duration::from_secs(60),
         ))
     }
+
+    /// Why the account may not be closed, or not yet.
+    fn may_not_close(
+        &self,
+        object: &TeamAccount,
+        record: &Record<TeamAccount>,
+        id: &AccountId,
+    ) -> Option<Outcome> {
+        let confirmed = object
+            .annotations()
+            .get(ANNOTATION_CONFIRM_CLOSE)
+            .map(|text| text.trim());
+        if confirmed != Some(id.as_str()) {
+            let other = confirmed.map_or(String::new(), |other| {
+                format!("; the annotation says {other:?}, which is not this account")
+            });
+            let message = format!(
+                "account {id} is in quarantine and will be closed only if this object bears the annotation \
+                 {ANNOTATION_CONFIRM_CLOSE}: \"{id}\"{other}; to keep the account set deletionPolicy to Retain"
+            );
+            return Some(Outcome::blocked(reasons::AWAITING_CONFIRMATION, message));
+        }
+        let class = self.caches.class(&object.spec.class_name);
+        let wait = class
+            .and_then(|class| class.spec.quarantine)
+            .and_then(|quarantine| naming::duration(&quarantine.close_after));
+        let Some((wait, since)) = wait.zip(record.status.quarantined_at.clone()) else {
+            let message =
+                "the class's spec.quarantine.closeAfter cannot be read: correct it (30d, 12h)";
+            return Some(Outcome::blocked(reasons::INVALID_SPEC, message));
+        };
+        let elapsed = u64::try_from(record.now.as_second() - since.0.as_second()).unwrap_or(0);
+        if elapsed >= wait.as_secs() {
+            return None;
+        }
+        let left = Duration::from_secs(wait.as_secs() - elapsed);
+        let at = record
+            .now
+            .checked_add(left)
+            .map(|at| at.to_string())
+            .unwrap_or_default();
+        let message = format!("account {id} is in quarantine and will be closed after {at}");
+        Some(Outcome::waiting(
+            reasons::AWAITING_CLOSURE,
+            message,
+            left.min(Duration::from_secs(86_400)),
+        ))
+    }
+}
+
+/// AWS would not close the account: what that asks for.
+fn not_closed(error: CloudError) -> Result<Outcome, Failure> {
+    match error.constraint().map(creation::constraint) {
+        Some(Verdict::Retry) => {
+            let message = format!(
+                "AWS closes no more accounts for now ({}); it is tried again hourly",
+                error.reason.as_deref().unwrap_or_default()
+            );
+            Ok(Outcome::waiting(
+                reasons::AWAITING_CLOSURE,
+                message,
+                CLOSE_AGAIN,
+            ))
+        }
+        Some(Verdict::Person(what) | Verdict::Spec(what)) => Ok(Outcome::blocked(
+            reasons::AWAITING_CLOSURE,
+            format!("{error}: {what}"),
+        )),
+        _ => Err(error.into()),
+    }
+}
+
+/// Whether the account was created by this object a moment ago: what AWS does not show of it is no sign that it is not there.
+fn is_newborn(record: &Record<TeamAccount>) -> bool {
+    record.status.creation.as_ref().is_some_and(|creation| {
+        let age = record.now.as_second() - creation.started_at.0.as_second();
+        creation.failure.is_none() && age < YOUNG
+    })
 }

@@ -103,7 +103,7 @@ async fn unknown_accounts_are_not_found() {
         "TargetNotFoundException"
     );
     assert_eq!(
-        code(accounts.close_account(&id).await),
+        code(accounts.close_account(&id, Default::default()).await),
         "AccountNotFoundException"
     );
 }

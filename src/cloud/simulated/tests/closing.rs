@@ -15,11 +15,15 @@ async fn a_closed_account_is_out_of_reach_and_listed_for_ninety_days() {
     let id = created(&cloud, "pay").await;
     let role = "Access".parse().unwrap();
     let inside = cloud.sessions.enter(&id, &role).await.unwrap();
-    cloud.accounts.close_account(&id).await.unwrap();
+    cloud
+        .accounts
+        .close_account(&id, Default::default())
+        .await
+        .unwrap();
     let state = async || cloud.accounts.account(&id).await.unwrap().state;
     assert_eq!(state().await, AccountState::PendingClosure);
     assert_eq!(
-        code(cloud.accounts.close_account(&id).await),
+        code(cloud.accounts.close_account(&id, Default::default()).await),
         "ConflictException"
     );
     assert_eq!(kind(inside.alias().await), ErrorKind::Denied);
@@ -29,7 +33,11 @@ async fn a_closed_account_is_out_of_reach_and_listed_for_ninety_days() {
 
     pass(120).await;
     assert_eq!(state().await, AccountState::Closed);
-    let again = cloud.accounts.close_account(&id).await.unwrap_err();
+    let again = cloud
+        .accounts
+        .close_account(&id, Default::default())
+        .await
+        .unwrap_err();
     assert_eq!(again.code, "AccountAlreadyClosedException");
     assert_eq!(again.kind, ErrorKind::AlreadyExists);
 
@@ -56,7 +64,7 @@ async fn the_management_account_cannot_be_closed() {
     let (sim, cloud) = organization(punctual());
     let answer = cloud
         .accounts
-        .close_account(&sim.management_account())
+        .close_account(&sim.management_account(), Default::default())
         .await;
     assert_eq!(reason(answer), "CANNOT_CLOSE_MANAGEMENT_ACCOUNT");
 }
@@ -66,15 +74,27 @@ async fn three_closures_are_in_progress_at_most() {
     let (sim, cloud) = organization(punctual());
     let ids = members(&sim, 4);
     for id in &ids[..3] {
-        cloud.accounts.close_account(id).await.unwrap();
+        cloud
+            .accounts
+            .close_account(id, Default::default())
+            .await
+            .unwrap();
     }
-    let refused = cloud.accounts.close_account(&ids[3]).await.unwrap_err();
+    let refused = cloud
+        .accounts
+        .close_account(&ids[3], Default::default())
+        .await
+        .unwrap_err();
     assert_eq!(
         refused.reason.as_deref(),
         Some("CLOSE_ACCOUNT_REQUESTS_LIMIT_EXCEEDED")
     );
     pass(120).await;
-    cloud.accounts.close_account(&ids[3]).await.unwrap();
+    cloud
+        .accounts
+        .close_account(&ids[3], Default::default())
+        .await
+        .unwrap();
 }
 
 #[tokio::test(start_paused = true)]
@@ -84,12 +104,23 @@ async fn the_quota_rolls_over_thirty_days() {
         ..punctual()
     });
     let ids = members(&sim, 2);
-    cloud.accounts.close_account(&ids[0]).await.unwrap();
+    cloud
+        .accounts
+        .close_account(&ids[0], Default::default())
+        .await
+        .unwrap();
     pass(30 * DAY - 1).await;
-    let refused = cloud.accounts.close_account(&ids[1]).await;
+    let refused = cloud
+        .accounts
+        .close_account(&ids[1], Default::default())
+        .await;
     assert_eq!(reason(refused), "CLOSE_ACCOUNT_QUOTA_EXCEEDED");
     pass(1).await;
-    cloud.accounts.close_account(&ids[1]).await.unwrap();
+    cloud
+        .accounts
+        .close_account(&ids[1], Default::default())
+        .await
+        .unwrap();
 }
 
 #[tokio::test(start_paused = true)]
@@ -99,7 +130,11 @@ async fn without_a_given_quota_awss_formula_holds() {
         ..punctual()
     });
     for id in members(&sim, 251).iter().take(250) {
-        cloud.accounts.close_account(id).await.unwrap();
+        cloud
+            .accounts
+            .close_account(id, Default::default())
+            .await
+            .unwrap();
     }
     let last = sim
         .accounts()
@@ -107,7 +142,12 @@ async fn without_a_given_quota_awss_formula_holds() {
         .find(|m| m.state == AccountState::Active)
         .unwrap();
     assert_eq!(
-        reason(cloud.accounts.close_account(&last.id).await),
+        reason(
+            cloud
+                .accounts
+                .close_account(&last.id, Default::default())
+                .await
+        ),
         "CLOSE_ACCOUNT_QUOTA_EXCEEDED"
     );
 }
@@ -123,7 +163,11 @@ async fn the_state_may_flap_for_some_minutes() {
         ..punctual()
     });
     let id = members(&sim, 1).remove(0);
-    cloud.accounts.close_account(&id).await.unwrap();
+    cloud
+        .accounts
+        .close_account(&id, Default::default())
+        .await
+        .unwrap();
     let mut seen = Vec::new();
     for _ in 0..11 {
         seen.push(cloud.accounts.account(&id).await.unwrap().state.to_string());
@@ -152,17 +196,25 @@ async fn closed_may_be_called_suspended_and_reinstated() {
     };
     let (sim, cloud) = organization(options);
     let id = members(&sim, 1).remove(0);
-    cloud.accounts.close_account(&id).await.unwrap();
+    cloud
+        .accounts
+        .close_account(&id, Default::default())
+        .await
+        .unwrap();
     pass(120).await;
     assert_eq!(sim.account(&id).unwrap().state, AccountState::Suspended);
     assert_eq!(
-        code(cloud.accounts.close_account(&id).await),
+        code(cloud.accounts.close_account(&id, Default::default()).await),
         "AccountAlreadyClosedException"
     );
     sim.set_state_behind(&id, AccountState::Active);
     pass(60 * DAY).await;
     // The 90 days count from the second closure.
-    cloud.accounts.close_account(&id).await.unwrap();
+    cloud
+        .accounts
+        .close_account(&id, Default::default())
+        .await
+        .unwrap();
     pass(60 * DAY).await;
     assert_eq!(sim.account(&id).unwrap().state, AccountState::Suspended);
     pass(31 * DAY).await;
