@@ -90,6 +90,22 @@ async fn it_is_deleted_only_when_it_is_empty() {
     operator.abort();
 }
 
+/// What the operator sees is a minute old: it deletes nothing for what is wanted no more.
+#[tokio::test(start_paused = true)]
+async fn a_deletion_that_is_withdrawn_meanwhile_does_not_take_place() {
+    let (world, operator) = ready(json!({"deletionPolicy": "Delete"})).await;
+    world.server.set_watch_lag(Duration::from_secs(60));
+    delete(&world).await;
+    world
+        .patch("ledger", json!({"deletionPolicy": "Retain"}))
+        .await;
+    tokio::time::sleep(Duration::from_secs(700)).await;
+    assert!(world.object("ledger").is_none());
+    assert_eq!(world.cloud.repositories(&world.platform).len(), 1);
+    assert_eq!(owners(&world), 0);
+    operator.abort();
+}
+
 #[tokio::test(start_paused = true)]
 async fn held_back_it_stays_as_it_is() {
     let (world, operator) = ready(json!({"deletionPolicy": "Delete"})).await;

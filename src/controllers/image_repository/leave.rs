@@ -67,6 +67,8 @@ impl ImageRepositories {
                 Ok(Outcome::Released)
             }
             RepositoryDeletionPolicy::Delete => {
+                // The policy may have been withdrawn.
+                record.reaffirm().await?;
                 delete(record, port.as_ref(), &repository, &name).await
             }
         }
