@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use bailiwick::cloud::NewAccount;
-use bailiwick::cloud::simulated::{Options, refused};
+use bailiwick::cloud::simulated::{Options, refused, violated};
 use bailiwick::model::{Tags, UnitPath};
 use serde_json::json;
 
@@ -283,6 +283,34 @@ async fn who_waits_in_the_queue_is_told_where_it_stands() {
         left.iter()
             .all(|object| object["status"]["queue"].is_null())
     );
+    run.stop();
+}
+
+/// Three are closed at a time: the fourth waits some minutes, and not for an hour.
+#[tokio::test(start_paused = true)]
+async fn who_waits_for_other_closings_waits_minutes() {
+    let (world, mut run) = ready_with_one().await;
+    let id = world.member("acc0").unwrap().id;
+    world.edit("acc0", |object| {
+        object["spec"]["deletionPolicy"] = json!("Close");
+    });
+    world.annotate("acc0", "confirm-close", id.as_str());
+    world.must_be_ready(&mut run).await;
+    let refused = violated(
+        "organizations.CloseAccount",
+        "CLOSE_ACCOUNT_REQUESTS_LIMIT_EXCEEDED",
+    );
+    world.cloud.refuse_next(refused);
+    world.delete("acc0");
+    let limited = || {
+        world.ready("acc0").is_some_and(|(_, reason, message)| {
+            reason == "AwaitingClosure" && message.contains("every 5 minutes")
+        })
+    };
+    world.must(&mut run, "the limit is told", limited).await;
+    let gone = || world.object("acc0").is_none();
+    assert!(world.until(&mut run, 6 * MINUTE, gone).await, "by now");
+    assert!(world.cloud.account(&id).unwrap().state.is_leaving());
     run.stop();
 }
 

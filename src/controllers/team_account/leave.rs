@@ -26,6 +26,10 @@ use crate::plan::naming;
 const SHOWN_AGAIN: Duration = Duration::from_secs(15);
 /// How soon we ask again whether an account may be closed: AWS's own quota is counted over thirty days.
 const CLOSE_AGAIN: Duration = Duration::from_secs(3600);
+/// The same where only too many are being closed at this moment.
+const CLOSE_SOON: Duration = Duration::from_secs(300);
+/// The reason of AWS for that ("ConstraintViolationException", three at a time).
+const TOO_MANY_CLOSING: &str = "CLOSE_ACCOUNT_REQUESTS_LIMIT_EXCEEDED";
 
 impl TeamAccounts {
     /// Lets go of the account.
@@ -340,15 +344,16 @@ impl TeamAccounts {
 fn not_closed(error: CloudError) -> Result<Outcome, Failure> {
     match error.constraint().map(creation::constraint) {
         Some(Verdict::Retry) => {
+            let reason = error.reason.as_deref().unwrap_or_default();
+            let again = match reason == TOO_MANY_CLOSING {
+                true => CLOSE_SOON,
+                false => CLOSE_AGAIN,
+            };
             let message = format!(
-                "AWS closes no more accounts for now ({}); it is tried again hourly",
-                error.reason.as_deref().unwrap_or_default()
+                "AWS closes no more accounts for now ({reason}); it is tried again every {} minutes",
+                again.as_secs() / 60
             );
-            Ok(Outcome::waiting(
-                reasons::AWAITING_CLOSURE,
-                message,
-                CLOSE_AGAIN,
-            ))
+            Ok(Outcome::waiting(reasons::AWAITING_CLOSURE, message, again))
         }
         Some(Verdict::Person(what) | Verdict::Spec(what)) => Ok(Outcome::blocked(
             reasons::AWAITING_CLOSURE,
