@@ -121,26 +121,38 @@ impl TeamAccounts {
         row: &Row,
     ) -> Result<Identity, Failure> {
         let (id, email) = (&row.account.id, &row.account.email);
-        let tags = self.tags(row).await?;
-        if ownership(&tags, &object.uid().unwrap_or_default()) == Ownership::Ours {
-            self.found(object, record, id, None).await?;
-            return Ok(Ok(id.clone()));
-        }
-        let message = format!(
-            "e-mail address {email} belongs to member account {id} ({}): set spec.accountId to {id} to adopt it, or \
-             spec.email to another address; nothing was changed",
-            row.account.name
-        );
-        record.set(
-            "Created",
-            Truth::False,
-            reasons::EMAIL_TAKEN_BY_MEMBER,
-            &message,
-        );
-        Ok(Err(Outcome::blocked(
-            reasons::EMAIL_TAKEN_BY_MEMBER,
-            message,
-        )))
+        let name = &row.account.name;
+        // As they are now: what the view knows may be what was there when somebody was told to take it off.
+        let tags = self.tags_now(id).await?;
+        let (reason, message) = match ownership(&tags, &object.uid().unwrap_or_default()) {
+            Ownership::Ours => {
+                // Made by a creation of ours, whatever AWS has said of the last one.
+                if let Some(creation) = &mut record.status.creation {
+                    creation.failure = None;
+                }
+                self.found(object, record, id, None).await?;
+                return Ok(Ok(id.clone()));
+            }
+            Ownership::Others(owner) => (
+                reasons::OWNED_BY_OTHER,
+                format!(
+                    "e-mail address {email} belongs to member account {id} ({name}), and that to {} (uid {}) of cluster \
+                     {:?}, as its tags say: set spec.email to another address; or, if that object is gone, have the \
+                     platform team remove the account's bailiwick.dev/ tags, and set spec.accountId to {id} to adopt it; \
+                     nothing was changed",
+                    owner.reference, owner.uid, owner.cluster
+                ),
+            ),
+            Ownership::Unclaimed => (
+                reasons::EMAIL_TAKEN_BY_MEMBER,
+                format!(
+                    "e-mail address {email} belongs to member account {id} ({name}): set spec.accountId to {id} to adopt \
+                     it, or spec.email to another address; nothing was changed"
+                ),
+            ),
+        };
+        record.set("Created", Truth::False, reason, &message);
+        Ok(Err(Outcome::blocked(reason, message)))
     }
 
     /// Calls CreateAccount. The intent is recorded.
