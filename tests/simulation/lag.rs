@@ -171,6 +171,34 @@ async fn a_restart_before_a_newborn_is_shown_stalls_nothing() {
     run.stop();
 }
 
+/// A creation that no list shows is asked for again; that fails while the first is under way, and when it has the address.
+#[tokio::test(start_paused = true)]
+async fn an_account_that_a_second_creation_meets_is_ours_and_keeps_its_name() {
+    let quick = Duration::from_secs(10);
+    for (creation, visibility_lag) in [(MINUTE, Duration::ZERO), (quick, 2 * MINUTE)] {
+        let world = behind(visibility_lag, Duration::ZERO);
+        world.cloud.configure(|options| {
+            options.request_lag = HOUR;
+            options.creation = creation;
+            options.creation_jitter = Duration::ZERO;
+        });
+        world.declare(1, 1);
+        let mut run = world.start();
+        run.fate.aim(killing_after("organizations.CreateAccount"));
+        world.must_be_ready(&mut run).await;
+        let asked = world.cloud.calls_of("organizations.CreateAccount");
+        assert_eq!(asked.calls, 2);
+        world.check(1, "asked for twice");
+        let status = &world.object("acc0").unwrap()["status"];
+        assert!(status["creation"]["failure"].is_null(), "{status}");
+        let id = world.member("acc0").unwrap().id;
+        world.cloud.rename_behind(&id, "somebody's");
+        world.pass_time(&mut run, MINUTE).await;
+        assert_eq!(world.member("acc0").unwrap().name, "team0-acc0");
+        run.stop();
+    }
+}
+
 fn killing_after(start: &'static str) -> Aim {
     Aim {
         start,

@@ -38,13 +38,17 @@ impl TeamAccounts {
                     {
                         return Ok(outcome);
                     }
-                    // Forgotten at once: who has to wait for a slot first must not fall back to the old failure.
-                    record.status.creation = None;
-                    record.status.create_request_id = None;
                 }
             }
         }
-        if let Some(identity) = self.email_is_free(object, record, &desired.email).await? {
+        let taken = self.email_is_free(object, record, &desired.email).await?;
+        if !matches!(taken, Some(Ok(_))) {
+            // Forgotten at once: who has to wait for a slot first must not fall back to the old failure. An account that
+            // turns out to be ours was named by it, though.
+            record.status.creation = None;
+            record.status.create_request_id = None;
+        }
+        if let Some(identity) = taken {
             return Ok(identity);
         }
         if object.spec.mode == Mode::Plan || object.spec.suspend {
