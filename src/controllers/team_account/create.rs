@@ -130,10 +130,6 @@ impl TeamAccounts {
         let tags = self.tags_now(id).await?;
         let (reason, message) = match ownership(&tags, &object.uid().unwrap_or_default()) {
             Ownership::Ours => {
-                // Made by a creation of ours, whatever AWS has said of the last one.
-                if let Some(creation) = &mut record.status.creation {
-                    creation.failure = None;
-                }
                 self.found(object, record, id, None).await?;
                 return Ok(Ok(id.clone()));
             }

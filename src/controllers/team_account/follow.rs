@@ -284,6 +284,10 @@ impl TeamAccounts {
         request: Option<&RequestId>,
     ) -> Result<(), Failure> {
         record.status.account_id = Some(id.to_string());
+        if let Some(creation) = &mut record.status.creation {
+            // Whatever was taken for its end before.
+            creation.failure = None;
+        }
         record.note(reasons::CREATED, format!("account {id} was created"));
         let began = record
             .status

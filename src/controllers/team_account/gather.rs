@@ -17,9 +17,10 @@ use crate::model::{
 use crate::plan::account::{DesiredAccount, ObservedAccount, Ownership, ownership};
 use crate::plan::credentials_bucket::ObservedBucket;
 
-/// For how long after its creation an account that does not let us in, or is not shown, is merely young.
-const YOUNG: i64 = 30 * 60;
-/// How soon we look again at one that is.
+/// For how long after its creation an account that does not let us in is merely young.
+pub(super) const YOUNG: i64 = 30 * 60;
+
+/// How soon we look again at one that is young, and does not let us in, or is not shown, yet.
 const YOUNG_AGAIN: Duration = Duration::from_secs(15);
 
 /// What was seen.
