@@ -20,9 +20,6 @@ use crate::plan::credentials_bucket::ObservedBucket;
 /// For how long after its creation an account that does not let us in is merely young.
 pub(super) const YOUNG: i64 = 30 * 60;
 
-/// How soon we look again at one that is young, and does not let us in, or is not shown, yet.
-const YOUNG_AGAIN: Duration = Duration::from_secs(15);
-
 /// What was seen.
 #[derive(Default)]
 pub(super) struct Gathered {
@@ -176,6 +173,9 @@ impl TeamAccounts {
         }
     }
 }
+
+/// How soon we look again at an account that is young, and does not let us in, or is not shown, yet.
+const YOUNG_AGAIN: Duration = Duration::from_secs(15);
 
 fn not_inside(
     record: &mut Record<TeamAccount>,
