@@ -400,6 +400,8 @@ async fn the_answers_agree() {
         .join()
         .unwrap();
     let real = for_real(&kinds, &steps).await;
+    let answers = [simulated.len(), real.len()];
+    assert_eq!(answers, [steps.len(); 2], "one answer to each step");
     let mut differences = 0;
     for (at, (simulated, real)) in simulated.iter().zip(&real).enumerate() {
         if simulated != real {

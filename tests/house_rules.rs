@@ -36,13 +36,33 @@ fn sources() -> Vec<(String, String)> {
         .collect()
 }
 
-/// The text that runs in the program: without comments, and without the tests at the end of the file.
+/// The text that runs in the program: without comments, and without what is compiled for tests alone. Such an item ends at
+/// the first `;` or brace in the column of its attribute, as rustfmt sets them.
 fn program(text: &str) -> String {
-    let text = text.split("#[cfg(test)]").next().unwrap();
-    text.lines()
-        .filter(|line| !line.trim_start().starts_with("//"))
-        .collect::<Vec<_>>()
-        .join("\n")
+    let (mut kept, mut lines) = (Vec::new(), text.lines());
+    while let Some(line) = lines.next() {
+        if line.trim() == "#[cfg(test)]" {
+            let column = line.len() - line.trim_start().len();
+            let is_end = |line: &str| {
+                line.len() - line.trim_start().len() == column && line.ends_with([';', '}'])
+            };
+            lines
+                .by_ref()
+                .take_while(|line| !is_end(line))
+                .for_each(drop);
+        } else if !line.trim_start().starts_with("//") {
+            kept.push(line);
+        }
+    }
+    kept.join("\n")
+}
+
+#[test]
+fn what_stands_below_an_item_for_tests_is_read() {
+    let text = "use a;\n#[cfg(test)]\nmod tests;\nuse b;\nimpl A {\n    #[cfg(test)]\n    fn c() {\n        d();\n    }\n\
+                // e\n    fn f() {}\n}\n#[cfg(test)]\nmod tests {\n    use g;\n}\nuse h;";
+    let read = "use a;\nuse b;\nimpl A {\n    fn f() {}\n}\nuse h;";
+    assert_eq!(program(text), read);
 }
 
 /// Fails for every file outside `allowed` in which one of `words` stands.

@@ -8,6 +8,7 @@
 //! | `failures.rs` | what AWS refuses, and why |
 //! | `again.rs` | what was found once is not forgotten |
 //! | `drift.rs` | what others change in an account, and what the status says of it |
+//! | `lag.rs` | what AWS's reads do not show for a while is neither done twice nor told as drift |
 //! | `held.rs` | `mode: Plan` and `suspend` write nothing |
 //! | `guards.rs` | what must never be taken for ours, or for now |
 //! | `events.rs` | what is told, and how often |
@@ -39,6 +40,8 @@ mod guards;
 mod held;
 #[path = "simulation/kills.rs"]
 mod kills;
+#[path = "simulation/lag.rs"]
+mod lag;
 #[path = "simulation/leaders.rs"]
 mod leaders;
 #[path = "simulation/lives.rs"]

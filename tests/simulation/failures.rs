@@ -249,6 +249,55 @@ async fn an_address_that_a_member_took_meanwhile_is_offered_for_adoption() {
     world.pass_time(&mut run, HOUR).await;
     assert_eq!(world.cloud.account(&id).unwrap(), before);
     assert_eq!(world.cloud.requests().len(), 1);
+    world.edit("acc0", |object| {
+        object["spec"]["accountId"] = json!(id.as_str())
+    });
+    world.must_be_ready(&mut run).await;
+    world.check(1, "adopted");
+    let name = world.member("acc0").unwrap().name;
+    assert_eq!(name, "By hand", "the creation that failed names nothing");
+    run.stop();
+}
+
+/// What a deletion left with its tags is nobody's to adopt until they are taken off, and so says whoever finds it.
+#[tokio::test(start_paused = true)]
+async fn an_address_of_another_objects_account_is_not_offered_for_adoption() {
+    let world = World::with_one(false);
+    world.account("acc0", json!({"deletionPolicy": "Quarantine"}));
+    let mut run = world.start();
+    world.must_be_ready(&mut run).await;
+    let id = world.member("acc0").unwrap().id;
+    world.delete("acc0");
+    let gone = || world.object("acc0").is_none();
+    world.must(&mut run, "the object is gone", gone).await;
+    let before = world.cloud.account(&id).unwrap();
+    world.account("acc0", json!({}));
+    let message = world.must_say(&mut run, "OwnedByOther").await;
+    for word in [
+        EMAIL,
+        id.as_str(),
+        "TeamAccount/team-team0/acc0",
+        &before.tags[TAG_UID],
+        "spec.email",
+        "remove the account's bailiwick.dev/ tags",
+    ] {
+        assert!(message.contains(word), "{word}: {message}");
+    }
+    assert_eq!(world.cloud.account(&id).unwrap(), before);
+    for key in before.tags.keys() {
+        world.cloud.retag_behind(&id, key, None);
+    }
+    world.edit("acc0", |object| {
+        object["spec"]["accountId"] = json!(id.as_str())
+    });
+    // At once: that the tags are gone no sweep has told.
+    let ready = || world.is_ready("acc0");
+    assert!(
+        world.until(&mut run, 2 * MINUTE, ready).await,
+        "{:?}",
+        world.ready("acc0")
+    );
+    world.check(1, "adopted");
     run.stop();
 }
 

@@ -51,6 +51,22 @@ impl Drop for Replay {
     }
 }
 
+impl Declared {
+    /// What its account is to be called in the end.
+    fn account_name(&self) -> String {
+        match (&self.renamed, self.adopted) {
+            (Some(name), _) => name.clone(),
+            (None, true) => "By hand".to_owned(),
+            (None, false) => format!("team0-{}", self.name),
+        }
+    }
+
+    fn is_named(&self, world: &World) -> bool {
+        let member = world.member(&self.name).filter(|_| self.deleted.is_none());
+        member.is_none_or(|member| member.name == self.account_name())
+    }
+}
+
 impl Seeded {
     fn new(seed: u64) -> Self {
         let dice = |what: &str, sides: u64| mix(seed, what) % sides;
@@ -254,12 +270,7 @@ fn check_alive(declared: &Declared, member: &Member, context: &str) {
         .as_ref()
         .map(|policy| policy.minimum_length);
     assert_eq!(length, Some(16), "{context}");
-    let name = match (&declared.renamed, declared.adopted) {
-        (Some(name), _) => name.clone(),
-        (None, true) => "By hand".to_owned(),
-        (None, false) => format!("team0-{}", declared.name),
-    };
-    assert_eq!(member.name, name, "{context}");
+    assert_eq!(member.name, declared.account_name(), "{context}");
 }
 
 /// Lives through one seed; returns all calls with their times.
@@ -292,8 +303,16 @@ async fn live(seed: u64) -> Vec<String> {
     let came = seeded.world.until(&mut run, 12 * HOUR, settled).await;
     let left = seeded.world.server.objects("teamaccounts");
     assert!(came, "seed {seed}: never settled: {left:#?}");
-    // A new name takes its time until AWS shows it.
+    // A new name takes its time until AWS shows it; four hours at most, so that the old one, given back by somebody before
+    // a sweep came by, is believed only then.
     seeded.world.pass_time(&mut run, 2 * MINUTE).await;
+    let named = || {
+        seeded
+            .declared
+            .iter()
+            .all(|one| one.is_named(&seeded.world))
+    };
+    seeded.world.until(&mut run, 5 * HOUR, named).await;
     seeded.check_end();
     run.stop();
     let calls = seeded.world.journal.all().into_iter();

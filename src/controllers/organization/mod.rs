@@ -1,9 +1,11 @@
 //! What all accounts share: one view of the organization, read in bulk, and the queue for creations.
 //!
 //! One page of ListAccountsForParent says of twenty accounts where they are, what they are called and in which state;
-//! no object asks for itself what a sweep has told already. What we change ourselves is entered here at once.
+//! no object asks for itself what a sweep has told already. What we change ourselves is entered here at once, and no read
+//! that is behind it undoes it.
 
 mod creations;
+mod lately;
 mod pages;
 mod sweep;
 mod units;
@@ -21,6 +23,9 @@ use crate::engine::trigger::Trigger;
 use crate::model::{AccountId, RootEmail, Tags, UnitPath};
 use crate::plan::queue::Queue;
 use crate::plan::rounds::Rounds;
+
+use lately::Lately;
+pub use lately::Written;
 
 /// An account, as the last bulk read or our own last write says.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -59,6 +64,7 @@ struct View {
     units: HashMap<UnitPath, ParentId>,
     paths: HashMap<ParentId, UnitPath>,
     rows: HashMap<AccountId, Row>,
+    lately: Lately,
     by_email: HashMap<String, AccountId>,
     expected: HashMap<RequestId, Expected>,
     finished: HashMap<RequestId, CreateRequest>,
@@ -174,7 +180,7 @@ impl Organization {
         self.view().units.get(path).cloned()
     }
 
-    /// Changes what the view says of an account, after a write of ours.
+    /// Changes what the view says of an account, after a write of ours or a single read.
     pub fn update(&self, id: &AccountId, change: impl FnOnce(&mut Row)) {
         let mut view = self.view();
         let sweep = view.begun + 1;
@@ -189,23 +195,54 @@ impl Organization {
         }
     }
 
+    /// The same after a write of ours that AWS's reads may not show for a while.
+    pub fn wrote(&self, id: &AccountId, written: Written) {
+        let view = &mut *self.view();
+        let sweep = view.begun + 1;
+        let Some(row) = view.rows.get_mut(id) else {
+            return;
+        };
+        view.lately.wrote(row, &written, self.clock.now());
+        row.sweep = sweep;
+        match written {
+            Written::Parent(parent) => row.parent = parent,
+            Written::Name(name) => row.account.name = name,
+            Written::Email(email) => {
+                view.by_email
+                    .remove(&row.account.email.to_ascii_lowercase());
+                view.by_email.insert(email.to_ascii_lowercase(), id.clone());
+                row.account.email = email;
+            }
+        }
+    }
+
+    /// Enters an account that AWS has just created.
+    pub fn enter_newborn(&self, account: Account, parent: ParentId, tags: Option<Tags>) {
+        self.view().lately.born(&account.id, self.clock.now());
+        self.enter(account, parent, tags);
+    }
+
     /// Enters an account that a single call has told us of.
     pub fn enter(&self, account: Account, parent: ParentId, tags: Option<Tags>) {
-        let mut view = self.view();
+        let view = &mut *self.view();
         let sweep = view.begun + 1;
+        let mut row = Row {
+            account,
+            parent,
+            tags,
+            sweep,
+            tags_sweep: sweep,
+        };
+        if let Some(old) = view.rows.get(&row.account.id) {
+            view.lately.forget_old(self.clock.now());
+            view.lately.correct(&mut row, old);
+        }
+        let id = row.account.id.clone();
         view.by_email
-            .insert(account.email.to_ascii_lowercase(), account.id.clone());
-        view.rows.insert(
-            account.id.clone(),
-            Row {
-                account,
-                parent,
-                tags,
-                sweep,
-                tags_sweep: sweep,
-            },
-        );
+            .insert(row.account.email.to_ascii_lowercase(), id.clone());
+        view.rows.insert(id, row);
     }
+
     /// The ports.
     pub fn cloud(&self) -> &Cloud {
         &self.cloud

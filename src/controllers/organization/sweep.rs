@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use futures::{StreamExt, TryStreamExt};
+use k8s_openapi::jiff::Timestamp;
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 
@@ -65,6 +66,7 @@ impl Organization {
 
     /// Reads the whole organization. Returns the accounts of which something has changed.
     async fn sweep(&self, number: u64) -> Result<Vec<AccountId>> {
+        let asked = self.clock.now();
         let root = self.root().await?;
         let mut units = HashMap::from([(UnitPath::root(), root.clone())]);
         let mut level = vec![(UnitPath::root(), root.clone())];
@@ -96,7 +98,7 @@ impl Organization {
             }
         }
         self.read_some_tags(&mut rows, number).await?;
-        Ok(self.replace(root, units, rows, number))
+        Ok(self.replace(root, units, rows, (number, asked)))
     }
 
     /// What is directly in a unit or the root.
@@ -144,12 +146,16 @@ impl Organization {
     fn replace(
         &self,
         root: ParentId,
-        units: HashMap<UnitPath, ParentId>,
+        mut units: HashMap<UnitPath, ParentId>,
         mut rows: HashMap<AccountId, Row>,
-        number: u64,
+        (number, asked): (u64, Timestamp),
     ) -> Vec<AccountId> {
-        let mut view = self.view();
+        let view = &mut *self.view();
         let mut changed = Vec::new();
+        view.lately.forget_old(asked);
+        for (path, id) in view.lately.units() {
+            units.entry(path.clone()).or_insert_with(|| id.clone());
+        }
         for (id, old) in &view.rows {
             if old.sweep > number {
                 // Written by us while the sweep was under way: what the sweep saw may be older.
@@ -159,11 +165,15 @@ impl Organization {
                     new.tags = old.tags.clone();
                     new.tags_sweep = old.tags_sweep;
                 }
+                // Written by us before, and not shown yet.
+                view.lately.correct(new, old);
                 let same =
                     new.account == old.account && new.parent == old.parent && new.tags == old.tags;
                 if !same {
                     changed.push(id.clone());
                 }
+            } else if view.lately.hides(id) {
+                rows.insert(id.clone(), old.clone());
             } else {
                 changed.push(id.clone());
             }

@@ -2,7 +2,7 @@
 
 use super::Organization;
 use super::pages::patiently;
-use crate::cloud::{ParentId, Result};
+use crate::cloud::{ErrorKind, ParentId, Result};
 use crate::model::{Tags, UnitPath};
 
 impl Organization {
@@ -57,9 +57,18 @@ impl Organization {
         };
         let id = match found {
             Some(id) => id,
-            None => self.cloud.units.create_unit(parent, name, tags).await?.id,
+            None => match self.cloud.units.create_unit(parent, name, tags).await {
+                Ok(unit) => unit.id,
+                // Made a moment ago, by an earlier life of ours or by somebody, and not listed yet: soon it is.
+                Err(mut error) if error.kind == ErrorKind::AlreadyExists => {
+                    error.kind = ErrorKind::Conflict;
+                    return Err(error);
+                }
+                Err(error) => return Err(error),
+            },
         };
         let mut view = self.view();
+        view.lately.unit(path, &id, self.clock.now());
         view.units.insert(path.clone(), id.clone());
         view.paths.insert(id.clone(), path.clone());
         Ok(id)

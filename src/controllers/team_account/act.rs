@@ -9,7 +9,7 @@ use kube::ResourceExt;
 use super::{TeamAccounts, bucket, reasons, validate};
 use crate::api::{ANNOTATION_EMAIL_CODE, AccountClass, EmailUpdateStatus, TeamAccount};
 use crate::cloud::{CloudError, ErrorKind, ParentId};
-use crate::controllers::organization::Row;
+use crate::controllers::organization::{Row, Written};
 use crate::engine::reasons::{AWS_THROTTLED, NOT_LEADER};
 use crate::engine::record::Record;
 use crate::engine::{Failure, FailureKind, Outcome};
@@ -193,8 +193,7 @@ impl TeamAccounts {
             }
             Change::Rename(name) => {
                 cloud.settings.rename(id, name).await?;
-                self.organization
-                    .update(id, |row| row.account.name = name.to_string());
+                self.organization.wrote(id, Written::Name(name.to_string()));
             }
             Change::ChangeEmail(_) => {}
             Change::PutContact(kind, contact) => {
@@ -255,12 +254,9 @@ impl TeamAccounts {
     ) -> Result<(), CloudError> {
         let accounts = &self.organization.cloud().accounts;
         match accounts.move_account(id, from, to).await {
-            Err(error)
-                if matches!(
-                    error.kind,
-                    ErrorKind::NotFound | ErrorKind::AlreadyExists | ErrorKind::Invalid
-                ) =>
-            {
+            // It is there, and the reads behind `from` do not show it yet.
+            Err(error) if error.kind == ErrorKind::AlreadyExists => {}
+            Err(error) if matches!(error.kind, ErrorKind::NotFound | ErrorKind::Invalid) => {
                 let really = accounts.parent_of(id).await?;
                 if really != *to {
                     if really == *from {
@@ -271,7 +267,7 @@ impl TeamAccounts {
             }
             other => other?,
         }
-        self.organization.update(id, |row| row.parent = to.clone());
+        self.organization.wrote(id, Written::Parent(to.clone()));
         Ok(())
     }
 
@@ -361,7 +357,7 @@ impl TeamAccounts {
             );
         } else {
             self.organization
-                .update(id, |row| row.account.email = email.to_string());
+                .wrote(id, Written::Email(email.to_string()));
             record.status.email_update = None;
             record.note(
                 "EmailChanged",

@@ -38,13 +38,17 @@ impl TeamAccounts {
                     {
                         return Ok(outcome);
                     }
-                    // Forgotten at once: who has to wait for a slot first must not fall back to the old failure.
-                    record.status.creation = None;
-                    record.status.create_request_id = None;
                 }
             }
         }
-        if let Some(identity) = self.email_is_free(object, record, &desired.email).await? {
+        let taken = self.email_is_free(object, record, &desired.email).await?;
+        if !matches!(taken, Some(Ok(_))) {
+            // Forgotten at once: who has to wait for a slot first must not fall back to the old failure. An account that
+            // turns out to be ours was named by it, though.
+            record.status.creation = None;
+            record.status.create_request_id = None;
+        }
+        if let Some(identity) = taken {
             return Ok(identity);
         }
         if object.spec.mode == Mode::Plan || object.spec.suspend {
@@ -121,26 +125,34 @@ impl TeamAccounts {
         row: &Row,
     ) -> Result<Identity, Failure> {
         let (id, email) = (&row.account.id, &row.account.email);
-        let tags = self.tags(row).await?;
-        if ownership(&tags, &object.uid().unwrap_or_default()) == Ownership::Ours {
-            self.found(object, record, id, None).await?;
-            return Ok(Ok(id.clone()));
-        }
-        let message = format!(
-            "e-mail address {email} belongs to member account {id} ({}): set spec.accountId to {id} to adopt it, or \
-             spec.email to another address; nothing was changed",
-            row.account.name
-        );
-        record.set(
-            "Created",
-            Truth::False,
-            reasons::EMAIL_TAKEN_BY_MEMBER,
-            &message,
-        );
-        Ok(Err(Outcome::blocked(
-            reasons::EMAIL_TAKEN_BY_MEMBER,
-            message,
-        )))
+        let name = &row.account.name;
+        // As they are now: what the view knows may be what was there when somebody was told to take it off.
+        let tags = self.tags_now(id).await?;
+        let (reason, message) = match ownership(&tags, &object.uid().unwrap_or_default()) {
+            Ownership::Ours => {
+                self.found(object, record, id, None).await?;
+                return Ok(Ok(id.clone()));
+            }
+            Ownership::Others(owner) => (
+                reasons::OWNED_BY_OTHER,
+                format!(
+                    "e-mail address {email} belongs to member account {id} ({name}), and that to {} (uid {}) of cluster \
+                     {:?}, as its tags say: set spec.email to another address; or, if that object is gone, have the \
+                     platform team remove the account's bailiwick.dev/ tags, and set spec.accountId to {id} to adopt it; \
+                     nothing was changed",
+                    owner.reference, owner.uid, owner.cluster
+                ),
+            ),
+            Ownership::Unclaimed => (
+                reasons::EMAIL_TAKEN_BY_MEMBER,
+                format!(
+                    "e-mail address {email} belongs to member account {id} ({name}): set spec.accountId to {id} to adopt \
+                     it, or spec.email to another address; nothing was changed"
+                ),
+            ),
+        };
+        record.set("Created", Truth::False, reason, &message);
+        Ok(Err(Outcome::blocked(reason, message)))
     }
 
     /// Calls CreateAccount. The intent is recorded.

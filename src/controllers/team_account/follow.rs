@@ -281,7 +281,7 @@ impl TeamAccounts {
         let same =
             desired.filter(|desired| intent.asked.as_deref() == Some(asked(desired).as_str()));
         self.organization
-            .enter(account, root, same.map(DesiredAccount::all_tags));
+            .enter_newborn(account, root, same.map(DesiredAccount::all_tags));
         Ok(())
     }
 

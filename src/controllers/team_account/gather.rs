@@ -11,7 +11,9 @@ use crate::controllers::organization::Row;
 use crate::engine::conditions::Truth;
 use crate::engine::record::Record;
 use crate::engine::{Failure, Outcome};
-use crate::model::{AccountState, AlternateContact, ContactKind, PasswordPolicy, Region, UnitPath};
+use crate::model::{
+    AccountId, AccountState, AlternateContact, ContactKind, PasswordPolicy, Region, UnitPath,
+};
 use crate::plan::account::{DesiredAccount, ObservedAccount, Ownership, ownership};
 use crate::plan::credentials_bucket::ObservedBucket;
 
@@ -172,6 +174,9 @@ impl TeamAccounts {
     }
 }
 
+/// How soon we look again at an account that is young, and does not let us in, or is not shown, yet.
+const YOUNG_AGAIN: Duration = Duration::from_secs(15);
+
 fn not_inside(
     record: &mut Record<TeamAccount>,
     row: &Row,
@@ -179,20 +184,40 @@ fn not_inside(
     error: &str,
 ) -> Outcome {
     let (id, role) = (&row.account.id, &desired.access_role);
-    let began = record
-        .status
-        .creation
-        .as_ref()
-        .map(|creation| creation.started_at.0.as_second());
-    if began.is_some_and(|began| record.now.as_second() - began < YOUNG) {
+    if is_young(record) {
         let message =
             format!("account {id} exists; AWS is still setting it up and does not let us in yet");
         record.set("Accessible", Truth::False, reasons::ACTIVATING, &message);
-        return Outcome::waiting(reasons::ACTIVATING, message, Duration::from_secs(15));
+        return Outcome::waiting(reasons::ACTIVATING, message, YOUNG_AGAIN);
     }
     let message = format!(
         "role {role} of account {id} does not let us in: it must exist there and trust the management account ({error})"
     );
     record.set("Accessible", Truth::False, reasons::ACCESS_DENIED, &message);
     Outcome::blocked(reasons::ACCESS_DENIED, message)
+}
+
+/// Whether the account was created by us a short time ago.
+pub(super) fn is_young(record: &Record<TeamAccount>) -> bool {
+    let creation = record.status.creation.as_ref();
+    creation.is_some_and(|creation| {
+        let age = record.now.as_second() - creation.started_at.0.as_second();
+        creation.failure.is_none() && age < YOUNG
+    })
+}
+
+/// AWS does not show the account: if we created it a short time ago, it has not got round to it yet.
+pub(super) fn not_shown(record: &mut Record<TeamAccount>, id: &AccountId) -> Outcome {
+    if is_young(record) {
+        let message =
+            format!("account {id} was created; AWS does not show it in the organization yet");
+        return Outcome::waiting(reasons::ACTIVATING, message, YOUNG_AGAIN);
+    }
+    let message = format!(
+        "account {id} is not a member of this organization (any more); nothing is created in its place: invite it again, \
+         or delete this object"
+    );
+    record.set("Created", Truth::False, reasons::NOT_A_MEMBER, &message);
+    record.set("Placed", Truth::False, reasons::NOT_A_MEMBER, &message);
+    Outcome::blocked(reasons::NOT_A_MEMBER, message)
 }

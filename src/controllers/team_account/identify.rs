@@ -148,7 +148,8 @@ impl TeamAccounts {
             );
             return Ok(Err(Outcome::blocked(reasons::INVALID_SPEC, message)));
         }
-        let tags = self.tags(&row).await?;
+        // Those that the view knows may have been taken off since, as a refusal told somebody to.
+        let tags = self.tags_now(&id).await?;
         if let Ownership::Others(owner) = ownership(&tags, &uid.unwrap_or_default()) {
             return Ok(Err(owned_by_other(&id, &owner.reference, &owner.cluster)));
         }

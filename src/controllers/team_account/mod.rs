@@ -152,16 +152,8 @@ impl TeamAccounts {
         let asked =
             requested.is_some() && requested != record.status.last_handled_reconcile_at.as_ref();
         let Some((row, unit)) = self.placed_row(id, asked).await? else {
-            let message = format!(
-                "account {id} is not a member of this organization (any more); nothing is created in its place: \
-                 invite it again, or delete this object"
-            );
-            record.set("Created", Truth::False, reasons::NOT_A_MEMBER, &message);
-            record.set("Placed", Truth::False, reasons::NOT_A_MEMBER, &message);
-            return Ok(report::stopped(
-                record,
-                Outcome::blocked(reasons::NOT_A_MEMBER, message),
-            ));
+            let outcome = gather::not_shown(record, id);
+            return Ok(report::stopped(record, outcome));
         };
         report::row(record, &row, Some(unit.clone()));
         if row.account.state.is_leaving() {

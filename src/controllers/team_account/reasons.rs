@@ -98,8 +98,8 @@ pub const ALL: &[Reason] = &[
     ),
     Reason::new(
         OWNED_BY_OTHER,
-        "Another object, maybe in another cluster, manages the account, or asks for the same e-mail address.",
-        "The platform team decides which object it shall be, and deletes or corrects the other.",
+        "Another object, maybe in another cluster, manages the account (or did, and its tags are still there), or asks for the same e-mail address.",
+        "The platform team decides which object it shall be, and deletes or corrects the other; from the account of one that is gone it removes the bailiwick.dev/ tags.",
     ),
     Reason::new(
         NOT_A_MEMBER,
@@ -113,7 +113,7 @@ pub const ALL: &[Reason] = &[
     ),
     Reason::new(
         ACTIVATING,
-        "The account exists, and AWS does not let the operator in yet.",
+        "The account exists, and AWS does not show it, or let the operator in, yet.",
         WAIT,
     ),
     Reason::new(ACCESSIBLE, "The access role lets the operator in.", DONE),
@@ -172,7 +172,7 @@ pub const ALL: &[Reason] = &[
     ),
     Reason::new(
         DRIFT_REPAIRED,
-        "Something was changed in AWS behind the operator's back and has been put right. An event.",
+        "Something was changed in AWS behind the operator's back and has been put right (or, after a restart of the operator, AWS still showed what was there before a change of its own: a name for up to four hours). An event.",
         "Nothing; whoever changed it changes the class or the account instead.",
     ),
     Reason::new(ADOPTED, "A member account was adopted. An event.", DONE),

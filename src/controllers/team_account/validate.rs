@@ -105,11 +105,13 @@ pub fn desired(
         overrides.password_policy.as_ref(),
     );
     let name: crate::model::AccountName = parse(&account_name, &name_field)?;
-    // The template names an account once, at its creation; later only the spec, or that record, changes it.
+    // The template names an account once, at its creation; later only the spec, or that record, changes it. What was
+    // adopted after a creation that failed was not named by that.
     let recorded = object
         .status
         .as_ref()
-        .and_then(|status| status.creation.as_ref());
+        .and_then(|status| status.creation.as_ref())
+        .filter(|creation| creation.failure.is_none());
     let keep_name = match (&spec.account_name, recorded) {
         (Some(_), _) => Some(name.clone()),
         (None, Some(creation)) => creation.account_name.parse().ok(),
