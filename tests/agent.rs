@@ -238,6 +238,50 @@ async fn says(answer: &'static str) -> String {
     endpoint
 }
 
+/// A bucket that may be read and not listed: of a file that is not there it says what it says of one that nobody may read.
+async fn unlisted(client: String) -> String {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let endpoint = format!("http://{}", listener.local_addr().unwrap());
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            let mut head = [0; 4096];
+            let length = stream.read(&mut head).await.unwrap_or_default();
+            let (status, body) = match head[..length].windows(9).any(|it| it == b"user.json") {
+                true => ("403 No", "<Error><Code>AccessDenied</Code></Error>"),
+                false => ("200 OK", client.as_str()),
+            };
+            let answer = format!(
+                "HTTP/1.1 {status}\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{body}",
+                body.len()
+            );
+            let _ = stream.write_all(answer.as_bytes()).await;
+        }
+    });
+    endpoint
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_host_that_may_not_list_learns_from_the_client_that_its_user_is_gone() {
+    let world = World::new().await;
+    let directory = world.directory();
+    world.deliver(1).await;
+    assert!(world.once(&[]).status.success());
+    let kept = pair(&directory);
+    let arguments = ["-a", "api", "-m", BUCKET, "--once", "--region", "us-east-1"];
+    let run = |endpoint: String| agent(&endpoint, &directory, &arguments).output().unwrap();
+    // One that says nothing of users may have one still.
+    let denied = run(unlisted(client(2)).await);
+    assert_eq!(denied.status.code(), Some(3), "{}", said(&denied));
+    assert_eq!(pair(&directory), kept);
+    let with = |user: bool| client(2).replace('}', &format!(",\"user_json\":{user}}}"));
+    let denied = run(unlisted(with(true)).await);
+    assert_eq!(denied.status.code(), Some(3), "{}", said(&denied));
+    assert_eq!(pair(&directory), kept);
+    let without = run(unlisted(with(false)).await);
+    assert!(without.status.success(), "{}", said(&without));
+    assert_eq!(pair(&directory), Some((with(false), None)));
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn it_takes_berrys_place() {
     let world = World::new().await;

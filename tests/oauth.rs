@@ -7,6 +7,8 @@
 mod canaries;
 #[path = "oauth/cognito.rs"]
 mod cognito;
+#[path = "oauth/delivered.rs"]
+mod delivered;
 #[path = "oauth/held_back.rs"]
 mod held_back;
 #[path = "oauth/kills.rs"]

@@ -8,6 +8,8 @@
 mod collector;
 mod in_memory;
 mod paper;
+#[cfg(feature = "otel")]
+mod scan;
 
 use std::collections::HashMap;
 use std::sync::Arc;

@@ -31,6 +31,12 @@ pub fn client(text: &str) -> Result<(), &'static str> {
     }
 }
 
+/// Whether this `client.json` says that no `user.json` belongs to its version. Those of before said nothing of that.
+pub fn is_without_user(text: &str) -> bool {
+    let said = serde_json::from_str(text).map(|client: Value| client["user_json"].as_bool());
+    matches!(said, Ok(Some(false)))
+}
+
 /// Whether this is a `user.json`.
 ///
 /// # Errors

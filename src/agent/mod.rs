@@ -110,8 +110,13 @@ impl Fetcher {
         let client = client.ok_or_else(|| Trouble::NoKey(self.key("client.json")))?;
         self.checked("client.json", content::client(client.reveal()))?;
         let user = match self.get("user.json").await {
-            // A host that may read files and not list them is told this of a file that was never there.
-            Err(Trouble::Denied(_)) if here.is_none_or(|files| files.user.is_none()) => None,
+            // A host that may read files and not list them is told this of a file that is not there.
+            Err(Trouble::Denied(_))
+                if here.is_none_or(|files| files.user.is_none())
+                    || content::is_without_user(client.reveal()) =>
+            {
+                None
+            }
             user => user?,
         };
         if let Some(user) = &user {

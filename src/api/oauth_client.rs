@@ -508,6 +508,10 @@ pub struct DestinationStatus {
     /// By which it is recognised that somebody else has written there: a resource version, an ETag, a version id.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub receipt: Option<String>,
+    /// The revision of what its files say besides the credentials: where tokens are got, for whom, until when. None: it was
+    /// written before there were such revisions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub content: Option<String>,
     /// What is wrong with it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub problem: Option<String>,

@@ -41,6 +41,7 @@ Takes berry's place: the same options, /etc/taupage.yaml (application_id, mint_b
 
 How it gets in: the key of the application in --aws-credentials-file; else as every AWS tool does: AWS_PROFILE, AWS_ACCESS_KEY_ID,
 web identity, or the instance's role. It needs s3:GetObject on <bucket>/<application>/* and kms:Decrypt with the bucket's key.
+With s3:ListBucket on the bucket, too, a file that is not there (5) is told from one that may not be read (3).
 
 Exit codes, with --once:
   0  the directory holds what the bucket holds

@@ -363,6 +363,15 @@ pub trait OAuthServer: Send + Sync {
     /// Ends every secret but that of `registration`. Only with [`Capabilities::secrets_in_place`]. Idempotent.
     async fn retire_secret(&self, registration: &Registration) -> Result<()>;
 
+    /// When the newest secret of the client ends by itself, as the server has it now: where its administrators may have set an
+    /// end since `registration` was given.
+    ///
+    /// # Errors
+    /// `NotFound`: there is no such client.
+    async fn secret_ends(&self, registration: &Registration) -> Result<Option<Timestamp>> {
+        Ok(registration.secret_expires)
+    }
+
     /// Removes a client with all its secrets and keys. That it is gone already is no error; a `registration` without what
     /// is needed to remove it is (`Invalid`).
     ///

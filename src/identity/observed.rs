@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use k8s_openapi::jiff::Timestamp;
 use tokio::time::Instant;
 use tracing::Instrument;
 
@@ -140,6 +141,11 @@ impl OAuthServer for ObservedServer {
     async fn retire_secret(&self, registration: &Registration) -> Result<()> {
         let run = self.server.retire_secret(registration);
         self.plain("retire_secret", run).await
+    }
+
+    async fn secret_ends(&self, registration: &Registration) -> Result<Option<Timestamp>> {
+        let run = self.server.secret_ends(registration);
+        self.plain("secret_ends", run).await
     }
 
     async fn delete(&self, registration: &Registration) -> Result<()> {

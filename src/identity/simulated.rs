@@ -115,6 +115,8 @@ struct Trouble {
     distrusts: u32,
     /// Clients are known, and given no token.
     withholds: bool,
+    /// Where tokens are got, if not where they were first.
+    token_path: Option<&'static str>,
     /// How long a secret is valid, and what time it is.
     ends: Option<(Duration, Clock)>,
     /// How long the older of two secrets is valid beside the newer one, and what time it is.
@@ -233,6 +235,11 @@ impl SimulatedServer {
         self.state().trouble.withholds = withholds;
     }
 
+    /// Tokens are got elsewhere from now on, as its metadata says.
+    pub fn move_token_endpoint(&self, path: &'static str) {
+        self.state().trouble.token_path = Some(path);
+    }
+
     /// So many requests for a token are answered as if nobody knew the client: another replica, or a clock, is late.
     pub fn distrust(&self, requests: u32) {
         self.state().trouble.distrusts = requests;
@@ -246,6 +253,18 @@ impl SimulatedServer {
     /// The older of two secrets ends by itself so long after the newer one was made, by this clock.
     pub fn end_older_secrets_after(&self, life: Duration, clock: Clock) {
         self.state().trouble.ends_older = Some((life, clock));
+    }
+
+    /// A policy that is newer than the client has set an end to its secret, since it was used.
+    pub fn end_secrets_of(&self, client_id: &str) {
+        let mut state = self.state();
+        let ends = state.trouble.ends.clone();
+        if let Some(client) = state.clients.get_mut(client_id) {
+            for secret in &client.secrets {
+                let ends = ends.as_ref().and_then(|ends| end(ends, secret));
+                client.ends.extend(ends);
+            }
+        }
     }
 
     /// Somebody has removed the client there.
@@ -608,7 +627,8 @@ impl OAuthServer for Caller {
             methods.insert(0, Method::WorkloadIdentity);
         }
         let older = server.state().trouble.ends_older.as_ref().map(|it| it.0);
-        let token_endpoint = server.issuer.join("token");
+        let path = server.state().trouble.token_path.unwrap_or("token");
+        let token_endpoint = server.issuer.join(path);
         let description = Description {
             token_endpoint: token_endpoint.unwrap_or_else(|_| server.issuer.clone()),
             methods,
@@ -658,8 +678,14 @@ impl OAuthServer for Caller {
     async fn update(&self, registration: &Registration, metadata: &ClientMetadata) -> Result<()> {
         let server = &self.server;
         self.call("update", true, |state| {
+            let secret = registration.secret.as_ref().map(Secret::reveal);
+            let ends = secret.and_then(|secret| state.ends(secret));
             let client = server.managed(state, "update", registration)?;
             client.metadata = metadata.clone();
+            // As Keycloak's policy does where there was none before.
+            if let Some((secret, ends)) = ends {
+                client.ends.entry(secret).or_insert(ends);
+            }
             Ok(())
         })
         .await
@@ -698,6 +724,16 @@ impl OAuthServer for Caller {
             let own = registration.secret.as_ref().map(Secret::reveal);
             client.secrets.retain(|secret| Some(secret.as_str()) == own);
             Ok(())
+        })
+        .await
+    }
+
+    async fn secret_ends(&self, registration: &Registration) -> Result<Option<Timestamp>> {
+        let server = &self.server;
+        self.call("secret_ends", false, |state| {
+            let client = server.managed(state, "secret_ends", registration)?;
+            let newest = client.secrets.last();
+            Ok(newest.and_then(|secret| client.ends.get(secret).copied()))
         })
         .await
     }

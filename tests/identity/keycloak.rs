@@ -11,6 +11,7 @@ use bailiwick::identity::{
     OAuthServer, RegistrationOptions, ServiceUser, SigningKey, keys,
 };
 use bailiwick::model::Secret;
+use k8s_openapi::jiff::Timestamp;
 use serde_json::{Value, json};
 use tokio::sync::OnceCell;
 
@@ -181,6 +182,28 @@ async fn a_policy_that_changes_is_noticed() {
         let found = server.describe(Inquiry::Trying).await.unwrap();
         assert_eq!(found.capabilities.secrets_in_place, enabled);
     }
+}
+
+/// A policy that is newer than a client ends the client's secret all the same, from its next change on.
+#[tokio::test]
+async fn an_end_that_a_later_policy_sets_is_seen() {
+    let new = json!({"realm": "later", "enabled": true});
+    administer(endpoint().await, "POST", "/admin/realms", Some(&new)).await;
+    let server = realm("later").await;
+    let client = new_client("older", Method::SecretBasic, &["api.read"]);
+    let made = server.register(&client).await.unwrap();
+    assert_eq!(server.secret_ends(&made).await.unwrap(), None);
+    overlap(endpoint().await, "later", true).await;
+    let before = Timestamp::now();
+    server.update(&made, &client.metadata).await.unwrap();
+    let ends = server.secret_ends(&made).await.unwrap();
+    let lives = ends.expect("the policy ends it").duration_since(before);
+    assert!((86_300..=86_500).contains(&lives.as_secs()), "{lives:?}");
+    accepts(
+        &*server,
+        &with_secret(&made, Method::SecretBasic, &["api.read"]),
+    )
+    .await;
 }
 
 #[tokio::test]

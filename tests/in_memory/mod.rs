@@ -15,7 +15,7 @@ use bailiwick::engine::metrics::Metrics;
 use bailiwick::server::Readiness;
 use clap::Parser;
 use k8s_openapi::jiff::Timestamp;
-use serde_json::json;
+use serde_json::{Value, json};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
@@ -38,10 +38,21 @@ impl World {
     where
         I: api_server::Interceptor + simulated::Interceptor + 'static,
     {
+        Self::start_with(between, elect, Outside::default(), &[])
+    }
+
+    /// The same, with this besides AWS and the cluster, and these objects in it.
+    pub fn start_with<I>(between: &Arc<I>, elect: bool, outside: Outside, more: &[Value]) -> Self
+    where
+        I: api_server::Interceptor + simulated::Interceptor + 'static,
+    {
         let epoch: Timestamp = "2026-01-01T00:00:00Z".parse().unwrap();
         let time = simulated::tokio_clock(epoch);
         let server = ApiServer::with_own_kinds(time.clone());
         declare(&server);
+        for object in more {
+            assert!(server.put(object).is_some(), "not accepted: {object}");
+        }
         let cloud = SimulatedCloud::new(Options::default(), 1, time);
         let metrics = Metrics::default();
         let budgets = Arc::new(Budgets::new(BudgetOptions::default()));
@@ -50,7 +61,7 @@ impl World {
             client: server.client_with(between.clone()),
             cloud: govern(cloud, budgets, Arc::new(metrics.clone())),
             origins: Arc::new(bailiwick::controllers::release::origins::NoRegistry),
-            outside: Outside::default(),
+            outside,
             journal: None,
             clock: Arc::new(VirtualClock::starting_at(epoch)),
             metrics,

@@ -249,3 +249,62 @@ async fn a_retired_application_loses_its_credentials_and_may_come_back() {
         .await;
     operator.abort();
 }
+
+/// Whoever has lost credentials deletes their object, and then asks to have them gone.
+#[tokio::test(start_paused = true)]
+async fn a_revocation_waits_for_no_grace_and_no_turn() {
+    let mut world = World::new(Profile::Keycloak);
+    let none = "--credential-removals-per-hour=1".to_owned();
+    world.arguments.push(none);
+    for name in ["first", "second"] {
+        world.declare(name, &[name], json!({"deletionPolicy": "Delete"}));
+    }
+    let operator = world.operator(&Life::new(None));
+    for name in ["first", "second"] {
+        world
+            .until(HOUR, "version 1", |world| world.settled(name, 1))
+            .await;
+        world.delete(name).await;
+        world.until_ready_says(name, "Leaving").await;
+    }
+    for name in ["first", "second"] {
+        world.oauth[0].set_away(name == "second");
+        world.ask(name, "revoke", "incident").await;
+        if name == "second" {
+            let held = |world: &World| {
+                let found = world.condition(name, "Revoked");
+                found.is_some_and(|(status, ..)| status == "False")
+            };
+            world.until(MINUTE, "it is said", held).await;
+            world.oauth[0].set_away(false);
+        }
+        world
+            .until(10 * MINUTE, "gone", |world| world.object(name).is_none())
+            .await;
+        assert!(world.oauth[0].live(name).is_empty());
+        assert_eq!(
+            world.places.content(&format!("secret team-shop/{name}")),
+            None
+        );
+    }
+    operator.abort();
+
+    // And what is asked for before is not forgotten for the sake of what else would be kept.
+    let world = World::new(Profile::Keycloak);
+    world.declare("api", &["one"], json!({"deletionPolicy": "Retain"}));
+    let life = Life::new(None);
+    let operator = world.operator(&life);
+    world
+        .until(HOUR, "version 1", |world| world.settled("api", 1))
+        .await;
+    life.die();
+    operator.abort();
+    world.ask("api", "revoke", "incident").await;
+    world.delete("api").await;
+    let operator = world.operator(&Life::new(None));
+    world
+        .until(10 * MINUTE, "gone", |world| world.object("api").is_none())
+        .await;
+    assert!(world.oauth[0].live("api").is_empty());
+    operator.abort();
+}

@@ -127,9 +127,15 @@ impl Destinations for Delivering {
         delivery: &DeliverySpec,
     ) -> Result<Result<Arc<dyn Destination>, Outcome>, Failure> {
         let namespace = client.namespace().unwrap();
-        let location = match (&delivery.secret, &delivery.s3) {
-            (Some(secret), _) => format!("secret {namespace}/{}", secret.name),
-            (_, Some(s3)) => format!("s3://{}/{}", s3.account, client.spec.application),
+        let application = &client.spec.application;
+        let location = match (&delivery.secret, &delivery.s3, &delivery.secrets_manager) {
+            (Some(secret), ..) => format!("secret {namespace}/{}", secret.name),
+            (_, Some(s3), _) => format!("s3://{}/{application}", s3.account),
+            (.., Some(managed)) => {
+                let name = managed.secret_name.clone();
+                let name = name.unwrap_or_else(|| format!("{application}/oauth-client"));
+                format!("arn:aws:secretsmanager:{}:secret:{name}", managed.account)
+            }
             _ => {
                 return Ok(Err(Outcome::blocked(
                     reasons::DELIVERY_FAILED,

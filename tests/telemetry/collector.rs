@@ -1,13 +1,26 @@
 //! A collector of ours on loopback: what the operator sends by OTLP, decoded as far as is needed.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpListener;
 use std::process::Command;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use bailiwick::controllers::oauth_client::make::SystemMaker;
+use bailiwick::controllers::oauth_client::outside::Outside;
+use bailiwick::engine::metrics::Metrics;
+use bailiwick::identity::observe;
+use bailiwick::identity::simulated::{
+    Call, Interceptor, Profile, SimulatedServer, SimulatedServers, Verdict,
+};
+use serde_json::json;
+
+use super::scan::clean;
 use super::*;
+
+/// What the authorization server gives, and the token by which an operator registers there.
+const SECRETS: [&str; 3] = ["canary-secret-1", "canary-secret-2", "canary-initial-token"];
 
 /// Where the child writes its log.
 const LOG: &str = "BAILIWICK_TEST_LOG";
@@ -120,8 +133,66 @@ fn spans(body: &[u8]) -> Vec<Span> {
     all(body, &[1, 2, 2]).iter().map(of).collect()
 }
 
-/// What the child does: an operator that makes an account, in real time, with the exporter that the environment asks
-/// for. Alone it checks nothing.
+/// Nothing befalls the calls to the authorization server.
+struct Calm;
+
+impl Interceptor for Calm {
+    fn before(&self, _call: Call) -> Verdict {
+        Verdict::Continue
+    }
+
+    fn after(&self, _call: Call) -> Verdict {
+        Verdict::Continue
+    }
+}
+
+/// An authorization server, and a client that is delivered to a Secret, with secrets that can be recognised.
+fn with_credentials() -> (Outside, Vec<Value>) {
+    let issuer = "https://as.example.com/";
+    let server = SimulatedServer::new(issuer.parse().unwrap(), Profile::Dynamic);
+    let servers = SimulatedServers {
+        servers: vec![server],
+        interceptor: Arc::new(Calm),
+    };
+    let outside = Outside {
+        // As the operator opens them: it is the calls through this that have spans.
+        servers: observe(Arc::new(servers), Arc::new(Metrics::default())),
+        destinations: None,
+        maker: Arc::new(SystemMaker),
+    };
+    let ours = |kind: &str, metadata: Value, spec: Value| json!({"apiVersion": "bailiwick.dev/v1alpha1", "kind": kind, "metadata": metadata, "spec": spec});
+    let in_team = json!({"name": "api", "namespace": "team-ab"});
+    let client = json!({"application": "api", "provider": "as", "authMethod": "client_secret_basic",
+        "delivery": [{"name": "cluster", "secret": {"name": "api-oauth"}}]});
+    let how = json!({"issuer": issuer, "dynamicRegistration": {"initialAccessToken": {"name": "as", "key": "token"}}});
+    let objects = vec![
+        json!({"apiVersion": "v1", "kind": "Namespace",
+            "metadata": {"name": "team-ab", "labels": {"bailiwick.dev/team": "ab"}}}),
+        json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "as", "namespace": "default"},
+            "stringData": {"token": SECRETS[2]}}),
+        ours("Application", in_team.clone(), json!({})),
+        ours("OAuthProvider", json!({"name": "as"}), how),
+        ours("OAuthClient", in_team, client),
+    ];
+    (outside, objects)
+}
+
+/// The credentials that were delivered, once they are of that version.
+fn delivered(world: &World, version: u64) -> bool {
+    let secret = world.server.get("secrets", "team-ab", "api-oauth");
+    let encoded =
+        secret.and_then(|secret| Some(secret["data"]["client.json"].as_str()?.to_owned()));
+    encoded.is_some_and(|encoded| {
+        use base64::Engine;
+        let content = base64::prelude::BASE64_STANDARD.decode(encoded).unwrap();
+        let client: Value = serde_json::from_slice(&content).unwrap();
+        client["version"] == version
+            && client["client_secret"] == format!("canary-secret-{version}")
+    })
+}
+
+/// What the child does: an operator that makes an account and credentials, and replaces them, in real time, with the
+/// exporter that the environment asks for. Alone it checks little.
 #[tokio::test]
 #[ignore = "run by the test below, in a process of its own, whose environment names a collector"]
 async fn an_operator_whose_environment_names_a_collector() {
@@ -130,15 +201,26 @@ async fn an_operator_whose_environment_names_a_collector() {
     let (subscriber, telemetry) =
         telemetry::build((LogFormat::Json, false), "info", true, paper.clone()).unwrap();
     let guard = tracing::subscriber::set_default(subscriber);
-    let world = World::start(&Arc::new(Sound::default()), true);
-    let begun = Instant::now();
-    while begun.elapsed() < Duration::from_secs(30) {
+    let (outside, objects) = with_credentials();
+    let world = World::start_with(&Arc::new(Sound::default()), true, outside, &objects);
+    let (begun, mut asked) = (Instant::now(), false);
+    while begun.elapsed() < Duration::from_secs(60) {
         tokio::time::sleep(Duration::from_millis(200)).await;
+        if !asked && delivered(&world, 1) {
+            let mut client = world.server.get("oauthclients", "team-ab", "api").unwrap();
+            client["metadata"]["annotations"] = json!({"bailiwick.dev/renew-requested-at": "now"});
+            asked = world.server.put(&client).is_some();
+        }
         let account = world.server.get("teamaccounts", "team-ab", "live").unwrap();
-        if account["status"]["createRequestId"].is_string() {
+        if account["status"]["createRequestId"].is_string() && delivered(&world, 2) {
             break;
         }
     }
+    assert!(
+        delivered(&world, 2),
+        "{:#}",
+        json!(world.server.objects("oauthclients"))
+    );
     world.end().await;
     drop(guard);
     telemetry.end().await;
@@ -173,6 +255,19 @@ fn a_collector_gets_the_spans_under_the_trace_ids_of_the_log() {
             assert!(resource.contains(&word.as_bytes()), "{word}");
         }
         sent.extend(spans(body));
+    }
+    // What is decoded is what is looked for; what is scanned is every byte.
+    let registered = sent.iter().filter(|span| span.name == "oauth.register");
+    assert_eq!(registered.count(), 2, "both versions were made under spans");
+    let canaries = SECRETS.map(|secret| (secret.to_owned(), secret.to_owned()));
+    let canaries = BTreeMap::from(canaries);
+    for Request { head, body } in kept.iter() {
+        clean("what a collector is sent", head, &canaries);
+        clean(
+            "what a collector is sent",
+            &String::from_utf8_lossy(body),
+            &canaries,
+        );
     }
     let passes: Vec<_> = sent.iter().filter(|span| span.name == "pass").collect();
     assert!(passes.iter().all(|pass| pass.parent.is_empty()));

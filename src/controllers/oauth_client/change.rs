@@ -46,6 +46,7 @@ impl Work<'_> {
         }
         let message = format!("what is registered for version {number} was changed in place");
         self.record.note(reasons::UPDATED, message);
-        self.save().await
+        self.save().await?;
+        self.learn_end(number).await
     }
 }

@@ -1,22 +1,31 @@
 //! Act: cleaning places that are declared no more.
 
+use std::collections::BTreeMap;
+
 use futures::future::join_all;
 
-use super::places::{Refusal, patiently, stop, trouble_at};
+use super::entries::trouble_at;
+use super::places::{Refusal, patiently, stop};
 use super::reasons;
 use super::work::{Stop, Work};
 use crate::api::DestinationStatus;
 use crate::engine::Outcome;
 
+/// What is declared no more.
+#[derive(Default)]
+pub(super) struct Left {
+    /// What is there goes.
+    pub(super) gone: Vec<DestinationStatus>,
+    /// What is there stays: it is another entry's.
+    moved: Vec<DestinationStatus>,
+}
+
 impl Work<'_> {
     /// Cleans places that are declared no more, once all that are hold the version in use.
     pub(super) async fn clean(&mut self) -> Result<(), Stop> {
-        let declared = self.desired.map(|desired| &desired.places);
-        let gone = self.record.status.destinations.clone();
-        let gone: Vec<DestinationStatus> = gone
-            .into_iter()
-            .filter(|place| !declared.is_some_and(|all| all.contains(&place.delivery)))
-            .collect();
+        let Left { gone, moved } = self.left().await;
+        let all = &mut self.record.status.destinations;
+        all.retain(|place| !moved.contains(place));
         if gone.is_empty() {
             return Ok(());
         }
@@ -68,6 +77,40 @@ impl Work<'_> {
         }
         self.save().await?;
         stop(&refusals).map_or(Ok(()), Err)
+    }
+
+    /// What is declared no more, and whether something that is declared is at the same place: under another name, or written
+    /// another way.
+    pub(super) async fn left(&self) -> Left {
+        let declared = self.desired.map_or(&[][..], |desired| &desired.places);
+        let all = self.record.status.destinations.iter();
+        let (entered, gone): (Vec<_>, Vec<_>) =
+            all.partition(|place| declared.contains(&place.delivery));
+        let mut left = Left::default();
+        if gone.is_empty() {
+            return left;
+        }
+        // Where a declared place is, and whether it has an entry by which it can be cleaned one day.
+        let mut taken: BTreeMap<String, bool> = BTreeMap::new();
+        for delivery in declared {
+            let is_entered = entered.iter().any(|place| place.delivery == *delivery);
+            if let Ok(opened) = self.open(delivery).await {
+                *taken.entry(opened.location()).or_default() |= is_entered;
+            }
+        }
+        for place in entered {
+            taken.insert(place.location.clone(), true);
+        }
+        for place in gone {
+            let opened = self.open(&place.delivery).await;
+            let location = opened.map_or_else(|_| place.location.clone(), |it| it.location());
+            match taken.get(&location) {
+                Some(true) => left.moved.push(place.clone()),
+                Some(false) => {}
+                None => left.gone.push(place.clone()),
+            }
+        }
+        left
     }
 
     /// What nobody can reach from here any more is told of once, and forgotten.

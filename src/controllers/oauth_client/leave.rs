@@ -7,11 +7,10 @@ use kube::ResourceExt;
 use super::vault::Vault;
 use super::work::{Stop, Work, until_then};
 use super::{OAuthClients, elsewhere, reasons, report};
-use crate::api::{CredentialsDeletionPolicy, Mode, OAuthClient, OAuthClientStatus};
+use crate::api::{ChangeStatus, CredentialsDeletionPolicy, Mode, OAuthClient, OAuthClientStatus};
 use crate::engine::conditions;
 use crate::engine::record::Record;
 use crate::engine::{Failure, Outcome};
-use crate::plan::rotation::Next;
 
 impl OAuthClients {
     /// The object is deleted.
@@ -31,7 +30,9 @@ impl OAuthClients {
             return Ok(Outcome::Released);
         }
         let vault = Vault::name(object);
-        let retained = object.spec.deletion_policy == CredentialsDeletionPolicy::Retain;
+        // What somebody wants gone at once is not kept.
+        let retained = object.spec.deletion_policy == CredentialsDeletionPolicy::Retain
+            && report::revocation_asked(object, status).is_none();
         let why = match object.spec.mode {
             Mode::Plan => Some("with mode Plan nothing is written outside"),
             _ => retained.then_some("spec.deletionPolicy is Retain"),
@@ -109,7 +110,9 @@ impl OAuthClients {
                 at
             }
         };
-        if now < leaves_at {
+        // A revocation waits for nothing: no grace, and no turn.
+        let revoked = report::revocation_asked(object, &record.status).is_some();
+        if now < leaves_at && !revoked {
             let stays = self.out_of_reach(object, record);
             let places = from_places(&stays);
             if !stays.is_empty() {
@@ -123,7 +126,7 @@ impl OAuthClients {
             let after = until_then(now, leaves_at);
             return Ok(Some(Outcome::waiting(reasons::LEAVING, message, after)));
         }
-        if let Err(after) = self.admit(object, record).await? {
+        if !revoked && let Err(after) = self.admit(object, record).await? {
             let message = format!(
                 "{} clients are removed in an hour at most (--credential-removals-per-hour), of the namespaces that wait by turns, \
                  and it is not this one's turn yet; {how}",
@@ -221,34 +224,31 @@ impl OAuthClients {
         }
         Ok(())
     }
+}
 
-    /// What is held back is only said.
-    pub(super) fn hold(
-        &self,
-        object: &OAuthClient,
-        record: &mut Record<OAuthClient>,
-        next: Next,
-        desired: &super::validate::Desired,
-        provider_suspended: bool,
-    ) -> Option<Outcome> {
-        record.status.plan = super::planned::held(record, next, desired);
-        let count = record.status.plan.len();
-        if count == 0 {
-            return None;
-        }
-        let (reason, how) = if provider_suspended {
-            let how = "the platform team sets spec.suspend of the provider to false";
-            (reasons::PROVIDER_SUSPENDED, how)
-        } else if object.spec.suspend {
-            (reasons::SUSPENDED, "set spec.suspend to false")
-        } else {
-            (reasons::CHANGES_PLANNED, "set spec.mode to Apply")
-        };
-        let message = format!(
-            "status.plan lists {count} change(s) that would be made; {how} to have them made"
-        );
-        Some(Outcome::blocked(reason, message))
+/// What is held back is only said.
+pub(super) fn hold(
+    object: &OAuthClient,
+    record: &mut Record<OAuthClient>,
+    plan: Vec<ChangeStatus>,
+    provider_suspended: bool,
+) -> Option<Outcome> {
+    let count = plan.len();
+    record.status.plan = plan;
+    if count == 0 {
+        return None;
     }
+    let (reason, how) = if provider_suspended {
+        let how = "the platform team sets spec.suspend of the provider to false";
+        (reasons::PROVIDER_SUSPENDED, how)
+    } else if object.spec.suspend {
+        (reasons::SUSPENDED, "set spec.suspend to false")
+    } else {
+        (reasons::CHANGES_PLANNED, "set spec.mode to Apply")
+    };
+    let message =
+        format!("status.plan lists {count} change(s) that would be made; {how} to have them made");
+    Some(Outcome::blocked(reason, message))
 }
 
 /// From where the credentials are removed, and where they stay.

@@ -10,7 +10,7 @@
 //! | without credentials: by the identity of a workload | `workload.rs` |
 //! | what is kept of each version; what nobody may guess | `vault.rs`, `make.rs` |
 //! | which moments it takes for its rotations | `turns.rs` |
-//! | report | `report.rs`, `planned.rs`, `known.rs` |
+//! | report | `report.rs`, `planned.rs`, `known.rs`, `entries.rs` |
 //!
 //! The order of writes is what keeps credentials from being lost: the intent (status) before what we choose (vault) before the
 //! server is called, what it gave (vault) before the status says so, and the places only with what has been tried. Whatever
@@ -24,6 +24,7 @@ mod departures;
 pub mod destination;
 pub mod destinations;
 mod elsewhere;
+mod entries;
 mod known;
 mod leave;
 mod loss;
@@ -65,6 +66,8 @@ use crate::engine::{Failure, FailureKind, Outcome};
 use crate::identity::TokenAnswer;
 use crate::plan::rotation::{self, Abilities, Known, Next, Seen};
 use destination::Destinations;
+use entries::Content;
+use leave::hold;
 use make::Maker;
 use turns::Turns;
 use validate::{Desired, SOON};
@@ -208,7 +211,9 @@ impl OAuthClients {
                 Err(Stop::Ended(outcome)) => return Ok(outcome),
             };
             let suspended = provider.spec.suspend;
-            let outcome = self.hold(object, work.record, next, desired, suspended);
+            let left = work.left().await.gone;
+            let plan = planned::held(work.record, next, desired, &left);
+            let outcome = hold(object, work.record, plan, suspended);
             let resync = Some(self.checks.next(&uid, false));
             return Ok(outcome.or(obstacle).unwrap_or(Outcome::Settled { resync }));
         }
@@ -422,9 +427,34 @@ impl Work<'_> {
             }
             Some(TokenAnswer::Accepted) | None => {
                 self.taken = true;
-                Ok(())
+                self.learn_end(number).await
             }
         }
+    }
+
+    /// Where a policy of the server can set an end to a secret that had none when it was given, that is asked.
+    async fn learn_end(&mut self, number: i64) -> Result<(), Stop> {
+        let (server, desired) = (self.server()?, self.desired()?);
+        let registration = self.kept.registration(number);
+        let endless = registration.filter(|it| it.secret.is_some() && it.secret_expires.is_none());
+        // Of two secrets of one client the server tells the newer one's.
+        let (Some(endless), true) = (endless, self.known.open.is_none()) else {
+            return Ok(());
+        };
+        if !server.description.capabilities.secrets_in_place {
+            return Ok(());
+        }
+        let Some(ends) = server.port.secret_ends(endless).await? else {
+            return Ok(());
+        };
+        self.record.may_write()?;
+        let entry = self.kept.entries.get_mut(&number);
+        if let Some(kept) = entry.and_then(|entry| entry.registration.as_mut()) {
+            kept.secret_expires = Some(ends);
+        }
+        self.write_kept().await?;
+        self.freshen(desired);
+        Ok(())
     }
 }
 
@@ -438,8 +468,9 @@ fn is_in_use(work: &Work<'_>, desired: &Desired) -> bool {
     let ends = work.kept.registration(current.number);
     let ends = ends.and_then(|registration| registration.secret_expires);
     let lost = work.seen.lost.is_some() || !work.record.is_true(report::REGISTERED);
-    let numbers = numbers(&work.known);
-    let all = |delivery| places::holds(work.record, delivery, &numbers);
+    let versions = work.known.current().into_iter().chain(work.known.pending());
+    let contents: Vec<Content> = versions.map(|it| Content::of(it, desired)).collect();
+    let all = |delivery| entries::holds(work.record, delivery, &contents);
     !lost
         && ends.is_none_or(|ends| ends > now)
         && current.revision == desired.wanted.revision
@@ -448,20 +479,20 @@ fn is_in_use(work: &Work<'_>, desired: &Desired) -> bool {
         && desired.places.iter().all(all)
 }
 
-fn numbers(known: &Known) -> Vec<i64> {
-    let versions = known.current().into_iter().chain(known.pending());
-    versions.map(|version| version.number).collect()
+/// What the files of the version in use shall say.
+fn in_use(known: &Known, desired: &Desired) -> Option<Content> {
+    known.current().map(|it| Content::of(it, desired))
 }
 
 /// Whether every place holds the version in use, and no other place anything.
 fn is_whole(record: &Record<OAuthClient>, known: &Known, desired: &Desired) -> bool {
-    let current: Vec<i64> = known.current().map(|it| it.number).into_iter().collect();
+    let current = in_use(known, desired);
     let declared = |delivery| desired.places.contains(delivery);
     known.open.is_none()
         && desired
             .places
             .iter()
-            .all(|delivery| places::holds(record, delivery, &current))
+            .all(|delivery| entries::holds(record, delivery, current.as_slice()))
         && record
             .status
             .destinations

@@ -7,11 +7,11 @@ use futures::future::join_all;
 use k8s_openapi::jiff::Timestamp;
 use serde_json::json;
 
-use super::destination::{Bundle, Destination, Receipt};
+use super::destination::{Bundle, Destination};
+use super::entries::{Content, at, declare, forget, holds, name, received, trouble_at};
 use super::reasons;
 use super::work::{Stop, Work};
-use crate::api::{DeliverySpec, DestinationStatus, OAuthClient};
-use crate::engine::record::Record;
+use crate::api::{DeliverySpec, DestinationStatus};
 use crate::engine::{Failure, FailureKind, Outcome};
 use crate::model::Secret;
 use crate::plan::rotation::{self, Auth, Cause, Step};
@@ -68,6 +68,7 @@ impl Work<'_> {
     /// places that do must not wait for those that do not.
     pub(super) async fn preflight(&mut self, cause: Cause) -> Result<(), Stop> {
         let places = &self.desired()?.places;
+        places.iter().for_each(|it| name(self.record, it));
         let asking = places.iter().map(|delivery| async {
             let opened = self.open(delivery).await?;
             patiently(opened.check()).await?;
@@ -135,10 +136,17 @@ impl Work<'_> {
     /// Brings a version to all places that are declared and do not hold it. What was brought is recorded even if another
     /// place refuses: that one alone is tried again, with the same version.
     async fn bring(&mut self, number: i64) -> Result<(), Stop> {
-        let places = &self.desired()?.places;
+        let desired = self.desired()?;
+        let version = self.known.version(number);
+        let Some(content) = version.map(|version| Content::of(version, desired)) else {
+            return Ok(());
+        };
+        let places = &desired.places;
+        places.iter().for_each(|it| name(self.record, it));
+        let wanted = std::slice::from_ref(&content);
         let lacking: Vec<_> = places
             .iter()
-            .filter(|delivery| !holds(self.record, delivery, &[number]))
+            .filter(|delivery| !holds(self.record, delivery, wanted))
             .cloned()
             .collect();
         if lacking.is_empty() {
@@ -166,7 +174,7 @@ impl Work<'_> {
         let mut refusals = Vec::new();
         for (delivery, answer) in lacking.iter().zip(answers) {
             match answer {
-                Ok(receipt) => received(self.record, &delivery.name, number, receipt),
+                Ok(receipt) => received(self.record, &delivery.name, &content, receipt),
                 Err(refusal) => {
                     trouble_at(self.record, &delivery.name, Some(&refusal));
                     refusals.push((delivery.name.as_str(), refusal));
@@ -214,6 +222,7 @@ impl Work<'_> {
             match seen {
                 Ok(seen) if seen.as_ref().map(|it| &it.0) == place.receipt.as_ref() => {
                     trouble_at(self.record, &place.name, None);
+                    self.date(&place);
                 }
                 Ok(seen) => {
                     let what = match seen {
@@ -242,6 +251,22 @@ impl Work<'_> {
         Ok(())
     }
 
+    /// What was written before contents had a revision is taken for right where it is replaced anyhow in a while, and
+    /// written once more where it never is.
+    fn date(&mut self, place: &DestinationStatus) {
+        let version = place.version.and_then(|number| self.known.version(number));
+        let Some((version, desired)) = version.zip(self.desired) else {
+            return;
+        };
+        let revision = match version.auth.ages() {
+            true => Content::of(version, desired).revision,
+            false => String::new(),
+        };
+        if let Some(place) = at(self.record, &place.name) {
+            place.content.get_or_insert(revision);
+        }
+    }
+
     /// What is delivered of a version. `None`: it is not kept any more.
     fn bundle(&self, number: i64) -> Result<Option<Bundle>, Stop> {
         let desired = self.desired()?;
@@ -268,6 +293,7 @@ impl Work<'_> {
             "issuer": desired.issuer,
             "token_endpoint": desired.token_endpoint,
             "token_endpoint_auth_method": method,
+            "user_json": version.user,
         });
         if let Some(key) = &entry.key {
             client["key_id"] = json!(key.id);
@@ -296,66 +322,6 @@ impl Work<'_> {
             "application_password": user.password.reveal(),
         });
         Some(Some(Secret::new(content.to_string())))
-    }
-}
-
-/// Whether the place that is declared holds one of these versions.
-pub(super) fn holds(
-    record: &Record<OAuthClient>,
-    delivery: &DeliverySpec,
-    versions: &[i64],
-) -> bool {
-    let mut all = record.status.destinations.iter();
-    all.any(|place| {
-        place.delivery == *delivery
-            && place.receipt.is_some()
-            && place
-                .version
-                .is_some_and(|version| versions.contains(&version))
-    })
-}
-
-/// A place is about to be written to. One of the same name that is somewhere else keeps its entry, under another name, until
-/// it is cleaned.
-fn declare(record: &mut Record<OAuthClient>, delivery: &DeliverySpec, location: String) {
-    let all = &mut record.status.destinations;
-    if let Some(place) = all.iter_mut().find(|place| place.delivery == *delivery) {
-        place.location = location;
-        return;
-    }
-    if let Some(before) = all.iter_mut().find(|place| place.name == delivery.name) {
-        before.name = format!("{} before, at {}", before.name, before.location);
-    }
-    all.push(DestinationStatus {
-        name: delivery.name.clone(),
-        location,
-        delivery: delivery.clone(),
-        version: None,
-        receipt: None,
-        problem: None,
-    });
-}
-
-fn at<'a>(record: &'a mut Record<OAuthClient>, name: &str) -> Option<&'a mut DestinationStatus> {
-    let mut all = record.status.destinations.iter_mut();
-    all.find(|place| place.name == name)
-}
-
-fn received(record: &mut Record<OAuthClient>, name: &str, version: i64, receipt: Receipt) {
-    if let Some(place) = at(record, name) {
-        (place.version, place.receipt, place.problem) = (Some(version), Some(receipt.0), None);
-    }
-}
-
-fn forget(record: &mut Record<OAuthClient>, name: &str) {
-    if let Some(place) = at(record, name) {
-        (place.version, place.receipt) = (None, None);
-    }
-}
-
-pub(super) fn trouble_at(record: &mut Record<OAuthClient>, name: &str, refusal: Option<&Refusal>) {
-    if let Some(place) = at(record, name) {
-        place.problem = refusal.map(|refusal| refusal.message.chars().take(500).collect());
     }
 }
 

@@ -1,23 +1,24 @@
 //! Report: what would be done, with what is there and what would be, where nothing may be.
 
 use super::validate::Desired;
-use super::{known, places, report};
-use crate::api::{ChangeStatus, OAuthClient};
+use super::{entries, known, report};
+use crate::api::{ChangeStatus, DestinationStatus, OAuthClient};
 use crate::engine::record::Record;
 use crate::plan::rotation::{Known, Next, Version};
 
-/// What would be done, in its order.
+/// What would be done, in its order; `left` are the places that would be cleaned.
 pub(super) fn held(
-    record: &mut Record<OAuthClient>,
+    record: &Record<OAuthClient>,
     next: Next,
     desired: &Desired,
+    left: &[DestinationStatus],
 ) -> Vec<ChangeStatus> {
     let known = known::read(&record.status);
     let mut plan: Vec<ChangeStatus> = at_server(&known, next, desired).into_iter().collect();
-    let current: Vec<i64> = record.status.version.into_iter().collect();
+    let current = super::in_use(&known, desired);
     let begins = matches!(next, Next::Begin(..) | Next::Continue(_) | Next::Revoke);
     for delivery in &desired.places {
-        if begins || !places::holds(record, delivery, &current) {
+        if begins || !entries::holds(record, delivery, current.as_slice()) {
             let after = if begins {
                 "a new version"
             } else {
@@ -30,11 +31,9 @@ pub(super) fn held(
             plan.push(change("Deliver", target, before, after.to_owned()));
         }
     }
-    for place in &record.status.destinations {
-        if !desired.places.contains(&place.delivery) {
-            let (target, before) = (place.location.clone(), place.version.map(version));
-            plan.push(change("Clean", target, before, "nothing".to_owned()));
-        }
+    for place in left {
+        let (target, before) = (place.location.clone(), place.version.map(version));
+        plan.push(change("Clean", target, before, "nothing".to_owned()));
     }
     plan
 }

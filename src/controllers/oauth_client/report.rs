@@ -4,8 +4,8 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::ResourceExt;
 
 use super::validate::{Desired, SOON};
-use super::{clean, places, reasons};
-use crate::api::{ANNOTATION_REVOKE, OAuthClient, Status, VersionStatus};
+use super::{clean, entries, reasons};
+use crate::api::{ANNOTATION_REVOKE, OAuthClient, OAuthClientStatus, Status, VersionStatus};
 use crate::engine::conditions::{self, Truth};
 use crate::engine::record::Record;
 use crate::engine::{Failure, Outcome};
@@ -115,16 +115,25 @@ pub(super) fn revoked(record: &mut Record<OAuthClient>, message: &str) {
     conditions::summarise(record.status.conditions(), &on_its_way, 0, at);
 }
 
+/// The revocation that was asked for and is not done.
+pub(super) fn revocation_asked<'a>(
+    object: &'a OAuthClient,
+    status: &OAuthClientStatus,
+) -> Option<&'a String> {
+    let asked = object.annotations().get(ANNOTATION_REVOKE)?;
+    let is_open = status.last_handled_revoke_at.as_ref() != Some(asked);
+    (is_open && !status.versions.is_empty()).then_some(asked)
+}
+
 /// A revocation that was asked for and is not done says so, whatever is in the way.
 pub(super) fn held_back(
     object: &OAuthClient,
     record: &mut Record<OAuthClient>,
     end: Result<Outcome, Failure>,
 ) -> Result<Outcome, Failure> {
-    let asked = object.annotations().get(ANNOTATION_REVOKE);
-    let status = &mut record.status;
-    let asked = asked.filter(|asked| status.last_handled_revoke_at.as_ref() != Some(asked));
-    let Some(asked) = asked.filter(|_| !status.versions.is_empty()) else {
+    let asked = revocation_asked(object, &record.status);
+    let Some(asked) = asked else {
+        let status = &mut record.status;
         if conditions::find(&status.conditions, REVOKED).is_some_and(|it| it.status == "False") {
             conditions::remove(&mut status.conditions, REVOKED);
         }
@@ -201,11 +210,11 @@ pub(super) fn rests(record: &mut Record<OAuthClient>) {
 }
 
 fn delivered(record: &mut Record<OAuthClient>, known: &Known, desired: &Desired) {
-    let numbers: Vec<i64> = known.current().map(|it| it.number).into_iter().collect();
+    let current = super::in_use(known, desired);
     let mut lacking: Vec<String> = desired
         .places
         .iter()
-        .filter(|delivery| !places::holds(record, delivery, &numbers))
+        .filter(|delivery| !entries::holds(record, delivery, current.as_slice()))
         .map(|delivery| {
             let mut all = record.status.destinations.iter();
             let problem = all

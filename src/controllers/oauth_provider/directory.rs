@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use k8s_openapi::jiff::Timestamp;
 use kube::ResourceExt;
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
@@ -209,6 +210,11 @@ impl OAuthServer for Gated {
     async fn retire_secret(&self, registration: &Registration) -> Result<()> {
         let call = self.inner.retire_secret(registration);
         self.pass("retire_secret", call).await
+    }
+
+    async fn secret_ends(&self, registration: &Registration) -> Result<Option<Timestamp>> {
+        let call = self.inner.secret_ends(registration);
+        self.pass("secret_ends", call).await
     }
 
     async fn delete(&self, registration: &Registration) -> Result<()> {

@@ -189,7 +189,7 @@ impl ResourceTypes {
         if !told.is_empty() {
             messages.push(format!(
                 "held and not granted any more: {}. It is taken away by itself, and what was given out before is valid for an hour at most \
-                 after that (two, if a still older version holds it), but for a client that is suspended, in mode Plan, \
+                 after that (two, if a still older version holds it), but for a client that is suspended, in mode Plan, about to go, \
                  or to whose places nothing can be delivered, which its own conditions say, and whose owner must be asked",
                 few(&told, NAMED)
             ));

@@ -197,7 +197,8 @@ pub const OAUTH_CALLS: Metric = Metric {
         Label {
             name: "operation",
             values: None,
-            says: "`describe`, `register`, `find`, `update`, `add_secret`, `retire_secret`, `delete`, or `request_token`",
+            says: "`describe`, `register`, `find`, `update`, `add_secret`, `retire_secret`, `secret_ends`, `delete`, `confirm`, \
+                `make_user`, `remove_user`, or `request_token`",
         },
         Label {
             name: "outcome",

@@ -125,14 +125,10 @@ impl Keycloak {
             true => Some(self.secret(operation, uuid).await?),
             false => None,
         };
-        let expires = client["attributes"]["client.secret.expiration.time"].as_str();
-        let expires = expires.and_then(|seconds| seconds.parse().ok());
         Ok(Registration {
             client_id: id.to_owned(),
             secret_id: None,
-            secret_expires: expires
-                .filter(|_| secret.is_some())
-                .and_then(|seconds| Timestamp::from_second(seconds).ok()),
+            secret_expires: ends(&client).filter(|_| secret.is_some()),
             secret,
             management: None,
         })
@@ -256,6 +252,13 @@ impl OAuthServer for Keycloak {
         gone(self.admin.send(delete).await?)
     }
 
+    async fn secret_ends(&self, registration: &Registration) -> Result<Option<Timestamp>> {
+        let client = self
+            .existing("secret_ends", &registration.client_id)
+            .await?;
+        Ok(ends(&client).filter(|_| registration.secret.is_some()))
+    }
+
     async fn delete(&self, registration: &Registration) -> Result<()> {
         const OPERATION: &str = "delete";
         let Some(client) = self.ours(OPERATION, &registration.client_id).await? else {
@@ -293,6 +296,12 @@ impl OAuthServer for Keycloak {
         let alias = self.identity_provider.as_deref();
         Ok(workload::judge(id, found.as_ref(), alias, subject))
     }
+}
+
+/// When the secret of a client ends. A policy sets that with the client's next change or use where there was none before.
+fn ends(client: &Value) -> Option<Timestamp> {
+    let seconds = client["attributes"]["client.secret.expiration.time"].as_str()?;
+    Timestamp::from_second(seconds.parse().ok()?).ok()
 }
 
 /// That it is gone already is no error.
