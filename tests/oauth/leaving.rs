@@ -76,6 +76,30 @@ async fn what_is_deleted_goes_after_its_grace_period() {
     }
 }
 
+/// What the operator sees is minutes old: nothing is removed for what is wanted no more.
+#[tokio::test(start_paused = true)]
+async fn a_removal_that_is_withdrawn_meanwhile_does_not_take_place() {
+    let world = World::new(Profile::Keycloak);
+    world.declare("api", &["one"], json!({"deletionPolicy": "Delete"}));
+    let operator = world.operator(&Life::new(None));
+    world
+        .until(HOUR, "version 1", |world| world.settled("api", 1))
+        .await;
+    world.delete("api").await;
+    world.until_ready_says("api", "Leaving").await;
+    world.server.set_watch_lag(5 * MINUTE);
+    tokio::time::sleep(58 * MINUTE).await;
+    world
+        .patch("api", json!({"spec": {"deletionPolicy": "Retain"}}))
+        .await;
+    world
+        .until(20 * MINUTE, "gone", |world| world.object("api").is_none())
+        .await;
+    tokio::time::sleep(2 * HOUR).await;
+    assert_eq!(world.oauth[0].live("api").len(), 1);
+    operator.abort();
+}
+
 #[tokio::test(start_paused = true)]
 async fn nothing_is_removed_while_the_provider_is_missing_or_away() {
     let world = World::new(Profile::Keycloak);

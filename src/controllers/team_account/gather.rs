@@ -18,7 +18,7 @@ use crate::plan::account::{DesiredAccount, ObservedAccount, Ownership, ownership
 use crate::plan::credentials_bucket::ObservedBucket;
 
 /// For how long after its creation an account that does not let us in is merely young.
-pub(super) const YOUNG: i64 = 30 * 60;
+const YOUNG: i64 = 30 * 60;
 
 /// What was seen.
 #[derive(Default)]
@@ -175,7 +175,7 @@ impl TeamAccounts {
 }
 
 /// How soon we look again at an account that is young, and does not let us in, or is not shown, yet.
-const YOUNG_AGAIN: Duration = Duration::from_secs(15);
+pub(super) const YOUNG_AGAIN: Duration = Duration::from_secs(15);
 
 fn not_inside(
     record: &mut Record<TeamAccount>,

@@ -7,7 +7,7 @@ use k8s_openapi::jiff::Timestamp;
 use kube::ResourceExt;
 
 use super::follow::open_creation;
-use super::gather::YOUNG;
+use super::gather::{YOUNG_AGAIN, is_young};
 use super::{TeamAccounts, reasons};
 use crate::api::{ANNOTATION_CONFIRM_CLOSE, DeletionPolicy, Mode, TeamAccount, UnitStatus};
 use crate::cloud::{CloudError, ErrorKind};
@@ -22,8 +22,6 @@ use crate::plan::account::{Ownership, ownership};
 use crate::plan::creation::{self, Verdict};
 use crate::plan::naming;
 
-/// How soon we look again for an account that AWS does not show yet.
-const SHOWN_AGAIN: Duration = Duration::from_secs(15);
 /// How soon we ask again whether an account may be closed: AWS's own quota is counted over thirty days.
 const CLOSE_AGAIN: Duration = Duration::from_secs(3600);
 /// The same where only too many are being closed at this moment.
@@ -65,12 +63,12 @@ impl TeamAccounts {
             }
         };
         let Some(row) = self.known_row(&id).await? else {
-            if is_newborn(record) {
+            if is_young(record) {
                 let message = format!(
                     "account {id} was created a moment ago and AWS does not show it yet: it is looked for again before it \
                      is let go"
                 );
-                return Ok(Outcome::waiting(reasons::ACTIVATING, message, SHOWN_AGAIN));
+                return Ok(Outcome::waiting(reasons::ACTIVATING, message, YOUNG_AGAIN));
             }
             record.note(
                 reasons::ACCOUNT_RETAINED,
@@ -361,12 +359,4 @@ fn not_closed(error: CloudError) -> Result<Outcome, Failure> {
         )),
         _ => Err(error.into()),
     }
-}
-
-/// Whether the account was created by this object a moment ago: what AWS does not show of it is no sign that it is not there.
-fn is_newborn(record: &Record<TeamAccount>) -> bool {
-    record.status.creation.as_ref().is_some_and(|creation| {
-        let age = record.now.as_second() - creation.started_at.0.as_second();
-        creation.failure.is_none() && age < YOUNG
-    })
 }
