@@ -42,6 +42,8 @@ impl Operator {
         let mut command = bailiwick(plane, moto);
         command
             .args(["run", "--namespace", "default", "--listen", "127.0.0.1:0"])
+            // The stamps here are the test's own.
+            .arg("--authors-guarded=true")
             .args([
                 "--leader-elect",
                 "false",

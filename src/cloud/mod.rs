@@ -185,12 +185,12 @@ pub trait Accounts: Send + Sync {
     async fn tag(&self, id: &AccountId, tags: &Tags) -> Result<()>;
     /// UntagResource.
     async fn untag(&self, id: &AccountId, keys: &[String]) -> Result<()>;
-    /// The turn to call CloseAccount, or how long there is none: who asks again then has it. Whatever the account is closed
-    /// for is looked at after this, for it may be withdrawn while others are closed.
+    /// The turn to call CloseAccount, or how long there is none: who asks again then has it. Whatever the object says of its
+    /// closing is looked at after this, for it may be withdrawn while others are closed.
     async fn turn_to_close(&self, _id: &AccountId) -> std::result::Result<Turn, Duration> {
         Ok(Turn::default())
     }
-    /// CloseAccount. Irreversible for practical purposes: the caller has checked every guard since it had its turn.
+    /// CloseAccount. Irreversible for practical purposes: the caller has checked what the object says since it had its turn.
     async fn close_account(&self, id: &AccountId, turn: Turn) -> Result<()>;
 }
 

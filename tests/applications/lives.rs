@@ -353,6 +353,13 @@ async fn a_suspended_application_still_tells_what_there_is_and_that_its_retireme
         })
         .await;
     set(&world, "active", false);
+    world
+        .until("held again", MINUTE, |world| {
+            active(world).contains("waits until spec.suspend is false")
+        })
+        .await;
+    set(&world, "active", true);
+    set(&world, "active", false);
     set(&world, "suspend", false);
     let effective = |world: &World| status(world)["retirement"]["effective"] == true;
     world.until("retired", MINUTE, effective).await;

@@ -77,7 +77,7 @@ async fn a_place_that_gets_another_name_keeps_what_it_holds() {
     let watched = tokio::spawn(async move {
         loop {
             assert_eq!(places.all().len(), 3, "something is missing");
-            tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+            tokio::time::sleep(std::time::Duration::from_millis(100)).await;
         }
     });
     let written_out = managed("vault", json!("api/oauth-client"));

@@ -315,7 +315,11 @@ async fn a_revocation_waits_for_no_grace_and_no_turn() {
 
     // And what is asked for before is not forgotten for the sake of what else would be kept.
     let world = World::new(Profile::Keycloak);
-    world.declare("api", &["one"], json!({"deletionPolicy": "Retain"}));
+    world.declare(
+        "api",
+        &["one", "s3:two"],
+        json!({"deletionPolicy": "Retain"}),
+    );
     let life = Life::new(None);
     let operator = world.operator(&life);
     world
@@ -325,10 +329,23 @@ async fn a_revocation_waits_for_no_grace_and_no_turn() {
     operator.abort();
     world.ask("api", "revoke", "incident").await;
     world.delete("api").await;
+    // Nor when it is half done: the server has removed all, and a place answers only later.
+    world.places.set_away("s3://two/api", true);
     let operator = world.operator(&Life::new(None));
+    world
+        .until(MINUTE, "removed at the server", |world| {
+            world.oauth[0].live("api").is_empty()
+        })
+        .await;
+    tokio::time::sleep(20 * MINUTE).await;
+    assert!(world.object("api").is_some(), "a place still has it");
+    let (.., message) = world.condition("api", "Ready").unwrap();
+    assert!(!message.contains("until then"), "{message}");
+    world.places.set_away("s3://two/api", false);
     world
         .until(10 * MINUTE, "gone", |world| world.object("api").is_none())
         .await;
     assert!(world.oauth[0].live("api").is_empty());
+    assert!(world.places.all().is_empty(), "nothing is left anywhere");
     operator.abort();
 }

@@ -331,7 +331,7 @@ async fn a_place_that_refuses_for_ever_ends_only_itself_where_secrets_end() {
             .until(HOUR, "version 1", |world| world.settled("api", 1))
             .await;
         world.places.deny(TWO, true);
-        for hour in 0..8 * 24 {
+        for hour in 0..6 * 24 {
             tokio::time::sleep(HOUR).await;
             let content = world.places.content(ONE).unwrap();
             let (id, credential) = credential(&content).unwrap();

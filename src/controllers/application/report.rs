@@ -120,12 +120,9 @@ pub fn retirement(
     });
     let step = step(object.spec.active, period, before, record.now);
     let (after, truth, reason, message) = match step {
-        Step::Active | Step::CalledOff(_) => (
-            None,
-            Truth::True,
-            reasons::ACTIVE,
-            "the application is in use".to_owned(),
-        ),
+        Step::Active | Step::CalledOff(_) => {
+            (None, Truth::True, reasons::ACTIVE, IN_USE.to_owned())
+        }
         Step::Announced(after) | Step::Waiting(after) => {
             let message = format!(
                 "spec.active is false: from {} on nothing new is deployed and the application's credentials are \
@@ -135,10 +132,7 @@ pub fn retirement(
             (Some(after), Truth::False, reasons::RETIRING, message)
         }
         Step::Effected(after) | Step::Retired(after) => {
-            let message = format!(
-                "spec.active is false: since {} nothing new is deployed and the application's credentials are retired",
-                after.effective_at
-            );
+            let message = retired(after.effective_at);
             (Some(after), Truth::False, reasons::RETIRED, message)
         }
     };
@@ -165,14 +159,32 @@ pub fn retirement(
         .map(|after| after.effective_at)
 }
 
+const IN_USE: &str = "the application is in use";
+
+fn in_use(record: &mut Record<Application>) {
+    record.set(ACTIVE, Truth::True, reasons::ACTIVE, IN_USE);
+}
+
+fn retired(since: Timestamp) -> String {
+    format!(
+        "spec.active is false: since {since} nothing new is deployed and the application's credentials are retired"
+    )
+}
+
 /// Says what becomes of a retirement while nothing is written: it is neither announced, nor carried out, nor called off.
 pub fn held_retirement(object: &Application, record: &mut Record<Application>) {
     let message = match (&record.status.retirement, object.spec.active) {
+        (None, true) => return in_use(record),
+        (Some(retirement), false) if retirement.effective => {
+            let message = retired(retirement.effective_at.0);
+            record.set(ACTIVE, Truth::False, reasons::RETIRED, &message);
+            return;
+        }
         (None, false) => {
             "spec.active is false: the retirement is announced when spec.suspend is false"
                 .to_owned()
         }
-        (Some(retirement), false) if !retirement.effective => format!(
+        (Some(retirement), false) => format!(
             "spec.active is false: the retirement was announced for {}, and waits until spec.suspend is false",
             retirement.effective_at.0
         ),
@@ -180,7 +192,6 @@ pub fn held_retirement(object: &Application, record: &mut Record<Application>) {
             "spec.active is true: the retirement is called off when spec.suspend is false"
                 .to_owned()
         }
-        (None, true) | (Some(_), false) => return,
     };
     record.set(ACTIVE, Truth::False, reasons::RETIRING, &message);
 }

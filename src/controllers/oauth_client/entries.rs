@@ -51,6 +51,18 @@ impl Content {
     }
 }
 
+/// Whether the place that is declared has one of these versions, whatever else its files say.
+pub(super) fn has(record: &Record<OAuthClient>, delivery: &DeliverySpec, versions: &[i64]) -> bool {
+    let mut all = record.status.destinations.iter();
+    all.any(|place| {
+        place.delivery == *delivery
+            && place.receipt.is_some()
+            && place
+                .version
+                .is_some_and(|version| versions.contains(&version))
+    })
+}
+
 /// Whether the place that is declared holds one of these.
 pub(super) fn holds(
     record: &Record<OAuthClient>,

@@ -12,6 +12,10 @@ use crate::engine::conditions;
 use crate::engine::record::Record;
 use crate::engine::{Failure, Outcome};
 
+/// How credentials are kept that somebody wanted gone at once.
+const REVOKED: &str = "to keep them after all, take the annotation bailiwick.dev/revoke-requested-at off and set \
+                       spec.deletionPolicy to Retain";
+
 impl OAuthClients {
     /// The object is deleted.
     pub(super) async fn leave(
@@ -44,7 +48,10 @@ impl OAuthClients {
             report::retained(record, &vault, why);
             return Ok(Outcome::Released);
         }
-        let how = "set spec.deletionPolicy to Retain to keep them";
+        let how = match report::revocation_asked(object, &record.status) {
+            None => "set spec.deletionPolicy to Retain to keep them",
+            Some(_) => REVOKED,
+        };
         let gone = self.depart(object, record, how).await?;
         Ok(gone.unwrap_or(Outcome::Released))
     }
@@ -98,7 +105,13 @@ impl OAuthClients {
         how: &str,
     ) -> Result<Option<Outcome>, Failure> {
         if let Some(outcome) = self.may_not_remove(object, &record.status) {
-            return Ok(Some(outcome));
+            let is_asked = report::revocation_asked(object, &record.status).is_some();
+            return Ok(Some(match outcome {
+                Outcome::Blocked { reason, message } if is_asked => {
+                    Outcome::blocked(reason, format!("{message}; {REVOKED}"))
+                }
+                other => other,
+            }));
         }
         let now = record.now;
         let leaves_at = match &record.status.leaves_at {

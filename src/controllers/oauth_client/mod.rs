@@ -469,8 +469,8 @@ fn is_in_use(work: &Work<'_>, desired: &Desired) -> bool {
     let ends = ends.and_then(|registration| registration.secret_expires);
     let lost = work.seen.lost.is_some() || !work.record.is_true(report::REGISTERED);
     let versions = work.known.current().into_iter().chain(work.known.pending());
-    let contents: Vec<Content> = versions.map(|it| Content::of(it, desired)).collect();
-    let all = |delivery| entries::holds(work.record, delivery, &contents);
+    let numbers: Vec<i64> = versions.map(|it| it.number).collect();
+    let all = |delivery| entries::has(work.record, delivery, &numbers);
     !lost
         && ends.is_none_or(|ends| ends > now)
         && current.revision == desired.wanted.revision

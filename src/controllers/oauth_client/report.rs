@@ -122,7 +122,8 @@ pub(super) fn revocation_asked<'a>(
 ) -> Option<&'a String> {
     let asked = object.annotations().get(ANNOTATION_REVOKE)?;
     let is_open = status.last_handled_revoke_at.as_ref() != Some(asked);
-    (is_open && !status.versions.is_empty()).then_some(asked)
+    let is_there = !(status.versions.is_empty() && status.destinations.is_empty());
+    (is_open && is_there).then_some(asked)
 }
 
 /// A revocation that was asked for and is not done says so, whatever is in the way.

@@ -141,9 +141,19 @@ impl TeamAccounts {
         match row {
             Some(row) => {
                 let identity = self.claim(object, record, &row).await?;
-                if identity.is_err()
-                    && let Some(creation) = &mut record.status.creation
-                {
+                let Err(outcome) = &identity else {
+                    return Ok(Some(identity));
+                };
+                // That it bears nobody's tags may be an answer from before it had ours.
+                let since = self
+                    .organization
+                    .searching_since(&uid.clone().unwrap_or_default());
+                let is_over = record.now.as_second() - since.as_second() >= SEARCH_FOR;
+                let is_others = matches!(outcome, Outcome::Blocked { reason, .. } if *reason == reasons::OWNED_BY_OTHER);
+                if !is_others && !is_over {
+                    return Ok(None);
+                }
+                if let Some(creation) = &mut record.status.creation {
                     // Another's: AWS gives an address to one account only, so ours has come, or will come, to nothing.
                     creation.failure = Some("EMAIL_ALREADY_EXISTS".to_owned());
                     self.organization.slot_done(&uid.unwrap_or_default(), None);

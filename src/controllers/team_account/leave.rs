@@ -13,8 +13,9 @@ use crate::api::{ANNOTATION_CONFIRM_CLOSE, DeletionPolicy, Mode, TeamAccount, Un
 use crate::cloud::{CloudError, ErrorKind};
 use crate::controllers::organization::Row;
 use crate::engine::conditions::Truth;
+use crate::engine::reasons::TIMED_OUT;
 use crate::engine::record::Record;
-use crate::engine::{Failure, Outcome};
+use crate::engine::{Failure, FailureKind, Outcome};
 use crate::model::{
     AccountId, TAG_CLUSTER, TAG_OWNER, TAG_QUARANTINED_AT, TAG_UID, Tags, UnitPath,
 };
@@ -24,7 +25,9 @@ use crate::plan::naming;
 
 /// How soon we ask again whether an account may be closed: AWS's own quota is counted over thirty days.
 const CLOSE_AGAIN: Duration = Duration::from_secs(3600);
-/// The same where only too many are being closed at this moment.
+/// How long the API server may take to say that a closing is still wanted.
+const REAFFIRM_WITHIN: Duration = Duration::from_secs(10);
+/// The same as the hour where only too many are being closed at this moment.
 const CLOSE_SOON: Duration = Duration::from_secs(300);
 /// The reason of AWS for that ("ConstraintViolationException", three at a time).
 const TOO_MANY_CLOSING: &str = "CLOSE_ACCOUNT_REQUESTS_LIMIT_EXCEEDED";
@@ -261,7 +264,13 @@ impl TeamAccounts {
         // account: after this nobody can.
         let message = format!("account {id} is to be closed: its time in quarantine is over");
         record.set("InSync", Truth::False, reasons::AWAITING_CLOSURE, &message);
-        record.reaffirm().await?;
+        // While this has its turn, nothing else is changed in the organization.
+        let reaffirmed = tokio::time::timeout(REAFFIRM_WITHIN, record.reaffirm());
+        reaffirmed.await.map_err(|_| {
+            let (kind, reason) = (FailureKind::Transient, TIMED_OUT);
+            let message = "the API server does not say whether the closing is still wanted";
+            Failure::new(kind, reason, message)
+        })??;
         record.may_write()?;
         match accounts.close_account(id, turn).await {
             Ok(()) => {}
