@@ -7,7 +7,8 @@ pub use declared::{LONGEST as LONGEST_DECLARED, RULES as DECLARED_RULES, Rule as
 
 /// Hosts whose paths are owner and name and nothing below: what follows shows something inside the repository.
 const TWO_LEVELS: &[&str] = &["github.com", "bitbucket.org", "codeberg.org"];
-/// Hosts that take names in upper and lower case for the same. Of other hosts we cannot know it, and keep the case.
+/// Hosts that are known to take names in upper and lower case for the same. Of others it is kept, for they might not find it
+/// otherwise, and makes no difference in a comparison.
 const ANY_CASE: &[&str] = &[
     "github.com",
     "bitbucket.org",
@@ -40,11 +41,12 @@ const NO_PORT: &str = "the URL of a source repository: git@host:owner/name takes
      ssh://git@host:port/owner/name";
 
 /// A source repository in its normal form: two URLs of the same repository are equal, however it is reached. Scheme,
-/// user, default port, `.git`, and pages below the repository say nothing about which one it is; case does only where
-/// the host tells names apart by it.
+/// user, default port, `.git`, case, and pages below the repository say nothing about which one it is. (Servers that tell
+/// repositories apart by case alone are rare, and whoever may make one there that differs by it from another team's is
+/// trusted by that server.)
 ///
 /// Never holds the password that a URL may carry.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Debug, Clone)]
 pub struct SourceRepository {
     /// With a port, if it is one that HTTP does not use by itself.
     host: String,
@@ -67,6 +69,36 @@ impl SourceRepository {
     /// The repository's name.
     pub fn name(&self) -> &str {
         &self.name
+    }
+
+    /// What two of them are compared by.
+    fn key(&self) -> (&str, String, String) {
+        let (owner, name) = (&self.owner, &self.name);
+        (
+            &self.host,
+            owner.to_ascii_lowercase(),
+            name.to_ascii_lowercase(),
+        )
+    }
+}
+
+impl PartialEq for SourceRepository {
+    fn eq(&self, other: &Self) -> bool {
+        self.key() == other.key()
+    }
+}
+
+impl Eq for SourceRepository {}
+
+impl PartialOrd for SourceRepository {
+    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for SourceRepository {
+    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
+        self.key().cmp(&other.key())
     }
 }
 

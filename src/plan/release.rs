@@ -128,16 +128,6 @@ pub fn source_matches(
         return finding(Some(false), Reason::NoRepositories, message);
     }
     let theirs: Vec<String> = repositories.iter().map(ToString::to_string).collect();
-    let ours = known.repository.to_string();
-    if let Some(alike) = theirs.iter().find(|one| one.eq_ignore_ascii_case(&ours)) {
-        let message = format!(
-            "the image was built from {ours}, and {application}'s repository is {alike}: they differ in upper and lower case \
-             alone, by which the host {} may tell two repositories apart; if they are one, enter it in the application's \
-             spec.repositories as the image has it",
-            known.repository.host()
-        );
-        return finding(Some(false), Reason::SourceMismatch, message);
-    }
     let message = format!(
         "the image was built from {}, which is none of {application}'s repositories ({}): release an image that was, or \
          enter it in the application's spec.repositories",
@@ -196,23 +186,6 @@ mod tests {
             revision: revision.map(str::to_owned),
             dirty,
         }
-    }
-
-    #[test]
-    fn what_differs_in_case_alone_is_told_so() {
-        let known = Known {
-            repository: "https://git.example.com/Acme/Shop".parse().unwrap(),
-            revision: None,
-            dirty: None,
-        };
-        let declared: SourceRepository = "https://git.example.com/acme/shop".parse().unwrap();
-        let found = source_matches(Some(&known), "shop", &[declared]);
-        assert_eq!(
-            (found.holds, found.reason),
-            (Some(false), Reason::SourceMismatch)
-        );
-        let says = found.message;
-        assert!(says.contains("upper and lower case"), "{says}");
     }
 
     #[test]

@@ -106,7 +106,6 @@ fn different_repositories_stay_different() {
         "https://github.com/acme2/shop",
         "https://gitlab.com/acme/shop",
         "https://git.example.com/acme/shop",
-        "https://git.example.com/acme/Shop",
         "https://git.example.com:8443/acme/shop",
         "https://git.example.com/acme/sub/shop",
         "https://git.example.com/acme/sub/tree",
@@ -119,6 +118,24 @@ fn different_repositories_stay_different() {
     different.sort();
     different.dedup();
     assert_eq!(different.len(), all.len(), "{all:?}");
+}
+
+#[test]
+fn case_makes_no_difference_and_is_kept_where_a_host_may_need_it() {
+    let all: Vec<SourceRepository> = [
+        "https://git.example.com/acme/shop",
+        "git@Git.Example.com:Acme/Shop.git",
+        "ssh://git@git.example.com/ACME/shop",
+    ]
+    .iter()
+    .map(|text| text.parse().unwrap())
+    .collect();
+    assert!(all.iter().all(|one| *one == all[0]), "{all:?}");
+    assert_eq!(all[1].to_string(), "https://git.example.com/Acme/Shop");
+    assert_eq!(
+        normal("https://GitHub.com/Acme/Shop"),
+        "https://github.com/acme/shop"
+    );
 }
 
 #[test]
