@@ -4,6 +4,7 @@ use bailiwick::api::OAuthClient;
 use bailiwick::identity::simulated::Profile;
 use kube::api::DeleteParams;
 use serde_json::json;
+use tokio::task::JoinHandle;
 
 use super::world::{HOUR, Life, MINUTE, NAMESPACE, Readers, World, condition};
 
@@ -76,15 +77,21 @@ async fn what_is_deleted_goes_after_its_grace_period() {
     }
 }
 
-/// What the operator sees is minutes old: nothing is removed for what is wanted no more.
-#[tokio::test(start_paused = true)]
-async fn a_removal_that_is_withdrawn_meanwhile_does_not_take_place() {
+/// A client with its first version that goes when it is deleted.
+async fn to_be_deleted() -> (World, JoinHandle<()>) {
     let world = World::new(Profile::Keycloak);
     world.declare("api", &["one"], json!({"deletionPolicy": "Delete"}));
     let operator = world.operator(&Life::new(None));
     world
         .until(HOUR, "version 1", |world| world.settled("api", 1))
         .await;
+    (world, operator)
+}
+
+/// What the operator sees is minutes old: nothing is removed for what is wanted no more.
+#[tokio::test(start_paused = true)]
+async fn a_removal_that_is_withdrawn_meanwhile_does_not_take_place() {
+    let (world, operator) = to_be_deleted().await;
     world.delete("api").await;
     world.until_ready_says("api", "Leaving").await;
     world.server.set_watch_lag(5 * MINUTE);
@@ -102,12 +109,7 @@ async fn a_removal_that_is_withdrawn_meanwhile_does_not_take_place() {
 
 #[tokio::test(start_paused = true)]
 async fn nothing_is_removed_while_the_provider_is_missing_or_away() {
-    let world = World::new(Profile::Keycloak);
-    world.declare("api", &["one"], json!({"deletionPolicy": "Delete"}));
-    let operator = world.operator(&Life::new(None));
-    world
-        .until(HOUR, "version 1", |world| world.settled("api", 1))
-        .await;
+    let (world, operator) = to_be_deleted().await;
     world.oauth[0].set_away(true);
     world.delete("api").await;
     tokio::time::sleep(3 * HOUR).await;

@@ -161,10 +161,6 @@ pub fn retirement(
 
 const IN_USE: &str = "the application is in use";
 
-fn in_use(record: &mut Record<Application>) {
-    record.set(ACTIVE, Truth::True, reasons::ACTIVE, IN_USE);
-}
-
 fn retired(since: Timestamp) -> String {
     format!(
         "spec.active is false: since {since} nothing new is deployed and the application's credentials are retired"
@@ -174,7 +170,7 @@ fn retired(since: Timestamp) -> String {
 /// Says what becomes of a retirement while nothing is written: it is neither announced, nor carried out, nor called off.
 pub fn held_retirement(object: &Application, record: &mut Record<Application>) {
     let message = match (&record.status.retirement, object.spec.active) {
-        (None, true) => return in_use(record),
+        (None, true) => return record.set(ACTIVE, Truth::True, reasons::ACTIVE, IN_USE),
         (Some(retirement), false) if retirement.effective => {
             let message = retired(retirement.effective_at.0);
             record.set(ACTIVE, Truth::False, reasons::RETIRED, &message);

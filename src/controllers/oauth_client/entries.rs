@@ -45,21 +45,20 @@ impl Content {
 
     fn is_at(&self, place: &DestinationStatus) -> bool {
         let revision = place.content.as_ref();
-        place.receipt.is_some()
-            && place.version == Some(self.number)
+        has_received(place, self.number)
             && revision.is_none_or(|revision| *revision == self.revision)
     }
+}
+
+fn has_received(place: &DestinationStatus, number: i64) -> bool {
+    place.receipt.is_some() && place.version == Some(number)
 }
 
 /// Whether the place that is declared has one of these versions, whatever else its files say.
 pub(super) fn has(record: &Record<OAuthClient>, delivery: &DeliverySpec, versions: &[i64]) -> bool {
     let mut all = record.status.destinations.iter();
     all.any(|place| {
-        place.delivery == *delivery
-            && place.receipt.is_some()
-            && place
-                .version
-                .is_some_and(|version| versions.contains(&version))
+        place.delivery == *delivery && versions.iter().any(|it| has_received(place, *it))
     })
 }
 

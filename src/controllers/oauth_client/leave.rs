@@ -104,10 +104,10 @@ impl OAuthClients {
         record: &mut Record<OAuthClient>,
         how: &str,
     ) -> Result<Option<Outcome>, Failure> {
+        let revoked = report::revocation_asked(object, &record.status).is_some();
         if let Some(outcome) = self.may_not_remove(object, &record.status) {
-            let is_asked = report::revocation_asked(object, &record.status).is_some();
             return Ok(Some(match outcome {
-                Outcome::Blocked { reason, message } if is_asked => {
+                Outcome::Blocked { reason, message } if revoked => {
                     Outcome::blocked(reason, format!("{message}; {REVOKED}"))
                 }
                 other => other,
@@ -124,7 +124,6 @@ impl OAuthClients {
             }
         };
         // A revocation waits for nothing: no grace, and no turn.
-        let revoked = report::revocation_asked(object, &record.status).is_some();
         if now < leaves_at && !revoked {
             let stays = self.out_of_reach(object, record);
             let places = from_places(&stays);

@@ -70,8 +70,7 @@ impl TeamAccounts {
             self.organization.search_done(&uid);
             return Ok(identity);
         }
-        let since = self.organization.searching_since(&uid);
-        if record.now.as_second() - since.as_second() < SEARCH_FOR {
+        if !self.has_searched(record, &uid) {
             return Ok(Err(searching(
                 "looking whether AWS has been asked to create the account",
             )));
@@ -87,6 +86,12 @@ impl TeamAccounts {
             Some(desired) => plan_creation(object, record, desired),
             None => Outcome::Released,
         }))
+    }
+
+    /// Whether a lost creation was searched for so long that what AWS does not show is not there.
+    fn has_searched(&self, record: &Record<TeamAccount>, uid: &str) -> bool {
+        let since = self.organization.searching_since(uid);
+        record.now.as_second() - since.as_second() >= SEARCH_FOR
     }
 
     /// Looks for a creation whose answer was lost: first among the requests, then by e-mail among the members.
@@ -145,12 +150,8 @@ impl TeamAccounts {
                     return Ok(Some(identity));
                 };
                 // That it bears nobody's tags may be an answer from before it had ours.
-                let since = self
-                    .organization
-                    .searching_since(&uid.clone().unwrap_or_default());
-                let is_over = record.now.as_second() - since.as_second() >= SEARCH_FOR;
                 let is_others = matches!(outcome, Outcome::Blocked { reason, .. } if *reason == reasons::OWNED_BY_OTHER);
-                if !is_others && !is_over {
+                if !is_others && !self.has_searched(record, uid.as_deref().unwrap_or_default()) {
                     return Ok(None);
                 }
                 if let Some(creation) = &mut record.status.creation {
